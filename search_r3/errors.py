@@ -1,0 +1,45 @@
+"""Errors raised by search_r3. Every one also inherits the standard type a caller would expect."""
+
+from __future__ import annotations
+
+
+class SearchR3Error(Exception):
+    """Root of every error this package raises on purpose."""
+
+
+class InvalidInputError(SearchR3Error, ValueError):
+    """A text that cannot be embedded (not a string, or not valid Unicode).
+
+    Attributes:
+        reason: What was got, what was wanted, what to do.
+        item: The offending input object itself, so that callers can find its place in their list.
+    """
+
+    def __init__(self, reason: str, item: object = None, place: str = "") -> None:
+        super().__init__(f"{place}: {reason}" if place else reason)
+        self.reason = reason
+        self.item = item
+
+
+class TruncationError(InvalidInputError):
+    """A text is longer than the model's limit and ``on_truncation="error"`` was asked for."""
+
+
+class InvalidOptionError(SearchR3Error, ValueError):
+    """An option has a value that means nothing, or that contradicts the model."""
+
+
+class ModelError(SearchR3Error, ValueError):
+    """A model folder or architecture that cannot serve as a Search-R3 model."""
+
+
+class VectorIndexError(SearchR3Error, ValueError):
+    """An index that is unreadable, or that does not belong to this model or these documents."""
+
+
+class MissingExtraError(SearchR3Error, ImportError):
+    """An optional dependency is not installed; the message holds the exact pip line."""
+
+
+class TruncationWarning(UserWarning):
+    """Texts were cut to the model's limit; the message counts them and the tokens dropped."""

@@ -1,0 +1,36 @@
+"""The identity of a model, for refusing vectors of another one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+
+_CALL_DEFAULTS = frozenset(
+    {"reasoning", "max_reasoning_tokens", "on_truncation", "default_role", "query_prompt", "document_prompt"}
+)
+
+
+def fingerprint(model: SentenceTransformer) -> str:
+    """Hash everything that decides a document's vector: weights, modules, template and length limit.
+
+    Defaults of per-call options are left out: changing them gives other queries in the same space. Half
+    precision and float32 copies of one model differ, as their vectors do.
+
+    Returns:
+        64 hexadecimal digits of a SHA-256.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    described: list[Any] = [model.max_seq_length, model.truncate_dim]
+    for module in model:
+        config = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
+        kept = {key: value for key, value in config.items() if key not in _CALL_DEFAULTS}
+        described.append([type(module).__name__, kept])
+    digest.update(json.dumps(described, sort_keys=True, default=str).encode())
+    return digest.hexdigest()

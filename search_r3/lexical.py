@@ -1,0 +1,70 @@
+"""BM25: the lexical baseline that every result is set against."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from search_r3.errors import InvalidOptionError
+
+
+def bm25_run(corpus: dict[str, str], queries: dict[str, str], k: int = 100) -> dict[str, dict[str, float]]:
+    """Retrieve the best documents for every query with BM25.
+
+    Uses bm25s with its defaults (Lucene's formula, k1=1.5, b=0.75, words of two letters and more, no stemming)
+    and its English stop words.
+
+    Args:
+        corpus: Document texts by document id.
+        queries: Query texts by query id.
+        k: Most documents to retrieve for a query.
+
+    Returns:
+        For every query id, the score of at most ``k`` documents, best first; of documents with equal scores,
+        the earlier one in the corpus first. Documents that share no word with the query are left out, so a
+        query that is empty or made of stop words has an empty dictionary.
+
+    Raises:
+        InvalidOptionError: ``k`` is less than 1.
+    """
+    if k < 1:
+        raise InvalidOptionError(f"got k={k}; wanted 1 or more; give the number of documents to retrieve")
+    bm25s = _import_bm25s()
+    corpus_tokens = bm25s.tokenize(list(corpus.values()), stopwords="english", show_progress=False)
+    if not corpus_tokens.vocab:
+        # bm25s cannot index documents without a single word; no query can match them either.
+        return {query_id: {} for query_id in queries}
+    retriever = bm25s.BM25()
+    retriever.index(corpus_tokens, show_progress=False)
+    query_tokens = bm25s.tokenize(
+        list(queries.values()), stopwords="english", return_ids=False, show_progress=False
+    )
+
+    doc_ids = list(corpus)
+    run: dict[str, dict[str, float]] = {}
+    for query_id, tokens in zip(queries, query_tokens, strict=True):
+        run[query_id] = {}
+        if not tokens:
+            continue
+        # All scores, and not bm25s' own choice of the best k: it wants k within the size of the corpus, and
+        # chooses among equal scores at random.
+        scores = retriever.get_scores(tokens)
+        for index in np.argsort(-scores, kind="stable")[:k]:
+            if scores[index] > 0:
+                run[query_id][doc_ids[index]] = float(scores[index])
+    return run
+
+
+def _import_bm25s() -> Any:
+    """Import bm25s without letting it log.
+
+    Its import sets its logger to DEBUG, and any handler of the application would then print its every step.
+    """
+    logger = logging.getLogger("bm25s")
+    level = logger.level
+    import bm25s
+
+    logger.setLevel(level)
+    return bm25s

@@ -1,0 +1,47 @@
+"""Retrieval quality of a run, as trec_eval measures it."""
+
+from __future__ import annotations
+
+import math
+
+import pytrec_eval
+
+from search_r3.errors import InvalidInputError
+
+
+def ndcg_at_10(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Compute nDCG@10 of every judged query: linear gain, discount log2(rank + 1), as trec_eval does.
+
+    trec_eval orders a query's documents by score alone: the order of the run's dictionaries does not matter,
+    scores are compared in single precision, and equal scores are ordered by document id, last id first. Queries
+    of the run without judgements are left out.
+
+    Args:
+        qrels: For every query id, the grade of every judged document. Grades of 0 and below are not relevant.
+        run: For every query id, the score of every retrieved document; higher is better.
+
+    Returns:
+        nDCG@10, between 0 and 1, of every query in ``qrels``; 0 for one that the run does not have.
+
+    Raises:
+        InvalidInputError: A judged query has no relevant document, so that its nDCG is not defined, or a score
+            is not a number.
+    """
+    for query_id, grades in qrels.items():
+        if not any(grade > 0 for grade in grades.values()):
+            raise InvalidInputError(
+                f"got query {query_id!r} without a relevant document in the judgements; wanted at least one grade "
+                "above 0; take the query out of the judgements",
+                item=query_id,
+            )
+        for doc_id, score in run.get(query_id, {}).items():
+            # A sort that meets a NaN leaves the documents in any order, and gives a plausible wrong number.
+            if math.isnan(score):
+                raise InvalidInputError(
+                    f"got the score NaN for document {doc_id!r} of query {query_id!r}; wanted a number; "
+                    "look for the cause in the embeddings or in the scoring",
+                    item=query_id,
+                )
+    measured = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.10"}).evaluate(run)
+    # pytrec_eval leaves out the queries which the run does not have; a mean without them would flatter it.
+    return {query_id: measured.get(query_id, {}).get("ndcg_cut_10", 0.0) for query_id in qrels}

