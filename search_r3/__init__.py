@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search_r3.base import prepare_base
-    from search_r3.default_model import default_model
-    from search_r3.fingerprint import fingerprint
+    from search_r3.embedded_model import default_model
+    from search_r3.identity import fingerprint
     from search_r3.index import VectorIndex
     from search_r3.model import QueryEncoding, SentenceTransformer
     from search_r3.template import COMPACT_TEMPLATE, Template
@@ -26,8 +26,8 @@ _HOME = {
     "Template": "template",
     "Thought": "thoughts",
     "VectorIndex": "index",
-    "default_model": "default_model",
-    "fingerprint": "fingerprint",
+    "default_model": "embedded_model",
+    "fingerprint": "identity",
     "prepare_base": "base",
 }
 
