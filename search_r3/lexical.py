@@ -13,8 +13,8 @@ from search_r3.errors import InvalidOptionError
 def bm25_run(corpus: dict[str, str], queries: dict[str, str], k: int = 100) -> dict[str, dict[str, float]]:
     """Retrieve the best documents for every query with BM25.
 
-    Uses bm25s with its defaults (Lucene's formula, k1=1.5, b=0.75, words of two letters and more, no stemming)
-    and its English stop words.
+    Uses bm25s with its defaults (Lucene's formula, k1=1.5, b=0.75, words of two letters and more, no
+    stemming) and its English stop words.
 
     Args:
         corpus: Document texts by document id.

@@ -13,8 +13,8 @@ def ndcg_at_10(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]
     """Compute nDCG@10 of every judged query: linear gain, discount log2(rank + 1), as trec_eval does.
 
     trec_eval orders a query's documents by score alone: the order of the run's dictionaries does not matter,
-    scores are compared in single precision, and equal scores are ordered by document id, last id first. Queries
-    of the run without judgements are left out.
+    scores are compared in single precision, and equal scores are ordered by document id, last id first.
+    Queries of the run without judgements are left out.
 
     Args:
         qrels: For every query id, the grade of every judged document. Grades of 0 and below are not relevant.
@@ -24,14 +24,14 @@ def ndcg_at_10(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]
         nDCG@10, between 0 and 1, of every query in ``qrels``; 0 for one that the run does not have.
 
     Raises:
-        InvalidInputError: A judged query has no relevant document, so that its nDCG is not defined, or a score
-            is not a number.
+        InvalidInputError: A judged query has no relevant document, so that its nDCG is not defined, or a
+            score is not a number.
     """
     for query_id, grades in qrels.items():
         if not any(grade > 0 for grade in grades.values()):
             raise InvalidInputError(
-                f"got query {query_id!r} without a relevant document in the judgements; wanted at least one grade "
-                "above 0; take the query out of the judgements",
+                f"got query {query_id!r} without a relevant document in its judgements; "
+                "wanted a grade above 0; take the query out of the judgements",
                 item=query_id,
             )
         for doc_id, score in run.get(query_id, {}).items():

@@ -1,0 +1,37 @@
+"""Assembles the commands and turns the errors a user can cause into one line and an exit code.
+
+Exit codes: 0 done; 1 the input, the model or the index is at fault (the message says which); 2 wrong usage;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from search_r3.cli import demo, embedding, indexing, inspecting, searching
+from search_r3.errors import SearchR3Error
+
+app = typer.Typer(
+    name="search-r3",
+    help="An embedding model that thinks before it embeds: index, search, embed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command(name="demo")(demo.demo)
+app.command(name="index")(indexing.index)
+app.command(name="search")(searching.search)
+app.command(name="embed")(embedding.embed)
+app.command(name="info")(inspecting.info)
+app.command(name="doctor")(inspecting.doctor)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except (SearchR3Error, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)

@@ -1,0 +1,71 @@
+"""`search-r3 embed`: vectors to a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from search_r3.cli.loading import load_model, output
+from search_r3.cli.reading import read_file
+from search_r3.errors import InvalidOptionError
+
+
+def embed(
+    source: Annotated[Path, typer.Argument(help="JSONL, CSV, TSV, Parquet or text file, or a folder of text files.")],
+    target: Annotated[Path, typer.Argument(help="A .npy file (ids go beside it, to .ids.json) or a .parquet file.")],
+    role: Annotated[str, typer.Option("--as", help="document or query; queries think.")] = "document",
+    model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
+    reasoning: Annotated[str | None, typer.Option(help="always, never or auto [default: the model's].")] = None,
+    max_reasoning_tokens: Annotated[int | None, typer.Option(help="Most tokens of thought per query.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts per forward pass.")] = 16,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed lines instead of skipping them.")] = False,
+    id_field: Annotated[str | None, typer.Option(help="Name of the id field.")] = None,
+    text_field: Annotated[str | None, typer.Option(help="Name of the text field.")] = None,
+) -> None:
+    """Embed texts as documents, or as queries with their thoughts."""
+    if target.suffix not in (".npy", ".parquet"):
+        raise InvalidOptionError(f"Got the output {target}, wanted a name ending in .npy or .parquet.")
+    if role not in ("document", "query"):
+        raise InvalidOptionError(f"Got --as {role}, wanted document or query.")
+    texts = read_file(source, strict=strict, id_field=id_field, text_field=text_field)
+    loaded = load_model(model)
+    inputs = [item.text for item in texts]
+    columns: dict[str, Any] = {"id": [item.doc_id for item in texts]}
+    if role == "query":
+        encoding = loaded.encode_query_with_thoughts(
+            inputs,
+            batch_size=batch_size,
+            show_progress_bar=True,
+            reasoning=reasoning,
+            max_reasoning_tokens=max_reasoning_tokens,
+        )
+        vectors = encoding.embeddings
+        columns["thought"] = [thought.text for thought in encoding.thoughts]
+        columns["thought_ending"] = [thought.ending for thought in encoding.thoughts]
+    else:
+        vectors = loaded.encode_document(inputs, batch_size=batch_size, show_progress_bar=True)
+    _write(target, columns, vectors)
+    output.print(f"{target}: {vectors.shape[0]} vectors of {vectors.shape[1]} dimensions", markup=False)
+
+
+def _write(target: Path, columns: dict[str, Any], vectors: Any) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    part = target.with_name(target.name + ".part")
+    if target.suffix == ".npy":
+        # The ids first: vectors without ids are useless, ids without vectors are harmless.
+        ids = target.with_suffix(".ids.json")
+        ids.with_name(ids.name + ".part").write_text(json.dumps(columns["id"]), encoding="utf-8")
+        ids.with_name(ids.name + ".part").replace(ids)
+        with part.open("wb") as stream:
+            np.save(stream, vectors)
+    else:
+        flat = pa.array(vectors.reshape(-1), type=pa.float32())
+        embedding = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+        pq.write_table(pa.table({**columns, "embedding": embedding}), part)
+    part.replace(target)

@@ -1,0 +1,56 @@
+"""What every command shares: the consoles, quiet libraries, the model."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from search_r3.errors import InvalidOptionError, ModelError
+
+if TYPE_CHECKING:
+    from search_r3.model import SentenceTransformer
+
+output = Console(highlight=False, soft_wrap=True)
+"""Results, on standard output."""
+
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Progress, warnings and hints, on standard error."""
+
+
+def load_model(name: str | None) -> SentenceTransformer:
+    """Load a model folder or Hub id; None means the embedded default model.
+
+    Raises:
+        ModelError: If it cannot be loaded; the message says why.
+    """
+    from transformers.utils import logging as transformers_logging
+
+    from search_r3.embedded_model import default_model
+    from search_r3.model import SentenceTransformer
+
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    if name is None:
+        with messages.status("Loading the embedded default model (prepared on first use, about 30 seconds)"):
+            folder = default_model()
+    else:
+        folder = Path(name)
+    if name is not None and not folder.exists() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
+        raise InvalidOptionError(f"There is no model folder {name}.")
+    try:
+        model = SentenceTransformer(str(folder), local_files_only=folder.exists())
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(f"Cannot load the model {name}: {error}") from error
+    model.model_card_data.local_files_only = True
+    return model
+
+
+def model_name(name: str | None) -> str:
+    """How an index records its model: an absolute folder, a Hub id, or "default"."""
+    if name is None:
+        return "default"
+    return str(Path(name).resolve()) if os.path.isdir(name) else name

@@ -1,0 +1,34 @@
+"""Reading input files for a command, with malformed lines reported and counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from search_r3.cli.loading import messages
+from search_r3.documents import Document, MalformedLine, read_documents
+from search_r3.errors import InvalidInputError
+
+_SHOWN = 10
+
+
+def read_file(path: Path, *, strict: bool, id_field: str | None, text_field: str | None) -> list[Document]:
+    """Read all documents of a file or folder; report malformed lines on standard error.
+
+    Raises:
+        InvalidInputError: If nothing readable is left, or if ``strict`` and a line is malformed.
+    """
+    documents: list[Document] = []
+    malformed: list[MalformedLine] = []
+    for item in read_documents(path, id_field=id_field, text_field=text_field):
+        (malformed if isinstance(item, MalformedLine) else documents).append(item)  # type: ignore[arg-type]
+    for bad in malformed[:_SHOWN]:
+        messages.print(f"{bad.source}:{bad.line}: {bad.reason}", markup=False)
+    if len(malformed) > _SHOWN:
+        messages.print(f"... and {len(malformed) - _SHOWN} more")
+    if malformed and strict:
+        raise InvalidInputError(f"{len(malformed)} malformed lines in {path}; nothing was done (--strict).")
+    if malformed:
+        messages.print(f"skipped {len(malformed)} malformed lines; {len(documents)} documents are fine", markup=False)
+    if not documents:
+        raise InvalidInputError(f"{path} holds no document.")
+    return documents

@@ -1,0 +1,90 @@
+"""Golden vectors: what a model must answer on any machine, kept in its folder and checked by `doctor`.
+
+Twelve documents and four queries with a fixed thought. Thoughts are given, not generated, because only the
+replay is promised to be the same everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from sentence_transformers import SentenceTransformer
+
+from search_r3.errors import ModelError
+
+GOLDEN_FILE = "golden.safetensors"
+
+_DOCUMENTS = [
+    "",
+    "Paris is the capital and largest city of France.",
+    "shutil.copytree(src, dst): recursively copy a directory tree.",
+    "Hypocystinemia: a decreased amount of cystine in the blood.",
+    "def add(a, b):\n    return a + b",
+    "SELECT name FROM users WHERE id = 7;",
+    "Ein Satz auf Deutsch mit Umlauten: äöüß.",
+    "日本語の短い文。",
+    "Mixed 🙂 emoji and literal <|embed_token|> text",
+    "a" * 200,
+    "The mitochondrion produces most of the cell's supply of ATP.",
+    "Water boils at 100 degrees Celsius at sea level.",
+]
+_QUERIES = [
+    ("How do I copy a folder with everything in it?", "copy directory tree recursively"),
+    ("Low blood cystine levels", "hypocystinemia, amino acid, blood"),
+    ("largest city of France", "Paris"),
+    ("What makes energy in a cell?", ""),
+]
+
+
+@dataclass(frozen=True)
+class GoldenReport:
+    """Agreement with the golden vectors.
+
+    Attributes:
+        worst_cosine: Lowest cosine between a vector and its golden one.
+        wanted: The least it may be in this dtype.
+    """
+
+    worst_cosine: float
+    wanted: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every vector is close enough."""
+        return self.worst_cosine >= self.wanted
+
+
+def golden_vectors(model: SentenceTransformer) -> NDArray[np.float32]:
+    """Embed the golden texts; shape (16, D)."""
+    documents = model.encode_document(_DOCUMENTS, convert_to_tensor=True, on_truncation="ignore")
+    queries = model.encode_query(_QUERIES, convert_to_tensor=True, on_truncation="ignore")
+    vectors: NDArray[np.float32] = torch.cat([documents, queries]).float().cpu().numpy()
+    return vectors
+
+
+def write_golden(model: SentenceTransformer, folder: Path) -> Path:
+    """Write the golden vectors of ``model`` into its folder and return their path."""
+    path = folder / GOLDEN_FILE
+    part = path.with_suffix(".part")
+    save_file({"vectors": golden_vectors(model)}, part)
+    part.replace(path)
+    return path
+
+
+def check_golden(model: SentenceTransformer, path: Path) -> GoldenReport:
+    """Compare ``model`` with golden vectors: cosine >= 0.9999 in float32, >= 0.999 in half precision.
+
+    Raises:
+        ModelError: If the file holds vectors of another shape.
+    """
+    expected = load_file(path)["vectors"]
+    got = golden_vectors(model)
+    if expected.shape != got.shape:
+        raise ModelError(f"{path} holds vectors of shape {expected.shape}, this model gives {got.shape}.")
+    wanted = 0.9999 if model.dtype == torch.float32 else 0.999
+    return GoldenReport(float((expected * got).sum(axis=1).min()), wanted)

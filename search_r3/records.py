@@ -1,0 +1,249 @@
+"""Reading the raw records of a file or folder: the lines, rows or files that documents are made of."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from search_r3.errors import InvalidInputError
+
+ID_FIELDS = ("_id", "id", "doc_id")
+TEXT_FIELDS = ("text", "contents", "content", "body")
+TITLE_FIELD = "title"
+_TEXT_SUFFIXES = (".txt", ".md", ".rst")
+_UTF8_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Record:
+    """The named fields of one line, row or file, not checked yet; placed like a `MalformedLine`."""
+
+    source: str
+    line: int
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class MalformedLine:
+    """A record that is not a document.
+
+    Attributes:
+        source: The file it stands in.
+        line: Its 1-based line number, the first if it spans several; in a Parquet file, its row number.
+        reason: What is wrong with it and what to do.
+    """
+
+    source: str
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class FieldNames:
+    """The fields that the documents of a file are made of; ``doc_id`` is None if line numbers are the ids."""
+
+    doc_id: str | None
+    text: str
+
+
+def choose_field_names(
+    present: Collection[str], id_field: str | None, text_field: str | None
+) -> FieldNames | None:
+    """Choose the fields asked for, else the first known names present; None if no text field is known."""
+    text = text_field or next((name for name in TEXT_FIELDS if name in present), None)
+    doc_id = id_field or next((name for name in ID_FIELDS if name in present), None)
+    return FieldNames(doc_id=doc_id, text=text) if text else None
+
+
+def folder_records(folder: Path) -> Iterator[Record | MalformedLine]:
+    """Read every text file below the folder as one record, sorted by its path relative to the folder.
+
+    Raises:
+        InvalidInputError: No text file is there.
+    """
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if not file.is_dir()}
+    names = sorted(name for name, file in files.items() if file.suffix.lower() in _TEXT_SUFFIXES)
+    if not names:
+        raise InvalidInputError(
+            f"got the folder {folder} without a text file; wanted {', '.join(_TEXT_SUFFIXES)} files at any "
+            "depth; check the path, or give a file with one document per line",
+            folder,
+        )
+    for name in names:
+        source = _source(files[name])
+        try:
+            text = files[name].read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            yield MalformedLine(source, line, _not_utf8(error))
+        except OSError as error:
+            yield MalformedLine(source, 1, f"cannot be read ({error.strerror}); repair or remove the file")
+        else:
+            yield Record(source, 1, {ID_FIELDS[0]: name, TEXT_FIELDS[0]: text})
+
+
+def text_line_records(path: Path) -> Iterator[Record | MalformedLine]:
+    """Read every line of a text file as one record without an id; an empty line is an empty text."""
+    with path.open("rb") as file:
+        for number, line in _numbered_lines(file):
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:
+                yield MalformedLine(_source(path), number, _not_utf8(error))
+            else:
+                yield Record(_source(path), number, {TEXT_FIELDS[0]: text.rstrip("\r\n")})
+
+
+def json_records(path: Path) -> Iterator[Record | MalformedLine]:
+    """Read every line of a JSON Lines file as one record; blank lines are skipped."""
+    with path.open("rb") as file:
+        for number, line in _numbered_lines(file):
+            if not line.strip():
+                continue
+            try:
+                fields = json.loads(line.rstrip().decode())
+            except UnicodeDecodeError as error:
+                reason = _not_utf8(error)
+            except json.JSONDecodeError as error:
+                reason = (
+                    f"not valid JSON ({error.msg} at column {error.colno}); write one JSON object per line"
+                )
+            except (ValueError, RecursionError) as error:  # numbers of thousands of digits, very deep nesting
+                reason = f"not readable JSON ({error}); write a flat JSON object with an id and a text"
+            else:
+                if isinstance(fields, dict):
+                    yield Record(_source(path), number, fields)
+                    continue
+                reason = f"a JSON {type(fields).__name__} and not an object; write one JSON object per line"
+            yield MalformedLine(_source(path), number, reason)
+
+
+def csv_records(
+    path: Path, delimiter: str, id_field: str | None, text_field: str | None
+) -> Iterator[Record | MalformedLine]:
+    """Read every row of a CSV file below its header as one record; blank lines are skipped.
+
+    Raises:
+        InvalidInputError: There is no readable header row, or it lacks a column.
+    """
+    with path.open("rb") as file:
+        rows = _csv_rows(file, delimiter)
+        _, header = next(rows, (0, []))
+        if isinstance(header, str):
+            raise InvalidInputError(f"got {path}, whose header row is {header}", path)
+        _check_columns(path, header, id_field, text_field)
+        for line, row in rows:
+            if isinstance(row, str):
+                yield MalformedLine(_source(path), line, row)
+            elif len(row) != len(header):
+                reason = (
+                    f"{len(row)} cells where the header has {len(header)}; check the quotes and delimiters"
+                )
+                yield MalformedLine(_source(path), line, reason)
+            else:
+                yield Record(_source(path), line, dict(zip(header, row, strict=True)))
+
+
+def parquet_records(
+    path: Path, id_field: str | None, text_field: str | None
+) -> Iterator[Record | MalformedLine]:
+    """Read every row of a Parquet file as one record, with the columns in use only.
+
+    Raises:
+        InvalidInputError: The file is not readable as Parquet, or it lacks a column.
+    """
+    import pyarrow.parquet
+
+    with path.open("rb") as file:
+        try:
+            parquet = pyarrow.parquet.ParquetFile(file)
+            names = _check_columns(path, parquet.schema_arrow.names, id_field, text_field)
+            wanted = {names.doc_id, names.text, TITLE_FIELD}
+            columns = [name for name in parquet.schema_arrow.names if name in wanted]
+            row = 0
+            for batch in parquet.iter_batches(batch_size=1024, columns=columns):
+                for index in range(batch.num_rows):
+                    row += 1
+                    try:
+                        values = (column[index].as_py() for column in batch.columns)
+                        fields = dict(zip(columns, values, strict=True))
+                    except UnicodeDecodeError as error:
+                        yield MalformedLine(_source(path), row, _not_utf8(error))
+                    else:
+                        yield Record(_source(path), row, fields)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise InvalidInputError(
+                f"got {path}, which cannot be read as Parquet ({error}); wanted a whole Parquet file; "
+                "write or copy it again",
+                path,
+            ) from error
+
+
+def _csv_rows(file: BinaryIO, delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
+    """Yield the first line number of every row with its cells, or with the reason why it has none."""
+    # Bytes that are not UTF-8 pass as lone surrogates, so that they spoil their own row and not the file.
+    lines = (line.decode(errors="surrogateescape") for _, line in _numbered_lines(file))
+    # Strict: otherwise a quote that is never closed takes in the rest of the file without a word.
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        first_line = reader.line_num + 1
+        # The limit on a cell, 131072 characters unless changed, is the process's: lift it for this row only.
+        limit = csv.field_size_limit(sys.maxsize)
+        row: list[str] | str
+        try:
+            row = next(reader)
+            "".join(row).encode()
+        except StopIteration:
+            return
+        except UnicodeEncodeError:
+            row = "not valid UTF-8; save the file as UTF-8"
+        except csv.Error as error:
+            row = (
+                f"not valid CSV ({error}, in the row from line {first_line} to {reader.line_num}); "
+                "close every quote, and double the quotes inside a quoted cell"
+            )
+        finally:
+            csv.field_size_limit(limit)
+        if row:
+            yield first_line, row
+
+
+def _check_columns(
+    path: Path, columns: list[str], id_field: str | None, text_field: str | None
+) -> FieldNames:
+    """Choose the table's columns; raise InvalidInputError if one is missing or there twice."""
+    names = choose_field_names(columns, id_field, text_field)
+    if names is None:
+        raise InvalidInputError(
+            f"got {path} with the columns {columns}; wanted one of {list(TEXT_FIELDS)} for the texts; "
+            "name the columns in a header row, or say which one holds the texts",
+            path,
+        )
+    for name in (names.doc_id, names.text):
+        if name is not None and columns.count(name) != 1:
+            raise InvalidInputError(
+                f"got {path} with the columns {columns}; wanted one column {name!r}; check the header row",
+                path,
+            )
+    return names
+
+
+def _numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the file's lines with their 1-based numbers, without the byte order mark of the first."""
+    for number, line in enumerate(file, start=1):
+        yield number, line.removeprefix(_UTF8_BOM) if number == 1 else line
+
+
+def _source(path: Path) -> str:
+    """Return the path as text that can be printed, even if the file's name is not valid Unicode."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    """Say which byte is not UTF-8."""
+    return f"not valid UTF-8 (byte 0x{error.object[error.start]:02x}); save the file as UTF-8"
