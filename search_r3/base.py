@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from sentence_transformers.base.modules import Transformer
@@ -44,10 +44,10 @@ def prepare_base(
 
     The new row starts as a copy of the end-of-turn token's row, in the input and the output matrix. On the
     input side the model then reads the embed token as "the text is complete", the state from which decoder
-    embedders pool (Qwen3-Embedding pools at EOS). On the output side the embed token gets exactly the logit of
-    the end of turn, so an untrained chat model ends its thought where it would have ended its answer, instead
-    of never. A random or mean row would do neither. Rows that only pad the vocabulary get the mean row; no
-    thought can hold them.
+    embedders pool (Qwen3-Embedding pools at EOS). On the output side the embed token gets exactly the logit
+    of the end of turn, so an untrained chat model ends its thought where it would have ended its answer,
+    instead of never. A random or mean row would do neither. Rows that only pad the vocabulary get the mean
+    row; no thought can hold them.
 
     Args:
         source: Hugging Face id or local folder of a causal LM; with ``gguf_file``, the folder that holds it.
@@ -69,12 +69,18 @@ def prepare_base(
     """
     target = Path(output_dir)
     if target.exists():
-        raise FileExistsError(f"{target} exists; prepare_base never overwrites. Remove it or choose another folder.")
+        raise FileExistsError(
+            f"{target} exists; prepare_base never overwrites. Remove it or choose another folder."
+        )
     model, tokenizer = _load(source, gguf_file, dtype)
     embed_token_id = add_embed_token(model, tokenizer)
     _check_head(model)
     if template is None:
-        template = render_chat_template(tokenizer.apply_chat_template) if tokenizer.chat_template else COMPACT_TEMPLATE
+        template = (
+            render_chat_template(tokenizer.apply_chat_template)
+            if tokenizer.chat_template
+            else COMPACT_TEMPLATE
+        )
     positions = model.config.get_text_config().max_position_embeddings
     tokenizer.model_max_length = min(max_seq_length, positions - max_reasoning_tokens)
     # A chat model's own generation defaults (sampling, temperatures) have no say in how a thought is decoded.
@@ -91,13 +97,15 @@ def prepare_base(
         assemble(raw, template=template, max_reasoning_tokens=max_reasoning_tokens).save(
             str(finished), create_model_card=False
         )
-        os.replace(finished, target)
+        finished.replace(target)
     finally:
         shutil.rmtree(staging)
     return target
 
 
-def assemble(folder: str | Path, *, template: Template, max_reasoning_tokens: int = 32) -> SentenceTransformer:
+def assemble(
+    folder: str | Path, *, template: Template, max_reasoning_tokens: int = 32
+) -> SentenceTransformer:
     """Build the pipeline (thinking module, last-token pooling, unit norm) over a causal LM's folder.
 
     Args:
@@ -128,23 +136,32 @@ def add_embed_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) 
         ModelError: If the tokenizer knows the token already, or has no end-of-turn token.
     """
     if EMBED_TOKEN in tokenizer.get_vocab():
-        raise ModelError(f"This tokenizer already has {EMBED_TOKEN}; load the model instead of preparing it again.")
+        raise ModelError(
+            f"This tokenizer already has {EMBED_TOKEN}; load the model instead of preparing it again."
+        )
     if tokenizer.eos_token_id is None:
         raise ModelError("The tokenizer has no eos_token; set one before preparing a base.")
-    end_of_turn: int = tokenizer.eos_token_id
-    tokenizer.add_special_tokens({"additional_special_tokens": [EMBED_TOKEN]}, replace_extra_special_tokens=False)
-    embed_token_id: int = tokenizer.convert_tokens_to_ids(EMBED_TOKEN)
-    known_rows = model.get_input_embeddings().weight.shape[0]
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": [EMBED_TOKEN]}, replace_extra_special_tokens=False
+    )
+    ids: Any = tokenizer.convert_tokens_to_ids([tokenizer.eos_token, EMBED_TOKEN])
+    end_of_turn, embed_token_id = int(ids[0]), int(ids[1])
+    known_rows = _rows(model.get_input_embeddings())
     rows = max(known_rows, len(tokenizer))
     rows += -rows % VOCABULARY_MULTIPLE
     if rows != known_rows:
         model.resize_token_embeddings(rows, mean_resizing=False)
     with torch.no_grad():
-        for matrix in (model.get_input_embeddings().weight, model.get_output_embeddings().weight):
+        for matrix in (model.get_input_embeddings(), model.get_output_embeddings()):
+            weight: Any = matrix.weight
             # Models such as Qwen ship with spare rows, so the row may exist already, untrained.
-            matrix[known_rows:] = matrix[:known_rows].mean(dim=0)
-            matrix[embed_token_id] = matrix[end_of_turn]
+            weight[known_rows:] = weight[:known_rows].mean(dim=0)
+            weight[embed_token_id] = weight[end_of_turn]
     return embed_token_id
+
+
+def _rows(matrix: Any) -> int:
+    return int(matrix.weight.shape[0])
 
 
 def _load(

@@ -1,7 +1,7 @@
 """One self-contained modelling file, so that a saved model loads where this package is not installed.
 
 The modules that make up :class:`ReasoningTransformer` are joined in dependency order into one source text:
-their imports of each other are dropped, the remaining imports are merged at the top, the rest is kept as it is.
+their imports of each other are dropped, the other imports are merged at the top, the rest is kept as it is.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def modeling_source() -> str:
         for node in tree.body:
             is_docstring = node is tree.body[0] and isinstance(node, ast.Expr)
             if isinstance(node, ast.Import | ast.ImportFrom):
-                if not (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "search_r3"):
+                if not (
+                    isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "search_r3"
+                ):
                     imports.update(ast.unparse(_single(node, name)) for name in node.names)
             elif not is_docstring:
                 continue

@@ -57,5 +57,7 @@ def explain(
     for row, thought in enumerate(encoding.thoughts):
         rank = {hit.doc_id: hit.rank for hit in without[row]}
         cosine = float(encoding.embeddings[row] @ direct[row])
-        explanations.append(Explanation(thought, found[row], DirectView(cosine, [rank[hit.doc_id] for hit in found[row]])))
+        explanations.append(
+            Explanation(thought, found[row], DirectView(cosine, [rank[hit.doc_id] for hit in found[row]]))
+        )
     return explanations

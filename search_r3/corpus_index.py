@@ -71,7 +71,8 @@ class CorpusIndex:
             texts = {row["_id"]: row["text"] for row in rows}
         except FileNotFoundError as error:
             raise VectorIndexError(
-                f"{folder} is not an index: there is no {Path(error.filename).name}. Build it with `search-r3 index`."
+                f"{folder} is not an index: it has no {Path(error.filename).name}. "
+                "Build it with `search-r3 index`."
             ) from None
         except (ValueError, KeyError, TypeError) as error:
             raise VectorIndexError(f"{folder} is damaged ({error}). Remove it and build it again.") from None
@@ -150,12 +151,14 @@ def build_index(
 def _open(folder: Path, model: SentenceTransformer, model_name: str) -> CorpusIndex:
     identity = fingerprint(model)
     if not (folder / "vectors").exists():
-        return CorpusIndex(VectorIndex(model.get_embedding_dimension() or 0, fingerprint=identity), {}, model_name)
+        return CorpusIndex(
+            VectorIndex(model.get_embedding_dimension() or 0, fingerprint=identity), {}, model_name
+        )
     index = CorpusIndex.load(folder)
     if index.vectors.fingerprint != identity:
         raise VectorIndexError(
-            f"{folder} was built with another model ({index.model}, {index.vectors.fingerprint[:12]}), this one is "
-            f"{model_name} ({identity[:12]}). Use that model, or another folder."
+            f"{folder} was built with another model ({index.model}, {index.vectors.fingerprint[:12]}), "
+            f"this one is {model_name} ({identity[:12]}). Use that model, or another folder."
         )
     return index
 
@@ -167,7 +170,9 @@ def _only_writer(folder: Path) -> Iterator[None]:
         with FileLock(folder / ".lock", timeout=0):
             yield
     except Timeout:
-        raise VectorIndexError(f"Another process is writing to {folder}. Wait for it, or use another folder.") from None
+        raise VectorIndexError(
+            f"Another process is writing to {folder}. Wait for it, or use another folder."
+        ) from None
 
 
 def _write_atomically(path: Path, text: str) -> None:

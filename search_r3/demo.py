@@ -54,7 +54,9 @@ def ask(model: SentenceTransformer, index: CorpusIndex, k: int = 3) -> list[Expl
     return explain(model, index.vectors, fingerprint(model), QUESTIONS, encoding, k)
 
 
-def score(model: SentenceTransformer, index: CorpusIndex, task: DemoTask, batch_size: int = 32) -> list[ArmScore]:
+def score(
+    model: SentenceTransformer, index: CorpusIndex, task: DemoTask, batch_size: int = 32
+) -> list[ArmScore]:
     """Score BM25, the direct exit and thinking on the labelled queries."""
     queries = list(task.queries.values())
     identity = fingerprint(model)
@@ -63,7 +65,8 @@ def score(model: SentenceTransformer, index: CorpusIndex, task: DemoTask, batch_
         encoding = model.encode_query_with_thoughts(queries, reasoning=reasoning, batch_size=batch_size)
         found = index.vectors.search(encoding.embeddings, 100, fingerprint=identity)
         run = {
-            query_id: {hit.doc_id: hit.score for hit in hits} for query_id, hits in zip(task.queries, found, strict=True)
+            query_id: {hit.doc_id: hit.score for hit in hits}
+            for query_id, hits in zip(task.queries, found, strict=True)
         }
         runs[arm] = (run, statistics.fmean(thought.length for thought in encoding.thoughts))
     return [

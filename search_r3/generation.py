@@ -4,7 +4,8 @@
 2. Choose each row's next token from its last hidden state; a row ends when that token is the embed token, or
    when the budget is spent and the embed token is put there.
 3. Feed the chosen tokens as one step. The hidden state of a row that was fed the embed token *is* its
-   embedding, so the read-out costs no second pass over the sequence, and the LM head never sees it.
+   embedding, so the read-out costs no second pass over the sequence, and the LM head never sees it. When the
+   budget is spent, the last token of thought and the embed token go in together.
 4. Repeat 2 and 3 with the rows still thinking.
 
 Rows are read in the step in which they end, so no padding ever stands between a thought and its embed token;
@@ -81,7 +82,8 @@ def last_hidden_states(
         position_ids=position_ids(attention_mask),
         use_cache=False,
     )
-    return output.last_hidden_state  # type: ignore[no-any-return]
+    states: torch.Tensor = output.last_hidden_state
+    return states
 
 
 def next_token_logits(model: PreTrainedModel, hidden_states: torch.Tensor) -> torch.Tensor:
@@ -94,7 +96,7 @@ def next_token_logits(model: PreTrainedModel, hidden_states: torch.Tensor) -> to
     Returns:
         float32 logits, shape (B, V).
     """
-    logits = model.get_output_embeddings()(hidden_states).float()
+    logits: torch.Tensor = model.get_output_embeddings()(hidden_states).float()
     cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
     return logits if cap is None else torch.tanh(logits / cap) * cap
 
@@ -126,6 +128,8 @@ def think(
     backbone = model.get_decoder()
     batch_size = input_ids.shape[0]
     banned = ~allowed_ids.to(input_ids.device)
+    banned_first = banned.clone()
+    banned_first[embed_token_id] = not may_skip
     generators = [torch.Generator(device=input_ids.device).manual_seed(seed) for seed in sampling.seeds]
     thoughts: list[list[int]] = [[] for _ in range(batch_size)]
     endings: list[Ending] = ["budget"] * batch_size
@@ -139,42 +143,39 @@ def think(
     next_position = positions[:, -1:] + 1  # (R, 1)
     rows = list(range(batch_size))  # rows[r] is the input row of batch row r, -1 once it has ended
 
-    for step in range(max_reasoning_tokens + 1):
-        if step == max_reasoning_tokens:
-            tokens = [embed_token_id] * len(rows)
-        else:
-            logits = next_token_logits(model, hidden).masked_fill(banned, -torch.inf)
-            if step == 0 and not may_skip:
-                logits[:, embed_token_id] = -torch.inf
-            tokens = _choose(logits, sampling, [generators[row] for row in rows] if generators else [])
-        ending: list[int] = []
-        for batch_row, (row, token) in enumerate(zip(rows, tokens, strict=True)):
-            if row < 0:
-                continue
-            if token != embed_token_id:
+    for step in range(max_reasoning_tokens):
+        logits = next_token_logits(model, hidden)
+        logits = logits.masked_fill(banned if step else banned_first, -torch.inf)
+        tokens = _choose(logits, sampling, [generators[row] for row in rows] if generators else [])
+        for row, token in zip(rows, tokens, strict=True):
+            if row >= 0 and token != embed_token_id:
                 thoughts[row].append(token)
-                continue
-            ending.append(batch_row)
-            if step < max_reasoning_tokens:
-                endings[row] = "embed_token" if thoughts[row] else "skipped"
 
-        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+        is_last = step == max_reasoning_tokens - 1
+        fed = torch.tensor(tokens, device=input_ids.device)[:, None]
+        if is_last:  # rows still thinking get their last token and the embed token in one step
+            fed = torch.cat([fed, torch.full_like(fed, embed_token_id)], dim=1)
+        mask = torch.cat([mask, mask.new_ones(fed.shape)], dim=1)
         output = backbone(
-            input_ids=torch.tensor(tokens, device=input_ids.device)[:, None],
+            input_ids=fed,
             attention_mask=mask,
-            position_ids=next_position,
+            position_ids=next_position + torch.arange(fed.shape[1], device=input_ids.device),
             past_key_values=cache,
             use_cache=True,
         )
-        hidden = output.last_hidden_state[:, -1]
-        next_position = next_position + 1
-        for batch_row in ending:
-            read_out[rows[batch_row]] = hidden[batch_row]
-            rows[batch_row] = -1
+        for batch_row, (row, token) in enumerate(zip(rows, tokens, strict=True)):
+            if row >= 0 and token == embed_token_id:
+                read_out[row] = output.last_hidden_state[batch_row, 0]
+                endings[row] = "embed_token" if thoughts[row] else "skipped"
+                rows[batch_row] = -1
+            elif row >= 0 and is_last:
+                read_out[row] = output.last_hidden_state[batch_row, 1]
 
         live = [batch_row for batch_row, row in enumerate(rows) if row >= 0]
-        if not live:
+        if not live or is_last:
             break
+        hidden = output.last_hidden_state[:, -1]
+        next_position = next_position + 1
         # Copying the cache costs about as much as a step for half the rows, so ended rows are carried along
         # until they are the majority.
         if 2 * len(live) <= len(rows):
@@ -189,7 +190,8 @@ def think(
 
 def _choose(logits: torch.Tensor, sampling: Sampling, generators: list[torch.Generator]) -> list[int]:
     if sampling.temperature == 0:
-        return logits.argmax(dim=-1).tolist()  # type: ignore[no-any-return]
+        best: list[int] = logits.argmax(dim=-1).tolist()
+        return best
     scores = TopPLogitsWarper(sampling.top_p)(None, logits / sampling.temperature)
     probabilities = scores.softmax(dim=-1)
     return [

@@ -24,11 +24,13 @@ def fingerprint(model: SentenceTransformer) -> str:
         64 hexadecimal digits of a SHA-256.
     """
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    weights: dict[str, torch.Tensor] = model.state_dict()
+    for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     described: list[Any] = [model.max_seq_length, model.truncate_dim]
-    for module in model:
+    modules: Any = model
+    for module in modules:
         config = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
         kept = {key: value for key, value in config.items() if key not in _CALL_DEFAULTS}
         described.append([type(module).__name__, kept])

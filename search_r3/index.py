@@ -25,7 +25,7 @@ _UNIT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class SearchHit:
-    """A document found, its score (inner product in [-1, 1], larger is closer) and its rank from 1."""
+    """A document found, its score (inner product in [-1, 1] within 0.3 %, larger is closer), rank from 1."""
 
     doc_id: str
     score: float
@@ -215,9 +215,7 @@ def _unit_rows(vectors: object, dimension: int, ids: Sequence[str] | None) -> ND
     count = "n" if ids is None else len(ids)
     if array.dtype.kind not in "fiu" or array.shape[1:] != (dimension,) or count not in ("n", len(array)):
         got = f"got {array.dtype} vectors of shape {array.shape}"
-        raise InvalidInputError(
-            f"{got}, wanted float32 of shape ({count}, {dimension}): embed again", vectors
-        )
+        raise InvalidInputError(f"{got}, wanted real numbers of shape ({count}, {dimension})", vectors)
     with np.errstate(over="ignore"):
         rows = np.ascontiguousarray(array, dtype=np.float32)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ import numpy as np
 import sentence_transformers
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from search_r3.bundle import MODELING_CLASS, MODELING_FILE, modeling_source
-from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
 from search_r3.modules import ReasoningTransformer
 from search_r3.thoughts import ENDINGS, Thought
 
@@ -22,6 +23,17 @@ _OWN_CLASSES = {
     MODELING_CLASS: ReasoningTransformer,
     f"{ReasoningTransformer.__module__}.{ReasoningTransformer.__name__}": ReasoningTransformer,
 }
+
+_SHAPING_OPTIONS = {
+    "output_value",
+    "convert_to_tensor",
+    "convert_to_numpy",
+    "precision",
+    "pool",
+    "truncate_dim",
+}
+
+_BATCHES_PER_SLICE = 32
 
 _REQUIREMENTS = {"sentence-transformers": ">=6.0,<7", "transformers": ">=5.16,<6"}
 
@@ -59,18 +71,15 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
         try:
             return super().encode(*args, **kwargs)
         except InvalidInputError as error:
-            inputs = args[0] if args else kwargs.get("inputs", kwargs.get("sentences"))
-            if self.is_singular_input(inputs):
-                inputs = [inputs]
-            place = next((i for i, item in enumerate(inputs) if item is error.item), None)
-            if place is None:  # the item came back from another process, or from an array, as a copy
-                place = next((i for i, item in enumerate(inputs) if item == error.item), None)
-            if place is None:
-                raise
-            raise type(error)(error.reason, error.item, f"Input {place}") from None
+            inputs: Any = args[0] if args else kwargs.get("inputs", kwargs.get("sentences"))
+            raise _named(error, [inputs] if self.is_singular_input(inputs) else inputs) from None
 
     def encode_query_with_thoughts(
-        self, queries: Sequence[str], *, thoughts: Sequence[Thought | str | Sequence[int]] | None = None, **options: Any
+        self,
+        queries: Sequence[str],
+        *,
+        thoughts: Sequence[Thought | str | Sequence[int]] | None = None,
+        **options: Any,
     ) -> QueryEncoding:
         """Embed queries and return what was thought for each; or replay given thoughts.
 
@@ -86,24 +95,45 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
             InvalidInputError: If a query or a thought cannot be used, or their numbers differ.
             InvalidOptionError: If an option is not valid, or shapes the output.
         """
-        if shaping := {"output_value", "convert_to_tensor", "precision", "pool", "truncate_dim"} & set(options):
+        if shaping := _SHAPING_OPTIONS & set(options):
             raise InvalidOptionError(f"{sorted(shaping)} cannot be combined with thoughts; use encode_query.")
         if isinstance(queries, str):
             raise InvalidInputError("got one string, wanted a list of queries.", queries)
         inputs: list[Any] = list(queries)
         if thoughts is not None:
             if len(thoughts) != len(inputs):
-                raise InvalidInputError(f"got {len(thoughts)} thoughts for {len(inputs)} queries, wanted one each.")
+                raise InvalidInputError(
+                    f"got {len(thoughts)} thoughts for {len(inputs)} queries, wanted one each."
+                )
             inputs = list(zip(inputs, thoughts, strict=True))
-        items = self.encode_query(inputs, output_value=None, **options) if inputs else []
-        decode = self[0].prompt_encoder.decode_thought
-        found = []
-        for item in items:
-            token_ids = tuple(i for i in item["thought_ids"].tolist() if i >= 0)
-            found.append(Thought(decode(token_ids), token_ids, ENDINGS[int(item["thought_ending"])]))
-        vectors = [item["sentence_embedding"] for item in items]
-        stacked = torch.stack(vectors).float().cpu().numpy() if vectors else np.zeros((0, self._dimension()), np.float32)
-        return QueryEncoding(stacked, found, [int(item["dropped_tokens"]) for item in items])
+        normalize_embeddings = options.pop("normalize_embeddings", False)
+        show_progress_bar = options.pop("show_progress_bar", False)
+        module = self[0]
+        if not isinstance(module, ReasoningTransformer):
+            raise ModelError(f"A {type(module).__name__} pipeline does not think; load a Search-R3 model.")
+        vectors, found, dropped = [], [], []
+        # In slices, because sentence-transformers keeps the hidden states of every token of a call.
+        size = _BATCHES_PER_SLICE * options.get("batch_size", 32)
+        with tqdm(total=len(inputs), desc="Queries", disable=not show_progress_bar) as progress:
+            for start in range(0, len(inputs), size):
+                part = inputs[start : start + size]
+                try:
+                    items: Any = self.encode_query(
+                        part, output_value=None, show_progress_bar=False, **options
+                    )
+                except InvalidInputError as error:
+                    raise _named(error, inputs) from None
+                for item in items:
+                    token_ids = tuple(i for i in item["thought_ids"].tolist() if i >= 0)
+                    text = module.prompt_encoder.decode_thought(token_ids)
+                    found.append(Thought(text, token_ids, ENDINGS[int(item["thought_ending"])]))
+                    vectors.append(item["sentence_embedding"].float().cpu())
+                    dropped.append(int(item["dropped_tokens"]))
+                progress.update(len(part))
+        stacked = torch.stack(vectors) if vectors else torch.zeros(0, self.get_embedding_dimension() or 0)
+        if normalize_embeddings:
+            stacked = torch.nn.functional.normalize(stacked, dim=1)
+        return QueryEncoding(stacked.numpy(), found, dropped)
 
     def save(self, path: str, *args: Any, **kwargs: Any) -> None:
         """Save the model so that it also loads where search_r3 is not installed.
@@ -131,5 +161,11 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
         own = _OWN_CLASSES.get(class_ref)
         return own if own is not None else super()._load_module_class_from_ref(class_ref, *args, **kwargs)
 
-    def _dimension(self) -> int:
-        return self.get_embedding_dimension() or 0
+
+def _named(error: InvalidInputError, inputs: Iterable[Any]) -> InvalidInputError:
+    """The same error, naming the place of its item in the caller's own list."""
+    items = list(inputs)
+    place = next((i for i, item in enumerate(items) if item is error.item), None)
+    if place is None:  # a copy: it came from an array, or back from another process
+        place = next((i for i, item in enumerate(items) if item == error.item), None)
+    return error if place is None else type(error)(error.reason, error.item, f"Input {place}")

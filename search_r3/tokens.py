@@ -175,7 +175,9 @@ class PromptEncoder:
 
     def decode_thought(self, token_ids: Sequence[int]) -> str:
         """The text of a thought's tokens."""
-        return str(self._decode(list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        return str(
+            self._decode(list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        )
 
     def _assemble(
         self, role: str, text: object, thought_ids: list[int] | None, instruction: str, max_tokens: int

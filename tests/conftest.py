@@ -16,7 +16,9 @@ TINY_LM = Path(__file__).parent / "fixtures" / "tiny_lm"
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny LM as a saved base: compact template, limit of 128 tokens, budget of 8."""
     target = tmp_path_factory.mktemp("models") / "tiny"
-    return prepare_base(TINY_LM, target, template=COMPACT_TEMPLATE, max_seq_length=128, max_reasoning_tokens=8)
+    return prepare_base(
+        TINY_LM, target, template=COMPACT_TEMPLATE, max_seq_length=128, max_reasoning_tokens=8
+    )
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,9 @@ from search_r3.cli.searching import result_of, show
 
 
 def demo(
-    model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")
+    ] = None,
 ) -> None:
     """Search the Python standard library on this machine: index it, ask questions, score thinking."""
     from search_r3 import demo as stdlib_demo
@@ -30,7 +32,10 @@ def demo(
             index, task = stdlib_demo.build_demo_index(
                 loaded, folder, lambda done, total: progress.update(bar, completed=done, total=total)
             )
-        output.print(f"{len(index.vectors)} functions of the Python standard library, indexed in {folder}", markup=False)
+        output.print(
+            f"{len(index.vectors)} functions of the Python standard library, indexed in {folder}",
+            markup=False,
+        )
 
         with messages.status("Thinking about five questions"):
             explanations = stdlib_demo.ask(loaded, index)

@@ -14,14 +14,26 @@ from search_r3.errors import InvalidOptionError
 
 
 def embed(
-    source: Annotated[Path, typer.Argument(help="JSONL, CSV, TSV, Parquet or text file, or a folder of text files.")],
-    target: Annotated[Path, typer.Argument(help="A .npy file (ids go beside it, to .ids.json) or a .parquet file.")],
+    source: Annotated[
+        Path, typer.Argument(help="JSONL, CSV, TSV, Parquet or text file, or a folder of text files.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(help="A .npy file (ids go beside it, to .ids.json) or a .parquet file.")
+    ],
     role: Annotated[str, typer.Option("--as", help="document or query; queries think.")] = "document",
-    model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
-    reasoning: Annotated[str | None, typer.Option(help="always, never or auto [default: the model's].")] = None,
-    max_reasoning_tokens: Annotated[int | None, typer.Option(help="Most tokens of thought per query.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")
+    ] = None,
+    reasoning: Annotated[
+        str | None, typer.Option(help="always, never or auto [default: the model's].")
+    ] = None,
+    max_reasoning_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens of thought per query.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per forward pass.")] = 16,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed lines instead of skipping them.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail on malformed lines instead of skipping them.")
+    ] = False,
     id_field: Annotated[str | None, typer.Option(help="Name of the id field.")] = None,
     text_field: Annotated[str | None, typer.Option(help="Name of the text field.")] = None,
 ) -> None:

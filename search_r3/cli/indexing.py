@@ -26,11 +26,17 @@ def progress_bar() -> Progress:
 
 
 def index(
-    source: Annotated[Path, typer.Argument(help="JSONL, CSV, TSV, Parquet or text file, or a folder of text files.")],
+    source: Annotated[
+        Path, typer.Argument(help="JSONL, CSV, TSV, Parquet or text file, or a folder of text files.")
+    ],
     folder: Annotated[Path, typer.Argument(help="Where the index is, or will be made.")],
-    model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Documents per forward pass.")] = 16,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail on malformed lines instead of skipping them.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail on malformed lines instead of skipping them.")
+    ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove documents that are not in SOURCE.")] = False,
     id_field: Annotated[str | None, typer.Option(help="Name of the id field.")] = None,
     text_field: Annotated[str | None, typer.Option(help="Name of the text field.")] = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -13,21 +13,23 @@ from search_r3.errors import InvalidOptionError, ModelError
 
 
 def info(
-    model: Annotated[str | None, typer.Argument(help="Model folder or Hub id [default: the embedded model].")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="Model folder or Hub id [default: the embedded model].")
+    ] = None,
 ) -> None:
     """Show what a model is: base, size, template, embed token, dimensions, limits."""
     from search_r3.identity import fingerprint
-    from search_r3.modules import ReasoningTransformer
 
-    loaded = load_model(model)
+    loaded = _load_search_r3(model)
     module = loaded[0]
-    if not isinstance(module, ReasoningTransformer):
-        raise ModelError(f"{model} is a {type(module).__name__} pipeline, not a Search-R3 model.")
     config = module.model.config
     parameters = sum(parameter.numel() for parameter in module.parameters())
     table = Table(show_header=False, box=None)
     for name, value in (
-        ("architecture", f"{type(module.model).__name__}, {parameters / 1e6:.1f} M parameters, {loaded.dtype}"),
+        (
+            "architecture",
+            f"{type(module.model).__name__}, {parameters / 1e6:.1f} M parameters, {loaded.dtype}",
+        ),
         ("layers", f"{config.get_text_config().num_hidden_layers}"),
         ("dimensions", f"{loaded.get_embedding_dimension()}"),
         ("embed token", f"{module.embed_token} (id {module.prompt_encoder.embed_token_id})"),
@@ -47,16 +49,38 @@ def info(
 
 
 def doctor(
-    model: Annotated[str | None, typer.Argument(help="Model folder or Hub id [default: the embedded model].")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="Model folder or Hub id [default: the embedded model].")
+    ] = None,
     write_golden: Annotated[
         bool, typer.Option("--write-golden", help="Store this machine's vectors as the model's golden ones.")
     ] = False,
 ) -> None:
     """Check versions, find the fast dtype and thread count, and compare with the model's golden vectors."""
-    from search_r3 import golden
-    from search_r3.diagnosis import packages, speeds
     from search_r3.embedded_model import default_model
+
+    problems = _check_packages()
+    loaded = _load_search_r3(model)
+    _show_speeds(loaded)
+    problems += _check_golden(loaded, default_model() if model is None else Path(model), write_golden)
+    for problem in problems:
+        output.print(f"problem: {problem}", markup=False)
+    if problems:
+        raise typer.Exit(1)
+    output.print("all well")
+
+
+def _load_search_r3(model: str | None) -> Any:
     from search_r3.modules import ReasoningTransformer
+
+    loaded = load_model(model)
+    if not isinstance(loaded[0], ReasoningTransformer):
+        raise ModelError(f"{model} is a {type(loaded[0]).__name__} pipeline, not a Search-R3 model.")
+    return loaded
+
+
+def _check_packages() -> list[str]:
+    from search_r3.diagnosis import packages
 
     problems = []
     for package in packages():
@@ -67,44 +91,44 @@ def doctor(
             )
         if not package.optional or package.installed:
             state = "ok" if package.fits else "WRONG"
-            output.print(f"{package.name:28} {package.installed or '-':14} {package.wanted:18} {state}", markup=False)
+            version = package.installed or "-"
+            output.print(f"{package.name:38} {version:14} {package.wanted:14} {state}", markup=False)
+    return problems
 
-    loaded = load_model(model)
-    module = loaded[0]
-    if not isinstance(module, ReasoningTransformer):
-        raise ModelError(f"{model} is a {type(module).__name__} pipeline, not a Search-R3 model.")
-    config = module.model.config.get_text_config()
+
+def _show_speeds(loaded: Any) -> None:
+    from search_r3.diagnosis import speeds
+
+    config = loaded[0].model.config.get_text_config()
     measured = speeds(config.hidden_size, config.intermediate_size)
     for speed in measured:
-        output.print(f"{speed.dtype:28} {speed.threads} threads     {speed.milliseconds:8.2f} ms")
+        output.print(f"{speed.dtype}, {speed.threads} threads: {speed.milliseconds:.2f} ms per layer product")
     best = min(measured, key=lambda speed: speed.milliseconds)
-    output.print(
-        f"fastest here: {best.dtype} with {best.threads} threads"
-        + (". Thoughts are only promised to be the same in any batch in float32." if best.dtype != "float32" else "")
-    )
+    output.print(f"fastest here: {best.dtype} with {best.threads} threads")
+    if best.dtype != "float32":
+        output.print("(thoughts are promised to be the same in every batch in float32 only)")
 
-    folder = default_model() if model is None else Path(model)
+
+def _check_golden(loaded: Any, folder: Path, write: bool) -> list[str]:
+    from search_r3 import golden
+
     path = folder / golden.GOLDEN_FILE
-    if write_golden:
+    if write:
         if not folder.is_dir():
-            raise InvalidOptionError(f"--write-golden needs a model folder, got {model}.")
+            raise InvalidOptionError(f"--write-golden needs a model folder, got {folder}.")
         output.print(f"wrote {golden.write_golden(loaded, folder)}", markup=False)
-    elif path.is_file():
-        report = golden.check_golden(loaded, path)
-        output.print(f"golden vectors: worst cosine {report.worst_cosine:.7f}, wanted {report.wanted}")
-        if not report.passed:
-            problems.append(
-                "this machine computes other vectors than the model's author: compare the versions above with "
-                "config_sentence_transformers.json, and load the model in float32"
-            )
-    else:
+        return []
+    if not path.is_file():
         output.print(f"golden vectors: none in {folder} (make them with --write-golden)", markup=False)
-
-    for problem in problems:
-        output.print(f"problem: {problem}", markup=False)
-    if problems:
-        raise typer.Exit(1)
-    output.print("all well")
+        return []
+    report = golden.check_golden(loaded, path)
+    output.print(f"golden vectors: worst cosine {report.worst_cosine:.7f}, wanted {report.wanted}")
+    if report.passed:
+        return []
+    return [
+        "this machine computes other vectors than the model's author did: compare the versions above with "
+        "those in config_sentence_transformers.json, and load the model in float32"
+    ]
 
 
 def _escaped(value: str) -> str:

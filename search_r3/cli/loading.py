@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,4 +52,4 @@ def model_name(name: str | None) -> str:
     """How an index records its model: an absolute folder, a Hub id, or "default"."""
     if name is None:
         return "default"
-    return str(Path(name).resolve()) if os.path.isdir(name) else name
+    return str(Path(name).resolve()) if Path(name).is_dir() else name

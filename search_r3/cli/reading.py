@@ -28,7 +28,9 @@ def read_file(path: Path, *, strict: bool, id_field: str | None, text_field: str
     if malformed and strict:
         raise InvalidInputError(f"{len(malformed)} malformed lines in {path}; nothing was done (--strict).")
     if malformed:
-        messages.print(f"skipped {len(malformed)} malformed lines; {len(documents)} documents are fine", markup=False)
+        messages.print(
+            f"skipped {len(malformed)} malformed lines; {len(documents)} documents are fine", markup=False
+        )
     if not documents:
         raise InvalidInputError(f"{path} holds no document.")
     return documents

@@ -21,11 +21,17 @@ def search(
     query: Annotated[str | None, typer.Argument(help="The query.")] = None,
     queries: Annotated[Path | None, typer.Option(help="A file of queries instead of QUERY.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Hits per query.")] = 5,
-    reasoning: Annotated[str | None, typer.Option(help="always, never or auto [default: the model's].")] = None,
-    max_reasoning_tokens: Annotated[int | None, typer.Option(help="Most tokens of thought per query.")] = None,
+    reasoning: Annotated[
+        str | None, typer.Option(help="always, never or auto [default: the model's].")
+    ] = None,
+    max_reasoning_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens of thought per query.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show the thought and what it changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per query.")] = False,
-    model: Annotated[str | None, typer.Option(help="Model folder or Hub id [default: the index's own].")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model folder or Hub id [default: the index's own].")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Queries that think at the same time.")] = 16,
 ) -> None:
     """Search an index with one query or a file of queries."""
@@ -41,7 +47,8 @@ def search(
     else:
         assert queries is not None
         texts = {
-            item.doc_id: item.text for item in read_file(queries, strict=False, id_field=None, text_field=None)
+            item.doc_id: item.text
+            for item in read_file(queries, strict=False, id_field=None, text_field=None)
         }
     corpus = CorpusIndex.load(folder)
     if not len(corpus.vectors):
@@ -49,8 +56,12 @@ def search(
     recorded = None if corpus.model == "default" else corpus.model
     loaded = load_model(model if model is not None else recorded)
     identity = fingerprint(loaded)
-    options = {"reasoning": reasoning, "max_reasoning_tokens": max_reasoning_tokens}
-    encoding = loaded.encode_query_with_thoughts(list(texts.values()), batch_size=batch_size, **options)
+    encoding = loaded.encode_query_with_thoughts(
+        list(texts.values()),
+        batch_size=batch_size,
+        reasoning=reasoning,
+        max_reasoning_tokens=max_reasoning_tokens,
+    )
     if explain:
         explanations = explain_queries(loaded, corpus.vectors, identity, list(texts.values()), encoding, k)
     else:
@@ -99,7 +110,11 @@ def show(result: dict[str, Any]) -> None:
         moved = ""
         if explain:
             change = hit["direct_rank"] - hit["rank"]
-            moved = "  (same rank)" if change == 0 else f"  ({'up' if change > 0 else 'down'} from {hit['direct_rank']})"
+            moved = (
+                "  (same rank)"
+                if change == 0
+                else f"  ({'up' if change > 0 else 'down'} from {hit['direct_rank']})"
+            )
         text = " ".join(hit["text"].split())
         output.print(f"  {hit['rank']:>2}. {hit['score']:.3f}  {_plain(hit['doc_id'])}{moved}")
         output.print(f"      [dim]{_plain(text[:110] + ('...' if len(text) > 110 else ''))}[/dim]")

@@ -19,7 +19,13 @@ from typing import Any, Literal, get_args
 import torch
 from sentence_transformers.base.modules import Transformer
 
-from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError, TruncationError, TruncationWarning
+from search_r3.errors import (
+    InvalidInputError,
+    InvalidOptionError,
+    ModelError,
+    TruncationError,
+    TruncationWarning,
+)
 from search_r3.generation import Sampling, last_hidden_states, think
 from search_r3.template import EMBED_TOKEN, Template
 from search_r3.thoughts import ENDINGS, Reasoning
@@ -95,7 +101,7 @@ class ReasoningTransformer(Transformer):
     ) -> None:
         if kwargs.setdefault("backend", "torch") != "torch":
             raise ModelError(
-                f"Got backend={kwargs['backend']!r}, wanted 'torch': exported causal LMs give no hidden states."
+                f"Got backend={kwargs['backend']!r}, wanted 'torch': exported LMs give no hidden states."
             )
         kwargs["transformer_task"] = "text-generation"
         # Text only: otherwise sentence-transformers would render every string through the chat template.
@@ -107,10 +113,12 @@ class ReasoningTransformer(Transformer):
         self.embed_token = embed_token
         self.query_prompt = query_prompt
         self.document_prompt = document_prompt
-        self.default_role = _one_of("default_role", default_role, Role)
+        self.default_role: Role = _one_of("default_role", default_role, Role)
         self.reasoning = _one_of("reasoning", reasoning, Reasoning)
         self.max_reasoning_tokens = max_reasoning_tokens
         self.on_truncation = _one_of("on_truncation", on_truncation, OnTruncation)
+        if self.tokenizer is None:
+            raise ModelError(f"{model_name_or_path} has no tokenizer.")
         self.prompt_encoder = PromptEncoder(self.tokenizer, Template.from_dict(template), embed_token)
         _check_budget(max_reasoning_tokens)
 
@@ -131,14 +139,15 @@ class ReasoningTransformer(Transformer):
             InvalidOptionError: If ``task`` is neither "query" nor "document".
         """
         if task is not None:
-            return _one_of("task", task, Role)
+            checked: Role = _one_of("task", task, Role)
+            return checked
         if prompt is not None and prompt == self.query_prompt:
             return "query"
         if prompt is not None and prompt == self.document_prompt:
             return "document"
         return self.default_role
 
-    def preprocess(
+    def preprocess(  # type: ignore[override]  # the base class takes any keyword, we name ours
         self,
         inputs: Sequence[Any],
         prompt: str | None = None,
@@ -169,7 +178,9 @@ class ReasoningTransformer(Transformer):
             InvalidOptionError: If an option is not valid.
         """
         if unknown := set(forward_kwargs) - self.forward_kwargs:
-            raise InvalidOptionError(f"Unknown options {sorted(unknown)}, wanted {sorted(self.forward_kwargs)}.")
+            raise InvalidOptionError(
+                f"Unknown options {sorted(unknown)}, wanted {sorted(self.forward_kwargs)}."
+            )
         if processing_kwargs:
             raise InvalidOptionError(
                 f"processing_kwargs={processing_kwargs!r} would be ignored: set max_seq_length instead."
@@ -189,7 +200,7 @@ class ReasoningTransformer(Transformer):
             "dropped_tokens": torch.tensor([item.dropped_tokens for item in encoded]),
         }
 
-    def forward(
+    def forward(  # type: ignore[override]  # the base class takes any keyword, we name ours
         self,
         features: dict[str, Any],
         *,
@@ -228,7 +239,7 @@ class ReasoningTransformer(Transformer):
         _check_budget(budget)
         if temperature < 0 or not 0 < top_p <= 1:
             raise InvalidOptionError(
-                f"Got temperature={temperature} and top_p={top_p}, wanted temperature >= 0 and 0 < top_p <= 1."
+                f"Got temperature={temperature}, top_p={top_p}, wanted temperature >= 0 and 0 < top_p <= 1."
             )
         input_ids, attention_mask = features["input_ids"], features["attention_mask"]
         if self.training:
@@ -245,9 +256,11 @@ class ReasoningTransformer(Transformer):
         if reasoning == "never" or budget == 0 or not free:
             states = last_hidden_states(self.model, input_ids, attention_mask)
         else:
-            # The limit, not the longest prompt at hand: whether an option is valid must not depend on the batch.
-            self._check_positions(self.max_seq_length + budget)
-            states = input_ids.new_empty(len(lengths), 1, self.get_embedding_dimension(), dtype=self.model.dtype)
+            # The limit, not the longest prompt: whether an option is valid must not depend on the batch.
+            self._check_positions(self._limit() + budget)
+            states = input_ids.new_empty(
+                len(lengths), 1, self.get_embedding_dimension(), dtype=self.model.dtype
+            )
             if bound := [row for row, n in enumerate(lengths) if n >= 0]:
                 hidden = last_hidden_states(self.model, *_crop(input_ids[bound], attention_mask[bound]))
                 states[bound, 0] = hidden[:, -1]
@@ -283,7 +296,7 @@ class ReasoningTransformer(Transformer):
     ) -> list[EncodedText]:
         role = self.role(task, prompt)
         instruction = "" if prompt in (None, self.query_prompt, self.document_prompt) else prompt
-        limit = self.max_seq_length if max_length is None else min(max_length, self.max_seq_length)
+        limit = self._limit() if max_length is None else min(max_length, self._limit())
         encoded = []
         for place, item in enumerate(inputs):
             text, thought = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
@@ -305,15 +318,19 @@ class ReasoningTransformer(Transformer):
     def _report_truncation(
         self, inputs: Sequence[Any], encoded: list[EncodedText], on_truncation: OnTruncation | None
     ) -> None:
-        action = self.on_truncation if on_truncation is None else _one_of("on_truncation", on_truncation, OnTruncation)
+        action = (
+            self.on_truncation
+            if on_truncation is None
+            else _one_of("on_truncation", on_truncation, OnTruncation)
+        )
         cut = [(place, item.dropped_tokens) for place, item in enumerate(encoded) if item.dropped_tokens]
         if not cut or action == "ignore":
             return
         place, dropped = cut[0]
         if action == "error":
             raise TruncationError(
-                f"{dropped} tokens over the limit of {self.max_seq_length}. Shorten or split the text, or pass "
-                "on_truncation='warn'.",
+                f"{dropped} tokens over the limit of {self.max_seq_length}. Shorten or split the text, "
+                "or pass on_truncation='warn'.",
                 inputs[place],
                 f"Input {place} of this batch",
             )
@@ -325,17 +342,22 @@ class ReasoningTransformer(Transformer):
             stacklevel=2,
         )
 
+    def _limit(self) -> int:
+        limit = self.max_seq_length
+        assert limit is not None  # only models without a tokenizer have none
+        return limit
+
     def _check_positions(self, length: int) -> None:
         positions = self.model.config.get_text_config().max_position_embeddings
         if length > positions:
             raise InvalidOptionError(
-                f"Text and thought together may take {length} tokens, but the model has {positions} positions. "
+                f"Text and thought together may take {length} tokens, the model has {positions} positions. "
                 f"Lower max_seq_length ({self.max_seq_length}) or the length of the thought."
             )
 
     def _left_pad(self, sequences: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         width = max(len(sequence) for sequence in sequences)
-        padding = self.tokenizer.pad_token_id or 0  # any id: the mask hides it
+        padding = 0  # any id does: the mask hides it
         input_ids = torch.tensor([[padding] * (width - len(row)) + row for row in sequences])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in sequences])
         return input_ids, mask
@@ -343,7 +365,9 @@ class ReasoningTransformer(Transformer):
 
 def _one_of(name: str, value: Any, choices: Any) -> Any:
     if value not in get_args(choices):
-        raise InvalidOptionError(f"Got {name}={value!r}, wanted one of {', '.join(map(repr, get_args(choices)))}.")
+        raise InvalidOptionError(
+            f"Got {name}={value!r}, wanted one of {', '.join(map(repr, get_args(choices)))}."
+        )
     return value
 
 

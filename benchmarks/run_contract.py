@@ -1,0 +1,190 @@
+"""Measure the runtime's contract on a real model: exactness, determinism, cost of the read-out.
+
+    python benchmarks/run_contract.py --output benchmarks/results/contract-smollm2-135m.json
+
+About 20 minutes on two cores for the embedded default model. The queries are docstring summaries of the
+Python standard library. Figures:
+
+- parity: largest difference between a vector read on the live cache and one plain full pass (batch 1, no
+  padding, untouched transformers model) over the same tokens;
+- direct: largest difference of direct embeddings and replayed thoughts over random batch compositions;
+- greedy: share of thoughts that are identical at batch 1 and 32, per dtype;
+- read-out cost: time of thinking and embedding over time of transformers' `generate` alone for the same
+  tokens (the thought and the embed token), in alternation, prompts and batch the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import statistics
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+from transformers import AutoModelForCausalLM
+
+from search_r3 import SentenceTransformer, Thought, default_model, fingerprint
+from search_r3.stdlib_corpus import collect_functions
+
+SEED = 0
+
+
+def queries(count: int) -> list[str]:
+    """Docstring summaries of the standard library, the first `count`."""
+    return [function.summary for function in collect_functions() if function.summary][:count]
+
+
+def parity(model: SentenceTransformer, folder: str, texts: list[str]) -> float:
+    """Largest difference between the read-out and one plain full pass."""
+    reference = AutoModelForCausalLM.from_pretrained(folder, dtype=model.dtype).eval()
+    encoding = model.encode_query_with_thoughts(texts, batch_size=8)
+    worst = 0.0
+    for text, thought, vector in zip(texts, encoding.thoughts, encoding.embeddings, strict=True):
+        sequence = model[0].prompt_encoder.encode_query(
+            text, thought=thought, max_tokens=model.max_seq_length
+        )
+        with torch.inference_mode():
+            states = reference(torch.tensor([sequence.token_ids]), output_hidden_states=True).hidden_states[
+                -1
+            ]
+        expected = torch.nn.functional.normalize(states[0, -1].float(), dim=0).numpy()
+        worst = max(worst, float(np.abs(expected - vector).max()))
+    return worst
+
+
+def composition_difference(
+    model: SentenceTransformer, texts: list[str], thoughts: list[Thought]
+) -> dict[str, float]:
+    """Largest difference from the vectors at batch 1, over 200 random batches."""
+    rng = random.Random(SEED)
+    documents = model.encode_document(texts, batch_size=1)
+    replayed = model.encode_query_with_thoughts(texts, thoughts=thoughts, batch_size=1).embeddings
+    worst = {"documents": 0.0, "replayed": 0.0}
+    for _ in tqdm(range(200), desc="batch compositions"):
+        rows = rng.sample(range(len(texts)), rng.randint(2, 8))
+        some = [texts[row] for row in rows]
+        got = model.encode_document(some, batch_size=len(rows))
+        worst["documents"] = max(worst["documents"], float(np.abs(got - documents[rows]).max()))
+        got = model.encode_query_with_thoughts(
+            some, thoughts=[thoughts[row] for row in rows], batch_size=len(rows)
+        ).embeddings
+        worst["replayed"] = max(worst["replayed"], float(np.abs(got - replayed[rows]).max()))
+    return worst
+
+
+def greedy_agreement(model: SentenceTransformer, texts: list[str]) -> dict[str, float]:
+    """Thoughts at batch 1 against batch 32."""
+    alone = model.encode_query_with_thoughts(texts, batch_size=1, show_progress_bar=True)
+    together = model.encode_query_with_thoughts(texts, batch_size=32, show_progress_bar=True)
+    same = sum(a.token_ids == b.token_ids for a, b in zip(alone.thoughts, together.thoughts, strict=True))
+    cosines = (alone.embeddings * together.embeddings).sum(axis=1)
+    return {"identical": same, "of": len(texts), "worst_cosine": float(cosines.min())}
+
+
+def read_out_cost(
+    model: SentenceTransformer, texts: list[str], batch_size: int, rounds: int
+) -> dict[str, float]:
+    """Ratio of our time (thought and embedding) to `generate`'s (as many tokens, no embedding)."""
+    module = model[0]
+    budget = module.max_reasoning_tokens
+    # Queries whose thought ends by the budget, so that both sides run for the same number of steps.
+    full = [
+        text
+        for text, thought in zip(
+            texts, model.encode_query_with_thoughts(texts, batch_size=32).thoughts, strict=True
+        )
+        if thought.ending == "budget"
+    ]
+    batch = full[:batch_size]
+    features = module.preprocess(batch, task="query")
+    prompt, mask = features["input_ids"][:, :-1], features["attention_mask"][:, :-1]
+
+    def ours() -> None:
+        module(dict(features), reasoning="always", max_reasoning_tokens=budget)
+
+    def bare() -> None:
+        module.model.generate(
+            prompt,
+            attention_mask=mask,
+            max_new_tokens=budget + 1,
+            min_new_tokens=budget + 1,
+            do_sample=False,
+            use_cache=True,
+            suppress_tokens=sorted(module.prompt_encoder.structural_ids),  # the embed token among them
+        )
+
+    ratios, times = [], []
+    with torch.inference_mode():
+        ours(), bare()
+        for _ in range(rounds):
+            start = time.perf_counter()
+            ours()
+            middle = time.perf_counter()
+            bare()
+            end = time.perf_counter()
+            ratios.append((middle - start) / (end - middle))
+            times.append(middle - start)
+    return {
+        "batch_size": len(batch),
+        "tokens": budget,
+        "ratio_median": statistics.median(ratios),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "seconds_median": statistics.median(times),
+    }
+
+
+def main() -> None:
+    """Measure everything and write one JSON file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", help="model folder [default: the embedded model]")
+    parser.add_argument("--prompts", type=int, default=256, help="prompts for the greedy comparison")
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    folder = arguments.model or str(default_model())
+    texts = queries(arguments.prompts)
+
+    model = SentenceTransformer(folder, device="cpu", local_files_only=True)
+    results: dict[str, object] = {
+        "model": fingerprint(model),
+        "commit": subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip(),
+        "versions": {
+            name: metadata.version(name) for name in ("torch", "transformers", "sentence-transformers")
+        },
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+        "seed": SEED,
+        "max_reasoning_tokens": model[0].max_reasoning_tokens,
+    }
+    results["read_out_cost"] = [read_out_cost(model, texts[:64], size, rounds=7) for size in (1, 16)]
+    results["parity_max_abs"] = parity(model, folder, texts[:64])
+    few = texts[:48]
+    thoughts = model.encode_query_with_thoughts(few).thoughts
+    results["compositions_max_abs"] = composition_difference(model, few, thoughts)
+    results["greedy_float32"] = greedy_agreement(model, texts)
+    half = SentenceTransformer(
+        folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.bfloat16}
+    )
+    results["greedy_bfloat16"] = greedy_agreement(half, texts)
+    single, double = half.encode_document(few), model.encode_document(few)
+    results["bfloat16_worst_cosine_to_float32"] = float((single * double).sum(axis=1).min())
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    part = arguments.output.with_suffix(".part")
+    part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    part.replace(arguments.output)
+    print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""The command line on the tiny model: index, search, embed, info, doctor, and the errors a user can cause."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from search_r3 import SentenceTransformer
+from search_r3.cli import main
+from search_r3.corpus_index import CorpusIndex
+
+ROWS = [
+    {"_id": "copy", "title": "shutil", "text": "copy a directory tree"},
+    {"_id": "date", "text": "parse a date from a string"},
+    {"_id": 3, "text": "find files by a pattern"},
+]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run `search-r3 ...` in this process; returns (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["search-r3", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+        captured = capsys.readouterr()
+        return int(exit_info.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def index(run, corpus: Path, tiny_folder: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "index"
+    code, out, _ = run("index", corpus, folder, "--model", tiny_folder)
+    assert code == 0
+    assert "3 embedded, 0 unchanged, 0 removed" in out
+    return folder
+
+
+def test_search_gives_the_exact_ranking(run, index: Path, tiny: SentenceTransformer) -> None:
+    """JSON output holds the thought and the ranking that numpy computes from the model's own vectors."""
+    query = "how do I copy files?"
+    code, out, _ = run("search", index, query, "--json", "-k", 3, "--max-reasoning-tokens", 4)
+    assert code == 0
+    result = json.loads(out)
+    encoding = tiny.encode_query_with_thoughts([query], max_reasoning_tokens=4)
+    vectors = CorpusIndex.load(index).vectors
+    scores = dict(zip(vectors.doc_ids, vectors.vectors() @ encoding.embeddings[0], strict=True))
+    best = sorted(scores, key=lambda doc_id: -scores[doc_id])
+    assert [hit["doc_id"] for hit in result["hits"]] == best
+    np.testing.assert_allclose([hit["score"] for hit in result["hits"]], [scores[i] for i in best], atol=1e-5)
+    thought = encoding.thoughts[0]
+    assert result["thought"] == {"text": thought.text, "tokens": thought.length, "ending": thought.ending}
+    assert result["hits"][best.index("copy")]["text"] == "shutil\ncopy a directory tree"
+
+
+def test_explain_says_what_the_thought_changed(run, index: Path, tiny: SentenceTransformer) -> None:
+    """The direct ranks and the cosine are those of reasoning="never"; the printed form shows them."""
+    query = "find files"
+    result = json.loads(run("search", index, query, "--json", "--explain")[1])
+    direct = tiny.encode_query(query, reasoning="never")
+    vectors = CorpusIndex.load(index).vectors
+    scores = dict(zip(vectors.doc_ids, vectors.vectors() @ direct, strict=True))
+    ranking = sorted(scores, key=lambda doc_id: -scores[doc_id])
+    assert [hit["direct_rank"] for hit in result["hits"]] == [
+        ranking.index(h["doc_id"]) + 1 for h in result["hits"]
+    ]
+    assert result["cosine_to_direct"] == pytest.approx(float(direct @ tiny.encode_query(query)), abs=1e-5)
+    code, out, _ = run("search", index, query, "--explain")
+    assert code == 0
+    assert "thought:" in out and "tokens, ended by" in out and "rank" in out or "from" in out
+
+
+def test_never_thinks_when_told_so(run, index: Path) -> None:
+    result = json.loads(run("search", index, "x", "--json", "--reasoning", "never")[1])
+    assert result["thought"] == {"text": "", "tokens": 0, "ending": "skipped"}
+
+
+def test_file_of_queries(run, index: Path, tmp_path: Path) -> None:
+    """One JSON object per query, in the order and under the ids of the file."""
+    path = tmp_path / "queries.jsonl"
+    path.write_text('{"_id": "q2", "text": "dates"}\n{"_id": "q1", "text": "copying"}\n')
+    code, out, _ = run("search", index, "--queries", path, "--json")
+    assert code == 0
+    assert [json.loads(line)["query_id"] for line in out.splitlines()] == ["q2", "q1"]
+
+
+def test_indexing_again_does_nothing(run, index: Path, corpus: Path, tiny_folder: Path) -> None:
+    assert "0 embedded, 3 unchanged" in run("index", corpus, index, "--model", tiny_folder)[1]
+
+
+def test_malformed_lines(run, corpus: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    """A malformed line is reported by number and skipped; with --strict it fails and nothing is written."""
+    corpus.write_text(corpus.read_text() + '{"_id": 4}\n{oops\n')
+    code, _, err = run("index", corpus, tmp_path / "strict", "--model", tiny_folder, "--strict")
+    assert code == 1
+    assert "corpus.jsonl:4" in err and "corpus.jsonl:5" in err and "2 malformed lines" in err
+    assert not (tmp_path / "strict").exists()
+    code, out, err = run("index", corpus, tmp_path / "lenient", "--model", tiny_folder)
+    assert code == 0
+    assert "skipped 2 malformed lines" in err and "3 embedded" in out
+
+
+@pytest.mark.parametrize("role", ["document", "query"])
+def test_embed(
+    run, corpus: Path, tiny_folder: Path, tiny: SentenceTransformer, tmp_path: Path, role: str
+) -> None:
+    """Both formats hold the model's own vectors under the file's ids."""
+    texts = ["shutil\ncopy a directory tree", "parse a date from a string", "find files by a pattern"]
+    expected = tiny.encode_document(texts) if role == "document" else tiny.encode_query(texts)
+    npy, parquet = tmp_path / "v.npy", tmp_path / "v.parquet"
+    for target in (npy, parquet):
+        code, out, _ = run("embed", corpus, target, "--model", tiny_folder, "--as", role)
+        assert code == 0
+        assert "3 vectors of 32 dimensions" in out
+    np.testing.assert_allclose(np.load(npy), expected, atol=1e-5)
+    assert json.loads((tmp_path / "v.ids.json").read_text()) == ["copy", "date", "3"]
+    table = pq.read_table(parquet).to_pydict()
+    assert table["id"] == ["copy", "date", "3"]
+    np.testing.assert_allclose(np.array(table["embedding"]), expected, atol=1e-5)
+    assert ("thought" in table) == (role == "query")
+
+
+def test_info(run, tiny_folder: Path, tiny: SentenceTransformer) -> None:
+    code, out, _ = run("info", tiny_folder)
+    assert code == 0
+    for fact in ("LlamaForCausalLM", "<|embed_token|> (id 402)", "128 tokens", "at most 8 tokens"):
+        assert fact in out
+
+
+def test_doctor(run, tiny_folder: Path, tmp_path: Path) -> None:
+    """Golden vectors are written once and then checked; a damaged set makes the exit code 1."""
+    import shutil
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    code, out, _ = run("doctor", folder)
+    assert code == 0
+    assert "sentence-transformers" in out and "golden vectors: none" in out
+    assert run("doctor", folder, "--write-golden")[0] == 0
+    code, out, _ = run("doctor", folder)
+    assert code == 0
+    assert "golden vectors: worst cosine" in out and "all well" in out
+    from safetensors.numpy import load_file, save_file
+
+    vectors = load_file(folder / "golden.safetensors")["vectors"]
+    save_file({"vectors": vectors[::-1].copy()}, folder / "golden.safetensors")
+    code, out, _ = run("doctor", folder)
+    assert code == 1
+    assert "problem: this machine computes other vectors" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["search", "{tmp}/nowhere", "x"], 1, "search-r3 index"),
+        (["search", "{index}", "x", "--reasoning", "maybe"], 1, "'always', 'never', 'auto'"),
+        (["search", "{index}"], 2, "QUERY"),
+        (["index", "{tmp}/missing.jsonl", "{tmp}/i"], 1, "missing.jsonl"),
+        (["info", "{tmp}/nomodel"], 1, "no model folder"),
+        (["info", "{tmp}"], 1, "Cannot load"),
+        (["embed", "{corpus}", "{tmp}/x.csv"], 1, ".npy or .parquet"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+)
+def test_user_errors_are_one_line_without_traceback(
+    run, index: Path, corpus: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    filled = [argument.format(tmp=tmp_path, index=index, corpus=corpus) for argument in arguments]
+    got, _, err = run(*filled)
+    assert got == code
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_terminal_escapes_in_documents_are_not_printed(run, tiny_folder: Path, tmp_path: Path) -> None:
+    """A document cannot send control sequences or rich markup to the user's terminal."""
+    path = tmp_path / "evil.jsonl"
+    path.write_text(json.dumps({"_id": "e\x1b[31m", "text": "\x1b]0;title\x07 [red]text[/red]"}) + "\n")
+    run("index", path, tmp_path / "i", "--model", tiny_folder)
+    code, out, _ = run("search", tmp_path / "i", "[bold]q[/bold]", "--explain")
+    assert code == 0
+    assert "\x1b" not in out and "\x07" not in out
+    assert "[red]text[/red]" in out and "[bold]q[/bold]" in out
