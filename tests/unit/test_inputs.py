@@ -1,10 +1,12 @@
 """What encode accepts, what it refuses and where it cuts."""
 
+import pickle
 import re
 import warnings
 
 import numpy as np
 import pytest
+import sentence_transformers
 import torch
 
 from search_r3 import SentenceTransformer
@@ -48,7 +50,13 @@ CALLS = {
 }
 
 # Of different lengths, so that sentence-transformers sorts them away from the caller's order.
-GOOD = ["cc", "a much longer text than the others here", "b", "the longest text of all, by far, of these five texts", "dd e"]
+GOOD = [
+    "cc",
+    "a much longer text than the others here",
+    "b",
+    "the longest text of all, by far, of these five texts",
+    "dd e",
+]
 BAD = {
     "none": None,
     "int": 5,
@@ -104,7 +112,9 @@ def test_odd_texts_have_one_vector_alone_and_in_any_batch(tiny, call):
     assert_unit(alone)
     together = call(tiny, texts)
     backwards = call(tiny, texts[::-1], batch_size=3)[::-1]
-    among_others = call(tiny, [item for text in texts for item in (text, "a rather longer neighbour " * 3)])[::2]
+    among_others = call(tiny, [item for text in texts for item in (text, "a rather longer neighbour " * 3)])[
+        ::2
+    ]
     for vectors in (together, backwards, among_others):
         np.testing.assert_allclose(vectors, alone, atol=1e-5)
     # They are texts, not noise: no two of them share a vector (but for texts that thoughts made alike).
@@ -117,7 +127,9 @@ def test_word_of_100000_characters(tiny, call):
     """A word without a break is cut with a warning that counts what was dropped, and embedded."""
     room = DOCUMENT_ROOM if call is CALLS["document"] else QUERY_ROOM
     word = "z" * 100_000
-    with pytest.warns(TruncationWarning, match=rf"1 of 1 texts .* {LIMIT} tokens; tokens dropped: {100_000 - room}\."):
+    with pytest.warns(
+        TruncationWarning, match=rf"1 of 1 texts .* {LIMIT} tokens; tokens dropped: {100_000 - room}\."
+    ):
         alone = call(tiny, word)
     assert_unit(alone)
     with pytest.warns(TruncationWarning, match=rf"1 of 3 texts .*: {100_000 - room}\."):
@@ -241,7 +253,9 @@ def test_encode_query_with_thoughts_names_the_callers_index(tiny):
 def test_document_with_a_thought_is_refused(tiny):
     """Only queries think: a (text, thought) pair for a document is refused, whichever way the role is chosen."""
     for call in (tiny.encode_document, tiny.encode):
-        with pytest.raises(InvalidInputError, match="^Input 2: got a document with a thought; only queries think"):
+        with pytest.raises(
+            InvalidInputError, match="^Input 2: got a document with a thought; only queries think"
+        ):
             call([*GOOD[:2], ("text", "thought"), *GOOD[2:]], batch_size=2)
         with pytest.raises(InvalidInputError, match="^Input 0: got a document with a thought"):
             call([("text", "")])
@@ -250,7 +264,19 @@ def test_document_with_a_thought_is_refused(tiny):
 def test_index_survives_other_processes(tiny):
     """The item comes back as a copy from worker processes and still gets the caller's index."""
     with pytest.raises(InvalidInputError, match="^Input 3: got bytes"):
-        tiny.encode_document([*GOOD[:3], b"text", *GOOD[3:]], batch_size=2, pool=None, device=["cpu"], chunk_size=2)
+        tiny.encode_document([*GOOD[:3], b"text", *GOOD[3:]], batch_size=2, device=["cpu"], chunk_size=2)
+
+
+@pytest.mark.parametrize("bad", [b"text", ["text"], float("nan")], ids=["bytes", "list", "nan"])
+def test_index_of_an_item_that_comes_back_as_a_copy(tiny, monkeypatch, bad):
+    """As above, without the processes: a copied item is found by its value, also one unequal to itself."""
+
+    def fails_in_a_worker(*_args, **_options):
+        raise pickle.loads(pickle.dumps(InvalidInputError("got it", bad, "Input 0 of this batch")))
+
+    monkeypatch.setattr(sentence_transformers.SentenceTransformer, "encode", fails_in_a_worker)
+    with pytest.raises(InvalidInputError, match="^Input 3: got it"):
+        tiny.encode_document([*GOOD[:3], bad, *GOOD[3:]])
 
 
 # --------------------------------------------------------------------------------------------- truncation
@@ -288,7 +314,9 @@ def test_vector_of_an_over_long_text_is_that_of_its_beginning(tiny, call, over):
     )
     np.testing.assert_allclose(vector, call(tiny, text[: room + 2]), atol=1e-6)
     if over > 0:
-        assert np.abs(vector - call(tiny, text[: room + 1])).max() > 1e-4  # one token less would be another vector
+        assert (
+            np.abs(vector - call(tiny, text[: room + 1])).max() > 1e-4
+        )  # one token less would be another vector
 
 
 def test_warning_counts_every_text_of_the_batch(tiny):
@@ -300,7 +328,9 @@ def test_warning_counts_every_text_of_the_batch(tiny):
     assert [str(warning.message) for warning in caught] == [
         f"2 of 4 texts were cut at their end to {LIMIT} tokens; tokens dropped: 30, 1."  # longest first
     ]
-    with pytest.warns(TruncationWarning, match=r"12 of 12 .* dropped: 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, \.\.\.\.$"):
+    with pytest.warns(
+        TruncationWarning, match=r"12 of 12 .* dropped: 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, \.\.\.\.$"
+    ):
         tiny.encode_document(["z" * (room + n) for n in range(1, 13)])
 
 
@@ -316,12 +346,12 @@ def test_dropped_tokens_are_reported_per_query(tiny):
 @pytest.mark.parametrize("role", ["query", "document"])
 def test_truncation_error_names_the_callers_index(tiny, role, place):
     """on_truncation="error" refuses the text under the caller's index, counting the tokens over the limit."""
-    call, room = (
-        (tiny.encode_query, QUERY_ROOM) if role == "query" else (tiny.encode_document, DOCUMENT_ROOM)
-    )
+    call, room = (tiny.encode_query, QUERY_ROOM) if role == "query" else (tiny.encode_document, DOCUMENT_ROOM)
     long = "z" * (room + 5)
     for inputs in containers([*GOOD[:place], long, *GOOD[place:]]):
-        with pytest.raises(TruncationError, match=rf"^Input {place}: 5 tokens over the limit of {LIMIT}\. Shorten"):
+        with pytest.raises(
+            TruncationError, match=rf"^Input {place}: 5 tokens over the limit of {LIMIT}\. Shorten"
+        ):
             call(inputs, batch_size=2, on_truncation="error")
     with pytest.raises(TruncationError, match=f"^Input {place}: "):
         call(np.array([*GOOD[:place], long, *GOOD[place:]]), on_truncation="error")  # an array of characters
@@ -381,7 +411,9 @@ def test_prompt_that_leaves_no_room_is_an_invalid_option(tiny, role):
     """A prompt that takes the whole limit is refused; one that leaves one token is not."""
     room = QUERY_ROOM if role == "query" else DOCUMENT_ROOM
     call = tiny.encode_query if role == "query" else tiny.encode_document
-    with pytest.raises(InvalidOptionError, match=rf"limit of {LIMIT} tokens leaves no room .* prompt {room}\."):
+    with pytest.raises(
+        InvalidOptionError, match=rf"limit of {LIMIT} tokens leaves no room .* prompt {room}\."
+    ):
         call(["a", "b"], prompt="z" * room)
     assert_unit(call(["a", "b"], prompt="z" * (room - 1)))
 
