@@ -93,7 +93,7 @@ def _prepare(gguf: Path, target: Path) -> None:
     golden = files("search_r3").joinpath(_GOLDEN)
     if golden.is_file():
         (staging / GOLDEN_FILE).write_bytes(golden.read_bytes())
-    sums = {path.name: _sha256(path) for path in sorted(staging.glob("*.safetensors"))}
+    sums = {path.name: _sha256(path) for path in sorted(staging.glob("model*.safetensors"))}
     (staging / "checksums.json").write_text(json.dumps(sums, indent=2), encoding="utf-8")
     staging.replace(target)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from search_r3.cli.loading import load_model, output
 from search_r3.errors import InvalidOptionError, ModelError
@@ -24,7 +23,6 @@ def info(
     module = loaded[0]
     config = module.model.config
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    table = Table(show_header=False, box=None)
     for name, value in (
         (
             "architecture",
@@ -44,8 +42,7 @@ def info(
         ("document", f"{module.template['document_prefix']!r} text {module.template['document_suffix']!r}"),
         ("fingerprint", fingerprint(loaded)),
     ):
-        table.add_row(name, _escaped(value))
-    output.print(table)
+        output.print(f"{name:18} {value}", markup=False)
 
 
 def doctor(
@@ -129,9 +126,3 @@ def _check_golden(loaded: Any, folder: Path, write: bool) -> list[str]:
         "this machine computes other vectors than the model's author did: compare the versions above with "
         "those in config_sentence_transformers.json, and load the model in float32"
     ]
-
-
-def _escaped(value: str) -> str:
-    from rich.markup import escape
-
-    return escape(value)

@@ -134,7 +134,7 @@ def test_defaults_of_queries_do_not_matter(fresh_tiny, wanted, tmp_path):
 
 
 def test_another_tokenizer_matters(tiny_folder, wanted, tmp_path):
-    """The tokenizer decides a document's tokens, so another tokenizer over the same weights is another space."""
+    """The tokenizer decides what a document reads as: another one over the same weights is another space."""
     folder = Path(shutil.copytree(tiny_folder, tmp_path / "model"))
     path = folder / "tokenizer.json"
     data = json.loads(path.read_text(encoding="utf-8"))

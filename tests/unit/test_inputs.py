@@ -206,7 +206,7 @@ def test_invalid_single_input_is_input_zero(tiny, bad):
 @pytest.mark.parametrize("role", ["query", "document"])
 @pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
 def test_other_modality_is_an_invalid_input_as_well(tiny, role, foreign):
-    """Chat messages, audio and arrays are refused like any other non-text: InvalidInputError with the index."""
+    """Chat messages, audio and arrays are refused like any other non-text, under their index."""
     call = tiny.encode_query if role == "query" else tiny.encode_document
     for place in (1, 3):
         with pytest.raises(InvalidInputError, match=rf"^Input {place}: got "):
@@ -215,9 +215,9 @@ def test_other_modality_is_an_invalid_input_as_well(tiny, role, foreign):
 
 def test_first_of_equal_invalid_items_is_named(tiny):
     """Of several Nones the first is named; equality of 1 and True does not confuse the places."""
-    with pytest.raises(InvalidInputError, match="^Input 1: got NoneType"):
+    with pytest.raises(InvalidInputError, match=r"^Input 1: got NoneType"):
         tiny.encode_document(["a", None, "b", None])
-    with pytest.raises(InvalidInputError, match="^Input 0: got int|^Input 2: got bool"):
+    with pytest.raises(InvalidInputError, match=r"^Input 0: got int|^Input 2: got bool"):
         tiny.encode_document([1, "a", True])
 
 
@@ -238,11 +238,11 @@ def test_invalid_item_in_a_pair_names_the_pair(tiny):
 
 def test_encode_query_with_thoughts_names_the_callers_index(tiny):
     """Queries and given thoughts are refused under their common index."""
-    with pytest.raises(InvalidInputError, match="^Input 3: got float"):
+    with pytest.raises(InvalidInputError, match=r"^Input 3: got float"):
         tiny.encode_query_with_thoughts([*GOOD[:3], float("nan"), *GOOD[3:]], batch_size=2)
-    with pytest.raises(InvalidInputError, match="^Input 2: got NoneType"):
+    with pytest.raises(InvalidInputError, match=r"^Input 2: got NoneType"):
         tiny.encode_query_with_thoughts(["a", "bbbb", None], thoughts=["x", "y", "z"], batch_size=2)
-    with pytest.raises(InvalidInputError, match="^Input 1: got a thought of type float"):
+    with pytest.raises(InvalidInputError, match=r"^Input 1: got a thought of type float"):
         tiny.encode_query_with_thoughts(["a", "bbbb", "cc"], thoughts=["x", 1.5, "z"], batch_size=2)
     with pytest.raises(InvalidInputError, match="got 2 thoughts for 3 queries"):
         tiny.encode_query_with_thoughts(["a", "b", "c"], thoughts=["x", "y"])
@@ -251,19 +251,19 @@ def test_encode_query_with_thoughts_names_the_callers_index(tiny):
 
 
 def test_document_with_a_thought_is_refused(tiny):
-    """Only queries think: a (text, thought) pair for a document is refused, whichever way the role is chosen."""
+    """Only queries think: a (text, thought) pair for a document is refused, however the role is chosen."""
     for call in (tiny.encode_document, tiny.encode):
         with pytest.raises(
-            InvalidInputError, match="^Input 2: got a document with a thought; only queries think"
+            InvalidInputError, match=r"^Input 2: got a document with a thought; only queries think"
         ):
             call([*GOOD[:2], ("text", "thought"), *GOOD[2:]], batch_size=2)
-        with pytest.raises(InvalidInputError, match="^Input 0: got a document with a thought"):
+        with pytest.raises(InvalidInputError, match=r"^Input 0: got a document with a thought"):
             call([("text", "")])
 
 
 def test_index_survives_other_processes(tiny):
     """The item comes back as a copy from worker processes and still gets the caller's index."""
-    with pytest.raises(InvalidInputError, match="^Input 3: got bytes"):
+    with pytest.raises(InvalidInputError, match=r"^Input 3: got bytes"):
         tiny.encode_document([*GOOD[:3], b"text", *GOOD[3:]], batch_size=2, device=["cpu"], chunk_size=2)
 
 
@@ -275,7 +275,7 @@ def test_index_of_an_item_that_comes_back_as_a_copy(tiny, monkeypatch, bad):
         raise pickle.loads(pickle.dumps(InvalidInputError("got it", bad, "Input 0 of this batch")))
 
     monkeypatch.setattr(sentence_transformers.SentenceTransformer, "encode", fails_in_a_worker)
-    with pytest.raises(InvalidInputError, match="^Input 3: got it"):
+    with pytest.raises(InvalidInputError, match=r"^Input 3: got it"):
         tiny.encode_document([*GOOD[:3], bad, *GOOD[3:]])
 
 
@@ -285,7 +285,7 @@ def test_index_of_an_item_that_comes_back_as_a_copy(tiny, monkeypatch, bad):
 @pytest.mark.parametrize("over", [-2, -1, 0, 1, 2])
 @pytest.mark.parametrize("role", ["query", "document"])
 def test_limit_is_exact(tiny, role, over):
-    """At the limit nothing is cut; one token over, one is dropped; template and embed token always survive."""
+    """At the limit nothing is cut; one token over, one is dropped; template and embed token survive."""
     if role == "query":
         prefix, suffix, room = QUERY_PREFIX, QUERY_SUFFIX, QUERY_ROOM
     else:
@@ -362,7 +362,7 @@ def test_truncation_error_through_encode_query_with_thoughts(tiny):
     """Given thoughts or not, the index is the query's."""
     texts = ["short", "a longer one", "z" * (QUERY_ROOM + 2)]
     for thoughts in (None, ["x", "y", "z"]):
-        with pytest.raises(TruncationError, match="^Input 2: 2 tokens over"):
+        with pytest.raises(TruncationError, match=r"^Input 2: 2 tokens over"):
             tiny.encode_query_with_thoughts(texts, thoughts=thoughts, on_truncation="error")
 
 
@@ -386,9 +386,9 @@ def test_saved_default_decides_unless_the_call_does(fresh_tiny, tmp_path):
     quiet = SentenceTransformer(str(tmp_path / "ignore"), device="cpu")
     strict = SentenceTransformer(str(tmp_path / "error"), device="cpu")
     vector = quiet.encode_document(text)
-    with pytest.raises(TruncationError, match="^Input 0: 3 tokens over"):
+    with pytest.raises(TruncationError, match=r"^Input 0: 3 tokens over"):
         strict.encode_document(text)
-    with pytest.raises(TruncationError, match="^Input 0: 3 tokens over"):
+    with pytest.raises(TruncationError, match=r"^Input 0: 3 tokens over"):
         quiet.encode_document(text, on_truncation="error")
     with pytest.warns(TruncationWarning):
         warned = strict.encode_document(text, on_truncation="warn")

@@ -17,7 +17,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling, StaticEm
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 import search_r3
-from search_r3 import SentenceTransformer
+from search_r3 import SentenceTransformer, fingerprint
 from search_r3.bundle import MODELING_FILE, modeling_source
 from search_r3.errors import InvalidOptionError, TruncationError
 from search_r3.modules import ReasoningTransformer
@@ -122,6 +122,11 @@ def test_plain_class_gives_the_same_vectors(tiny, tiny_folder, load_plain):
     assert np.abs(plain.encode_query(replay) - tiny.encode_query(replay)).max() <= 1e-6
     sampled = {"temperature": 1.0, "seed": 3}
     assert np.abs(plain.encode_query(TEXTS, **sampled) - tiny.encode_query(TEXTS, **sampled)).max() <= 1e-6
+
+
+def test_plain_class_has_the_same_fingerprint(tiny, tiny_folder, load_plain):
+    """An index made through either class belongs to the same model."""
+    assert fingerprint(load_plain(tiny_folder)) == fingerprint(tiny)
 
 
 def test_what_the_plain_class_saves_loads_in_both(tiny, tiny_folder, tmp_path, load_plain):

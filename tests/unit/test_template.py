@@ -25,7 +25,8 @@ REFUSES_SYSTEM = (
 )
 # Phi-3's shape: other roles than user and assistant are passed over without a word.
 IGNORES_SYSTEM = (
-    "{% for m in messages %}{% if m.role == 'user' %}<|user|>\n{{ m.content }}<|end|>\n{% endif %}{% endfor %}"
+    "{% for m in messages %}"
+    "{% if m.role == 'user' %}<|user|>\n{{ m.content }}<|end|>\n{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
 )
 
@@ -70,7 +71,9 @@ def test_template_cannot_be_changed_after_the_fact():
 )
 def test_dictionary_of_another_shape_is_refused(data):
     """Missing keys, unknown keys and values that are not strings are refused, naming the wanted fields."""
-    with pytest.raises(InvalidOptionError, match="exactly the string fields .*document_prefix.*query_suffix"):
+    with pytest.raises(
+        InvalidOptionError, match=r"exactly the string fields .*document_prefix.*query_suffix"
+    ):
         Template.from_dict(data)
 
 

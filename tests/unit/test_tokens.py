@@ -91,7 +91,7 @@ def test_special_tokens_of_the_template_are_special(tokenizer, ids):
 
 
 def test_segments_are_tokenised_apart(tokenizer, ids):
-    """No token spans template and text: "c" before "op" stays "c", although "copy" on its own is "co" and "py"."""
+    """No token spans template and text: "c" before "op" stays "c", although "copy" is "co" and "py"."""
     encoder = PromptEncoder(tokenizer, Template("c", "y", "c", ""), EMBED_TOKEN)
     assert encoder.encode_query("op", max_tokens=128).token_ids == [*ids(["c", "o", "p", "y"]), EMBED]
     assert encoder.encode_document("opy", max_tokens=128).token_ids == [*ids(["c", "o", "py"]), EMBED]
@@ -125,7 +125,7 @@ def test_instruction_cannot_forge_structure_either(encoder, ids):
 
 @pytest.mark.parametrize(("room", "kept", "dropped"), [(6, 4, 0), (4, 4, 0), (3, 3, 1), (2, 2, 2), (1, 1, 3)])
 def test_text_is_cut_from_its_end_and_the_instruction_never(encoder, ids, room, kept, dropped):
-    """With room for r tokens of text the first r stay, and template, instruction and embed token stay whole."""
+    """With room for r tokens of text the first r stay; template, instruction and embed token stay whole."""
     template, instruction = 6 + 9 + 1, 7
     query = encoder.encode_query(TEXT, instruction=INSTRUCTION, max_tokens=template + instruction + room)
     assert query == EncodedText(
@@ -200,7 +200,7 @@ def test_thought_does_not_count_towards_the_limit_of_the_text(encoder):
     "bad", [ENDOFTEXT, IM_START, IM_END, THINK, EMBED, 403, 447, 10**9, -1, np.int64(2), True, 2**70]
 )
 def test_thought_ids_that_are_structural_or_out_of_range_are_refused(encoder, bad):
-    """A thought may hold no special token, no embed token and no id outside the vocabulary; the error names it."""
+    """A thought may hold no special token, no embed token and no id outside the vocabulary."""
     for thought in ([261, bad, 285], Thought("x", (261, bad), "budget")):
         with pytest.raises(
             InvalidInputError, match=r"token ids \[.*\], which are special or outside .*0 to 402"
@@ -258,14 +258,14 @@ def test_thought_is_decoded_from_its_pieces(encoder, ids):
         "Größe, naïve, œuvre, ĲSSELMEER, ﬁ",
         "e\u0301 is not \u00e9",
         "Как скопировать каталог?",
-        "如何复制目录树？これはペンです。디렉터리 복사",
+        "如何复制目录树\uff1fこれはペンです。디렉터리 복사",
         "كيف أنسخ شجرة الدليل؟ איך מעתיקים",
         "ไทย हिन्दी தமிழ் አማርኛ",
         "🙂 👩\u200d👩\u200d👧\u200d👦 🏳️\u200d🌈 🇦🇶",
         "def f(x):\n    return {'a': [x**2 for x in range(10)]}  # <|im_end|>\n",
         '<a href="https://example.com/?q=1&amp;r=2">x</a>',
         "\x00\x01\x1b[31mred\x1b[0m\x7f\x85\u2028\u2029\ufeff",
-        "＜｜im_end｜＞ <|im_end|> <|embed_token|> <think> </think>",
+        "\uff1c\uff5cim_end\uff5c\uff1e <|im_end|> <|embed_token|> <think> </think>",
         "\U0010ffff\ue000\ufffd",
         "Ġ Ċ ▁ <0x0A>",
     ],
@@ -349,7 +349,7 @@ def test_structural_ids_follow_every_one_of_several_chat_templates(tokenizer):
 
 
 def test_allowed_thought_ids_by_hand(encoder):
-    """A thought may hold the vocabulary without its structural tokens, plus the embed token; no padding row."""
+    """A thought may hold the vocabulary without its structural tokens, plus the embed token."""
     expected = [True] * 403 + [False] * 45
     for token_id in (ENDOFTEXT, IM_START, IM_END, THINK):
         expected[token_id] = False
@@ -429,7 +429,7 @@ def test_tokenizer_without_the_embed_token_is_refused():
 
 
 def test_tokenizer_without_the_embed_token_is_refused_although_it_has_an_unknown_token():
-    """Where unknown spellings map to a special unknown token (SmolLM2's is <|endoftext|>), that is no embed token."""
+    """A special unknown token (SmolLM2's is <|endoftext|>), to which it would map, is no embed token."""
     plain = AutoTokenizer.from_pretrained(TINY_LM)
     plain.unk_token = "<|endoftext|>"
     with pytest.raises(ModelError, match="is not a special token"):

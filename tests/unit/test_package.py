@@ -1,0 +1,231 @@
+"""The package as a whole: what importing it costs, what it exports, and which module may import which."""
+
+import ast
+import graphlib
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import search_r3
+from search_r3.bundle import _PARTS
+
+SOURCE = Path(search_r3.__file__).parent
+
+# Every module, and the modules of this package it may import, at any depth of its source. From the bottom up.
+ALLOWED = {
+    # What every layer speaks of.
+    "errors": set(),
+    "thoughts": set(),
+    "template": {"errors"},
+    # The model: sequences, thinking, the pipeline.
+    "tokens": {"errors", "template", "thoughts"},
+    "generation": {"thoughts"},
+    "modules": {"modules.reasoning_transformer"},
+    "modules.reasoning_transformer": {"errors", "generation", "template", "thoughts", "tokens"},
+    "bundle": set(),
+    "model": {"bundle", "errors", "modules", "thoughts"},
+    "base": {"errors", "generation", "model", "modules", "template"},
+    "golden": {"errors"},
+    "embedded_model": {"base", "errors", "golden", "model", "template"},
+    # On the side: nothing here needs the model's own layers.
+    "identity": set(),
+    "index": {"errors"},
+    "records": {"errors"},
+    "documents": {"errors", "records"},
+    "corpus_index": {"documents", "errors", "identity", "index"},
+    "metrics": {"errors"},
+    "lexical": {"errors"},
+    "stdlib_corpus": set(),
+    "diagnosis": set(),
+    # What puts the two together.
+    "comparison": {"index", "model", "thoughts"},
+    "demo": {
+        "comparison",
+        "corpus_index",
+        "documents",
+        "identity",
+        "lexical",
+        "metrics",
+        "model",
+        "stdlib_corpus",
+    },
+    # The package itself names its exports for type checkers only; cli is on top of everything.
+    "": {"base", "embedded_model", "identity", "index", "model", "template", "thoughts"},
+}
+HEAVY = [
+    "datasets",
+    "faiss",
+    "langchain",
+    "llama_index",
+    "mteb",
+    "numpy",
+    "sentence_transformers",
+    "torch",
+    "transformers",
+    "trl",
+]
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name without `search_r3.`; the package itself is the empty name."""
+    found = {}
+    for path in SOURCE.rglob("*.py"):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def is_cli(name: str) -> bool:
+    return name == "cli" or name.startswith("cli.")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """The modules of this package that are imported anywhere in a source, inside of functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            targets = [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in line {node.lineno}"
+            targets = [(node.module or "", alias.name) for alias in node.names]
+        else:
+            continue
+        for module, name in targets:
+            if module == "search_r3" or module.startswith("search_r3."):
+                inner = module.removeprefix("search_r3").removeprefix(".")
+                submodule = f"{inner}.{name}".strip(".")
+                yield submodule if submodule in MODULES else inner
+
+
+# ---------------------------------------------------------------------------------------------- importing
+
+
+def test_import_is_quick_silent_and_light():
+    """A fresh `import search_r3` takes less than a second, prints nothing and loads no heavy library."""
+    program = (
+        "import sys, time, json\n"
+        "before = set(sys.modules)\n"
+        "start = time.perf_counter()\n"
+        "import search_r3\n"
+        "seconds = time.perf_counter() - start\n"
+        "loaded = sorted({name.split('.')[0] for name in set(sys.modules) - before})\n"
+        "print('REPORT', json.dumps([seconds, loaded]))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert run.stderr == ""
+    head, report = run.stdout.split("REPORT ")
+    assert head == ""
+    seconds, loaded = json.loads(report)
+    assert seconds < 1.0
+    assert "search_r3" in loaded
+    assert [name for name in loaded if name.startswith(tuple(HEAVY))] == []
+
+
+def test_every_exported_name_resolves():
+    """Each name of `__all__` can be got, is in dir(), is of its own module, and `import *` gives them all."""
+    for name in search_r3.__all__:
+        value = getattr(search_r3, name)
+        assert value is not None
+        if name != "__version__":
+            home = importlib.import_module(f"search_r3.{search_r3._HOME[name]}")
+            assert value is getattr(home, name)
+            assert getattr(value, "__module__", home.__name__) == home.__name__
+    assert dir(search_r3) == sorted(search_r3.__all__)
+    namespace: dict[str, object] = {}
+    exec("from search_r3 import *", namespace)
+    assert set(search_r3.__all__) <= set(namespace)
+
+
+def test_exports_are_listed_once_and_alike():
+    """`__all__`, the table of homes and the imports for type checkers name the same things."""
+    assert len(search_r3.__all__) == len(set(search_r3.__all__))
+    assert set(search_r3.__all__) == {*search_r3._HOME, "__version__"}
+    checked = {}
+    for node in ast.parse(MODULES[""].read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.If):
+            for statement in node.body:
+                assert isinstance(statement, ast.ImportFrom)
+                home = str(statement.module).removeprefix("search_r3.")
+                checked.update({alias.name: home for alias in statement.names})
+    assert checked == search_r3._HOME
+
+
+def test_unknown_name_is_an_attribute_error():
+    """A name that is not exported fails as any module's would."""
+    with pytest.raises(AttributeError, match=r"module 'search_r3' has no attribute 'Embedder'"):
+        _ = search_r3.Embedder
+    with pytest.raises(ImportError, match="Embedder"):
+        from search_r3 import Embedder  # noqa: F401
+
+
+def test_version_is_that_of_the_distribution():
+    """`__version__` and the installed distribution agree."""
+    assert search_r3.__version__ == metadata.version("search-r3")
+
+
+def test_package_is_marked_as_typed():
+    """Type checkers find the marker."""
+    assert (SOURCE / "py.typed").is_file()
+
+
+# --------------------------------------------------------------------------------------- who imports whom
+
+
+def test_every_module_is_in_the_table():
+    """A new module needs a place in the table, and the table holds no module that is gone."""
+    assert {name for name in MODULES if not is_cli(name)} == set(ALLOWED)
+
+
+def test_table_has_no_circle():
+    """The allowed imports put the modules in an order, in which `errors` and `thoughts` need nothing."""
+    order = list(graphlib.TopologicalSorter(ALLOWED).static_order())
+    assert set(order) == set(ALLOWED)
+    assert ALLOWED["errors"] == ALLOWED["thoughts"] == set()
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if not is_cli(name)))
+def test_module_imports_only_what_it_may(name):
+    """No module imports one that the table does not allow; only cli imports cli."""
+    found = set(imports(ast.parse(MODULES[name].read_text(encoding="utf-8"))))
+    assert found - ALLOWED.get(name, set()) == set()
+
+
+def test_control_imports_are_seen():
+    """The walk sees every form and depth of import."""
+    source = """
+import search_r3.index
+import os
+from search_r3.errors import A, B
+from search_r3_other import z
+def f():
+    from search_r3 import cli, Template
+    class G:
+        import search_r3.model as m
+"""
+    assert list(imports(ast.parse(source))) == ["index", "errors", "errors", "cli", "", "model"]
+    with pytest.raises(AssertionError, match="relative import in line 1"):
+        list(imports(ast.parse("from .errors import A")))
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name and not is_cli(name)))
+def test_no_import_is_for_type_checkers_only(name):
+    """A module that needs a name for its annotations imports it: TYPE_CHECKING would hide a circle."""
+    assert "TYPE_CHECKING" not in MODULES[name].read_text(encoding="utf-8")
+
+
+def test_bundle_holds_all_that_its_parts_import():
+    """The self-contained modelling file joins its parts in order: each imports earlier parts only."""
+    parts = [part.replace("/", ".") for part in _PARTS]
+    for place, part in enumerate(parts):
+        found = set(imports(ast.parse(MODULES[part].read_text(encoding="utf-8"))))
+        assert found <= set(parts[:place]), part
