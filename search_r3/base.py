@@ -152,11 +152,13 @@ def add_embed_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) 
     if rows != known_rows:
         model.resize_token_embeddings(rows, mean_resizing=False)
     with torch.no_grad():
-        for matrix in (model.get_input_embeddings(), model.get_output_embeddings()):
-            weight: Any = matrix.weight
+        head: Any = model.get_output_embeddings()
+        embedding: Any = model.get_input_embeddings()
+        biases = [head.bias] if getattr(head, "bias", None) is not None else []  # Phi's head has one
+        for rows_of in (embedding.weight, head.weight, *biases):
             # Models such as Qwen ship with spare rows, so the row may exist already, untrained.
-            weight[known_rows:] = weight[:known_rows].mean(dim=0)
-            weight[embed_token_id] = weight[end_of_turn]
+            rows_of[known_rows:] = rows_of[:known_rows].mean(dim=0)
+            rows_of[embed_token_id] = rows_of[end_of_turn]
     return embed_token_id
 
 

@@ -12,7 +12,15 @@ from importlib.resources import files
 MODELING_FILE = "modeling_search_r3.py"
 MODELING_CLASS = "modeling_search_r3.ReasoningTransformer"
 
-_PARTS = ("errors", "template", "thoughts", "tokens", "generation", "modules/reasoning_transformer")
+_PARTS = (
+    "errors",
+    "batching",
+    "template",
+    "thoughts",
+    "tokens",
+    "generation",
+    "modules/reasoning_transformer",
+)
 
 _HEADER = '''"""Search-R3: an embedding model that thinks before it embeds (self-contained modelling file).
 

@@ -146,7 +146,9 @@ def think(
     for step in range(max_reasoning_tokens):
         logits = next_token_logits(model, hidden)
         logits = logits.masked_fill(banned if step else banned_first, -torch.inf)
-        tokens = _choose(logits, sampling, [generators[row] for row in rows] if generators else [])
+        # An ended row draws from no generator: -1 would name the last row's.
+        drawn_from = [generators[row] if row >= 0 else None for row in rows] if generators else []
+        tokens = _choose(logits, sampling, drawn_from)
         for row, token in zip(rows, tokens, strict=True):
             if row >= 0 and token != embed_token_id:
                 thoughts[row].append(token)
@@ -188,13 +190,17 @@ def think(
     return ReadOut(torch.stack(states), thoughts, endings)
 
 
-def _choose(logits: torch.Tensor, sampling: Sampling, generators: list[torch.Generator]) -> list[int]:
+def _choose(
+    logits: torch.Tensor, sampling: Sampling, generators: Sequence[torch.Generator | None]
+) -> list[int]:
     if sampling.temperature == 0:
         best: list[int] = logits.argmax(dim=-1).tolist()
         return best
-    scores = TopPLogitsWarper(sampling.top_p)(None, logits / sampling.temperature)
+    # Relative to the best and in float64, so that no temperature is too low.
+    scores = (logits - logits.max(dim=-1, keepdim=True).values).double() / sampling.temperature
+    scores = TopPLogitsWarper(sampling.top_p)(None, scores)
     probabilities = scores.softmax(dim=-1)
     return [
-        int(torch.multinomial(row, num_samples=1, generator=generator))
+        0 if generator is None else int(torch.multinomial(row, num_samples=1, generator=generator))
         for row, generator in zip(probabilities, generators, strict=True)
     ]

@@ -15,7 +15,7 @@ _CALL_DEFAULTS = frozenset(
 
 
 def fingerprint(model: SentenceTransformer) -> str:
-    """Hash everything that decides a document's vector: weights, modules, template and length limit.
+    """Hash all that decides a document's vector: weights, tokenizer, modules, template, length limit.
 
     Defaults of per-call options are left out: changing them gives other queries in the same space. Half
     precision and float32 copies of one model differ, as their vectors do.
@@ -34,5 +34,15 @@ def fingerprint(model: SentenceTransformer) -> str:
         config = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
         kept = {key: value for key, value in config.items() if key not in _CALL_DEFAULTS}
         described.append([type(module).__name__, kept])
+    digest.update(_tokenizer_state(model.tokenizer).encode())
     digest.update(json.dumps(described, sort_keys=True, default=str).encode())
     return digest.hexdigest()
+
+
+def _tokenizer_state(tokenizer: Any) -> str:
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if not hasattr(backend, "to_str"):
+        return repr(tokenizer)
+    state = json.loads(backend.to_str())
+    # Calls leave their padding and truncation behind; neither is the tokenizer's own.
+    return json.dumps({key: value for key, value in state.items() if key not in ("padding", "truncation")})

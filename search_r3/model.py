@@ -68,6 +68,17 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
         name = None if model_name_or_path is None else os.fspath(model_name_or_path)
         super().__init__(name, *args, **kwargs)
 
+    def preprocess(self, inputs: Any, prompt: str | None = None, **kwargs: Any) -> Any:
+        """Turn inputs into features; see ``sentence_transformers.SentenceTransformer.preprocess``.
+
+        Our module is asked directly: on the way there sentence-transformers would answer images, audio and
+        chat messages with errors that name no index, and some errors by trying again without the prompt.
+        """
+        module = self[0]
+        if isinstance(module, ReasoningTransformer):
+            return module.preprocess(inputs, prompt=prompt, **kwargs) if inputs else {}
+        return super().preprocess(inputs, prompt=prompt, **kwargs)
+
     def encode(self, *args: Any, **kwargs: Any) -> Any:
         """Compute embeddings; see ``sentence_transformers.SentenceTransformer.encode``.
 
@@ -171,8 +182,9 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
 
 def _named(error: InvalidInputError, inputs: Iterable[Any]) -> InvalidInputError:
     """The same error, naming the place of its item in the caller's own list."""
-    items = list(inputs)
+    items = inputs.tolist() if isinstance(inputs, np.ndarray) else list(inputs)
     place = next((i for i, item in enumerate(items) if item is error.item), None)
     if place is None:  # a copy: it came from an array, or back from another process
-        place = next((i for i, item in enumerate(items) if item == error.item), None)
+        wanted = (type(error.item), repr(error.item))  # NaN is not equal to itself
+        place = next((i for i, item in enumerate(items) if (type(item), repr(item)) == wanted), None)
     return error if place is None else type(error)(error.reason, error.item, f"Input {place}")

@@ -116,6 +116,8 @@ def _split_rendered(apply_chat_template: Callable[..., Any], system: str) -> tup
         conversation = [{"role": "system", "content": system}, {"role": "user", "content": marker}]
         rendered = apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
     except TemplateError:
+        rendered = ""
+    if system not in rendered:  # the template refuses the system role, or passes over it
         conversation = [{"role": "user", "content": f"{system}\n\n{marker}"}]
         rendered = apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
     parts = rendered.split(marker)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -44,19 +45,23 @@ def structural_token_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     These are the special tokens, and the other added tokens that occur in the chat template; added tokens
     that are only whitespace are ordinary text.
     """
-    chat_template = tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else ""
+    templates = tokenizer.chat_template or ""
+    chat_template = "".join(templates.values()) if isinstance(templates, dict) else templates
     structural = set(tokenizer.all_special_ids)
     for token_id, token in tokenizer.added_tokens_decoder.items():
         if token.special or (token.content.strip() and token.content in chat_template):
             structural.add(token_id)
-    return frozenset(structural)
+    # A token that only stands for unknown characters is content: a text may come out with it. Where it
+    # doubles as another special token (SmolLM2), it may not.
+    named = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+    return frozenset(structural - ({tokenizer.unk_token_id} - named))
 
 
 def _text_tokenizer(tokenizer: PreTrainedTokenizerBase, structural: frozenset[int]) -> Tokenizer:
     """A copy of the fast tokenizer that reads structural tokens as ordinary text."""
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     for token in state["added_tokens"]:
-        token["special"] = token["id"] in structural
+        token["special"] |= token["id"] in structural
     copy = Tokenizer.from_str(json.dumps(state))
     copy.encode_special_tokens = True
     copy.no_truncation()
@@ -83,7 +88,8 @@ class PromptEncoder:
             )
         embed_token_id = tokenizer.convert_tokens_to_ids(embed_token)
         self.structural_ids = structural_token_ids(tokenizer)
-        if embed_token_id not in self.structural_ids:
+        is_known = embed_token in tokenizer.get_vocab()  # an unknown token would get the unknown token's id
+        if not is_known or embed_token_id not in self.structural_ids:
             raise ModelError(
                 f"{embed_token!r} is not a special token of this tokenizer. Make a base with "
                 "search_r3.prepare_base(...) first."
@@ -91,6 +97,7 @@ class PromptEncoder:
         self.embed_token_id: int = embed_token_id
         self.vocabulary_size = len(tokenizer)
         self._text_tokenizer = _text_tokenizer(tokenizer, self.structural_ids)
+        self._special_ids = sorted(self.structural_ids.union(tokenizer.all_special_ids))
         self._decode = tokenizer.decode
 
         def segment(text: str) -> list[int]:
@@ -108,6 +115,11 @@ class PromptEncoder:
                 head = begin + head
             self._segments[role] = (head, segment(suffix))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # Copying and pickling a fast tokenizer lose this flag, and with it the protection.
+        self._text_tokenizer.encode_special_tokens = True
+
     def allowed_thought_ids(self, size: int) -> torch.Tensor:
         """Mask of the ids a thought may hold, the embed token among them (it ends the thought).
 
@@ -115,11 +127,11 @@ class PromptEncoder:
             size: Rows of the model's output matrix, padding rows included.
 
         Returns:
-            Boolean tensor of shape (size,). Structural tokens and padding rows are False.
+            Boolean tensor of shape (size,). Special and structural tokens and padding rows are False.
         """
         allowed = torch.zeros(size, dtype=torch.bool)
         allowed[: self.vocabulary_size] = True
-        allowed[list(self.structural_ids)] = False
+        allowed[self._special_ids] = False
         allowed[self.embed_token_id] = True
         return allowed
 
@@ -142,14 +154,7 @@ class PromptEncoder:
                 'Replace it, e.g. with text.encode("utf-8", "replace").decode().',
                 text,
             ) from None
-        token_ids = list(self._text_tokenizer.encode(text, add_special_tokens=False).ids)
-        if not self.structural_ids.isdisjoint(token_ids):
-            raise InvalidInputError(
-                f"the tokenizer produced a structural token from plain text {text!r:.60}; embedding it could "
-                "move the read-out. Please report this tokenizer.",
-                text,
-            )
-        return token_ids
+        return self._plain_ids(text)
 
     def encode_query(
         self, text: object, *, thought: object = None, instruction: str = "", max_tokens: int
@@ -179,6 +184,26 @@ class PromptEncoder:
             self._decode(list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         )
 
+    def _plain_ids(self, text: str) -> list[int]:
+        encoding = self._text_tokenizer.encode(text, add_special_tokens=False)
+        token_ids: list[int] = encoding.ids
+        if self.structural_ids.isdisjoint(token_ids):
+            return token_ids
+        # A Unigram vocabulary can hold the spelling of a special token as an ordinary piece. Cut inside the
+        # spelling, neither half is that piece.
+        cuts = [0]
+        for token_id, (start, end) in zip(token_ids, encoding.offsets, strict=True):
+            if token_id in self.structural_ids:
+                if end - start < 2:
+                    raise InvalidInputError(
+                        f"the tokenizer makes a special token of the text {text!r:.60}; embedding it could "
+                        "move the read-out. Please report this tokenizer.",
+                        text,
+                    )
+                cuts.append(start + 1)
+        pieces = [text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+        return [token_id for piece in pieces for token_id in self._plain_ids(piece)]
+
     def _assemble(
         self, role: str, text: object, thought_ids: list[int] | None, instruction: str, max_tokens: int
     ) -> EncodedText:
@@ -201,8 +226,9 @@ class PromptEncoder:
     def _thought_ids(self, thought: object) -> list[int]:
         if isinstance(thought, str):
             return self.encode_text(thought)
-        token_ids = thought.token_ids if isinstance(thought, Thought) else thought
-        if not isinstance(token_ids, Sequence) or not all(isinstance(i, Integral) for i in token_ids):
+        token_ids: Any = thought.token_ids if isinstance(thought, Thought) else thought
+        is_row = isinstance(token_ids, Sequence) and not isinstance(token_ids, bytes | bytearray)
+        if not is_row or not all(isinstance(i, Integral) for i in token_ids):
             raise InvalidInputError(
                 f"got a thought of type {type(thought).__name__}, wanted a Thought, a string or token ids.",
                 thought,

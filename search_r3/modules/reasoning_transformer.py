@@ -11,7 +11,7 @@ The embedding of a query is a pure function of (text, thought).
 
 from __future__ import annotations
 
-import hashlib
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 import torch
 from sentence_transformers.base.modules import Transformer
 
+from search_r3.batching import crop, left_pad, right_pad, seeds, to_left_padding
 from search_r3.errors import (
     InvalidInputError,
     InvalidOptionError,
@@ -186,13 +187,14 @@ class ReasoningTransformer(Transformer):
                 f"processing_kwargs={processing_kwargs!r} would be ignored: set max_seq_length instead."
             )
         try:
-            encoded = self._encode_inputs(inputs, prompt, task, max_length)
+            limit = self._limit() if max_length is None else min(max_length, self._limit())
+            encoded = self._encode_inputs(inputs, prompt, task, limit)
         except (TypeError, AttributeError) as error:
             # sentence-transformers answers these two by calling again without the prompt, which would turn a
             # bug into a wrong vector.
             raise RuntimeError(f"Internal error while tokenising: {error}") from error
-        self._report_truncation(inputs, encoded, on_truncation)
-        input_ids, attention_mask = self._left_pad([item.token_ids for item in encoded])
+        self._report_truncation(inputs, encoded, on_truncation, limit)
+        input_ids, attention_mask = left_pad([item.token_ids for item in encoded])
         return {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -237,7 +239,7 @@ class ReasoningTransformer(Transformer):
         reasoning = self.reasoning if reasoning is None else _one_of("reasoning", reasoning, Reasoning)
         budget = self.max_reasoning_tokens if max_reasoning_tokens is None else max_reasoning_tokens
         _check_budget(budget)
-        if temperature < 0 or not 0 < top_p <= 1:
+        if not 0 <= temperature < math.inf or not 0 < top_p <= 1:
             raise InvalidOptionError(
                 f"Got temperature={temperature}, top_p={top_p}, wanted temperature >= 0 and 0 < top_p <= 1."
             )
@@ -246,6 +248,9 @@ class ReasoningTransformer(Transformer):
             features["token_embeddings"] = last_hidden_states(self.model, input_ids, attention_mask)
             return features
 
+        if not attention_mask[:, -1].all():  # batches merged by a loss are padded on the right
+            input_ids, attention_mask = to_left_padding(input_ids, attention_mask)
+            features["input_ids"], features["attention_mask"] = input_ids, attention_mask
         lengths: list[int] = features["thought_length"].tolist()
         thoughts = [input_ids[row, -1 - max(n, 0) : -1].tolist() for row, n in enumerate(lengths)]
         endings = ["given" if n >= 0 else "skipped" for n in lengths]
@@ -262,9 +267,9 @@ class ReasoningTransformer(Transformer):
                 len(lengths), 1, self.get_embedding_dimension(), dtype=self.model.dtype
             )
             if bound := [row for row, n in enumerate(lengths) if n >= 0]:
-                hidden = last_hidden_states(self.model, *_crop(input_ids[bound], attention_mask[bound]))
+                hidden = last_hidden_states(self.model, *crop(input_ids[bound], attention_mask[bound]))
                 states[bound, 0] = hidden[:, -1]
-            prompt_ids, prompt_mask = _crop(input_ids[free, :-1], attention_mask[free, :-1])
+            prompt_ids, prompt_mask = crop(input_ids[free, :-1], attention_mask[free, :-1])
             read_out = think(
                 self.model,
                 prompt_ids,
@@ -275,7 +280,9 @@ class ReasoningTransformer(Transformer):
                 ),
                 max_reasoning_tokens=budget,
                 may_skip=reasoning == "auto",
-                sampling=Sampling(temperature, top_p, _seeds(seed, prompt_ids, prompt_mask, temperature)),
+                sampling=Sampling(
+                    temperature, top_p, seeds(seed, prompt_ids, prompt_mask) if temperature else ()
+                ),
             )
             states[free, 0] = read_out.hidden_states
             for row, thought, ending in zip(free, read_out.thoughts, read_out.endings, strict=True):
@@ -287,16 +294,19 @@ class ReasoningTransformer(Transformer):
                 'model_kwargs={"dtype": "float32"}.'
             )
         features["token_embeddings"] = states
-        features["thought_ids"] = _right_pad(thoughts, value=-1)
+        features["thought_ids"] = right_pad(thoughts, value=-1)
         features["thought_ending"] = torch.tensor([ENDINGS.index(ending) for ending in endings])
         return features
 
     def _encode_inputs(
-        self, inputs: Sequence[Any], prompt: str | None, task: str | None, max_length: int | None
+        self, inputs: Sequence[Any], prompt: str | None, task: str | None, limit: int
     ) -> list[EncodedText]:
         role = self.role(task, prompt)
         instruction = "" if prompt in (None, self.query_prompt, self.document_prompt) else prompt
-        limit = self._limit() if max_length is None else min(max_length, self._limit())
+        try:
+            self.prompt_encoder.encode_text(instruction)
+        except InvalidInputError as error:
+            raise InvalidOptionError(f"The prompt is not usable: {error.reason}") from None
         encoded = []
         for place, item in enumerate(inputs):
             text, thought = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
@@ -316,27 +326,27 @@ class ReasoningTransformer(Transformer):
         return encoded
 
     def _report_truncation(
-        self, inputs: Sequence[Any], encoded: list[EncodedText], on_truncation: OnTruncation | None
+        self,
+        inputs: Sequence[Any],
+        encoded: list[EncodedText],
+        on_truncation: OnTruncation | None,
+        limit: int,
     ) -> None:
-        action = (
-            self.on_truncation
-            if on_truncation is None
-            else _one_of("on_truncation", on_truncation, OnTruncation)
-        )
+        action = _one_of("on_truncation", on_truncation or self.on_truncation, OnTruncation)
         cut = [(place, item.dropped_tokens) for place, item in enumerate(encoded) if item.dropped_tokens]
         if not cut or action == "ignore":
             return
         place, dropped = cut[0]
         if action == "error":
             raise TruncationError(
-                f"{dropped} tokens over the limit of {self.max_seq_length}. Shorten or split the text, "
-                "or pass on_truncation='warn'.",
+                f"{dropped} tokens over the limit of {limit}. Shorten or split the text, or pass "
+                "on_truncation='warn'.",
                 inputs[place],
                 f"Input {place} of this batch",
             )
         counts = ", ".join(str(dropped) for _, dropped in cut[:10]) + (", ..." if len(cut) > 10 else "")
         warnings.warn(
-            f"{len(cut)} of {len(encoded)} texts were cut at their end to {self.max_seq_length} tokens; "
+            f"{len(cut)} of {len(encoded)} texts were cut at their end to {limit} tokens; "
             f"tokens dropped: {counts}.",
             TruncationWarning,
             stacklevel=2,
@@ -355,13 +365,6 @@ class ReasoningTransformer(Transformer):
                 f"Lower max_seq_length ({self.max_seq_length}) or the length of the thought."
             )
 
-    def _left_pad(self, sequences: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        width = max(len(sequence) for sequence in sequences)
-        padding = 0  # any id does: the mask hides it
-        input_ids = torch.tensor([[padding] * (width - len(row)) + row for row in sequences])
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in sequences])
-        return input_ids, mask
-
 
 def _one_of(name: str, value: Any, choices: Any) -> Any:
     if value not in get_args(choices):
@@ -374,23 +377,3 @@ def _one_of(name: str, value: Any, choices: Any) -> Any:
 def _check_budget(budget: Any) -> None:
     if not isinstance(budget, int) or budget < 0:
         raise InvalidOptionError(f"Got max_reasoning_tokens={budget!r}, wanted an integer of 0 or more.")
-
-
-def _crop(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Drop leading columns that are padding in every row."""
-    start = int(attention_mask.argmax(dim=1).min())
-    return input_ids[:, start:], attention_mask[:, start:]
-
-
-def _right_pad(rows: list[list[int]], value: int) -> torch.Tensor:
-    width = max(len(row) for row in rows)
-    return torch.tensor([row + [value] * (width - len(row)) for row in rows], dtype=torch.long)
-
-
-def _seeds(seed: int, input_ids: torch.Tensor, attention_mask: torch.Tensor, temperature: float) -> list[int]:
-    """One seed per row from (seed, prompt), so that a sample depends on nothing else in the batch."""
-    if temperature == 0:
-        return []
-    rows = [row[mask.bool()].tolist() for row, mask in zip(input_ids, attention_mask, strict=True)]
-    digests = [hashlib.sha256(repr((seed, row)).encode()).digest() for row in rows]
-    return [int.from_bytes(digest[:8], "big") >> 1 for digest in digests]

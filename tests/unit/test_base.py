@@ -268,7 +268,7 @@ def test_limit_leaves_room_for_the_thought(tmp_path, asked, budget, limit):
 
 
 def test_generation_config(tmp_path):
-    """A chat model's own sampling defaults are dropped; the embed token ends generation as end of turn does."""
+    """A chat model's sampling defaults are dropped; the embed token ends generation as end of turn does."""
     raw = Path(shutil.copytree(TINY_LM, tmp_path / "raw"))
     own = {"do_sample": True, "temperature": 0.2, "top_p": 0.9, "repetition_penalty": 1.3}
     (raw / "generation_config.json").write_text(json.dumps(own), encoding="utf-8")

@@ -388,7 +388,7 @@ def test_other_families(family: Callable[[list[str]], Tokenizer], corpus: list[s
     tokens = spellings(tokenizer)
     assert set(tokens) == {*SPECIALS, "<think>", "</think>"}
     encoder = PromptEncoder(tokenizer, COMPACT_TEMPLATE, EMBED_TOKEN)
-    assert len(encoder.structural_ids) == len(SPECIALS) + 1
+    assert len(encoder.structural_ids) == len(SPECIALS)  # with <think>, without <unk>, which is content
     trusted = segments(tokenizer, COMPACT_TEMPLATE)
     rng = random.Random(7)
     read = forged = 0

@@ -129,7 +129,7 @@ def test_greedy_thoughts_do_not_depend_on_the_batch(tiny, reasoning):
 
 def test_thread_count_does_not_matter(tiny):
     """One and two torch threads give the same vectors and the same thoughts."""
-    texts = make_texts(32, seed=7)
+    texts = make_texts(12, seed=7)
     found = []
     for threads in (1, 2):
         torch.set_num_threads(threads)

@@ -21,13 +21,14 @@ SOURCE = Path(search_r3.__file__).parent
 ALLOWED = {
     # What every layer speaks of.
     "errors": set(),
+    "batching": set(),
     "thoughts": set(),
     "template": {"errors"},
     # The model: sequences, thinking, the pipeline.
     "tokens": {"errors", "template", "thoughts"},
     "generation": {"thoughts"},
     "modules": {"modules.reasoning_transformer"},
-    "modules.reasoning_transformer": {"errors", "generation", "template", "thoughts", "tokens"},
+    "modules.reasoning_transformer": {"batching", "errors", "generation", "template", "thoughts", "tokens"},
     "bundle": set(),
     "model": {"bundle", "errors", "modules", "thoughts"},
     "base": {"errors", "generation", "model", "modules", "template"},
