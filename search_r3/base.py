@@ -64,8 +64,9 @@ def prepare_base(
 
     Raises:
         FileExistsError: If ``output_dir`` exists.
-        ModelError: If the model has no end-of-turn token, its tokenizer is not a fast one, or its logits are
-            not its LM head applied to its hidden states.
+        InvalidOptionError: If ``max_seq_length`` leaves no room for text beside the template.
+        ModelError: If the model has no end-of-turn token or no position ids, its tokenizer is not a fast one,
+            or its logits are not its LM head applied to its hidden states.
     """
     target = Path(output_dir)
     if target.exists():
@@ -81,7 +82,11 @@ def prepare_base(
             if tokenizer.chat_template
             else COMPACT_TEMPLATE
         )
-    positions = model.config.get_text_config().max_position_embeddings
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if positions is None:
+        raise ModelError(
+            f"{type(model).__name__} has no max_position_embeddings; only such models are known."
+        )
     tokenizer.model_max_length = min(max_seq_length, positions - max_reasoning_tokens)
     # A chat model's own generation defaults (sampling, temperatures) have no say in how a thought is decoded.
     model.generation_config = GenerationConfig(
@@ -94,9 +99,10 @@ def prepare_base(
         raw, finished = staging / "raw", staging / "finished"
         model.save_pretrained(raw)
         tokenizer.save_pretrained(raw)
-        assemble(raw, template=template, max_reasoning_tokens=max_reasoning_tokens).save(
-            str(finished), create_model_card=False
-        )
+        prepared = assemble(raw, template=template, max_reasoning_tokens=max_reasoning_tokens)
+        prepared.encode_document("")  # a limit too low for the template fails now, and not at the first use
+        prepared.encode_query("", reasoning="never")
+        prepared.save(str(finished), create_model_card=False)
         finished.replace(target)
     finally:
         shutil.rmtree(staging)
@@ -194,7 +200,12 @@ def _check_head(model: PreTrainedModel) -> None:
     input_ids = torch.arange(8)[None]
     mask = torch.ones_like(input_ids)
     expected = model(input_ids=input_ids, attention_mask=mask).logits[:, -1].float()
-    got = next_token_logits(model, last_hidden_states(model, input_ids, mask)[:, -1])
+    try:
+        got = next_token_logits(model, last_hidden_states(model, input_ids, mask)[:, -1])
+    except TypeError as error:
+        raise ModelError(
+            f"{type(model).__name__} takes no position ids ({error}); only such models are known."
+        ) from None
     if not torch.allclose(got, expected, atol=1e-3 + 1e-3 * float(expected.abs().max())):
         raise ModelError(
             f"{type(model).__name__} changes its logits after the LM head in a way search_r3 does not know; "

@@ -50,7 +50,7 @@ def explain(
         encoding: The queries embedded after their thoughts.
         k: Hits per query.
     """
-    direct = model.encode_query(list(queries), reasoning="never")
+    direct = model.encode_query(list(queries), reasoning="never", normalize_embeddings=True)
     found = index.search(encoding.embeddings, k, fingerprint=fingerprint)
     without = index.search(direct, len(index), fingerprint=fingerprint)
     explanations = []

@@ -1,9 +1,8 @@
 """An indexed corpus on disk: the vectors, the texts behind them, and the model that made them.
 
-The folder holds ``vectors/`` (a :class:`VectorIndex`), ``documents.jsonl`` and ``model.json``. The texts are
-written before the vectors, and a document whose text changed leaves the vectors before anything else happens.
-So at every moment an id in the vectors has exactly the text that was embedded, and a build that was killed
-continues with what is missing.
+The folder holds ``vectors/`` (a :class:`VectorIndex`), ``documents.jsonl`` and ``model.json``. Texts are
+written before the vectors that are added, and after the vectors that are removed. So at every moment an id
+in the vectors has exactly the text that was embedded, and a killed build continues with what is missing.
 """
 
 from __future__ import annotations
@@ -63,6 +62,9 @@ class CorpusIndex:
         Raises:
             VectorIndexError: If there is none, or a part of it is missing or damaged.
         """
+        if not is_index(folder):
+            raise VectorIndexError(f"{folder} is not an index. Build it with `search-r3 index`.")
+        vectors = VectorIndex.load(folder / "vectors")
         try:
             model = json.loads((folder / "model.json").read_text(encoding="utf-8"))["model"]
             # Split at "\n" only: JSON leaves U+2028 and its like inside a string unescaped.
@@ -71,16 +73,14 @@ class CorpusIndex:
             texts = {row["_id"]: row["text"] for row in rows}
         except FileNotFoundError as error:
             raise VectorIndexError(
-                f"{folder} is not an index: it has no {Path(error.filename).name}. "
-                "Build it with `search-r3 index`."
+                f"{folder} is damaged: it has no {Path(error.filename).name}. Remove it and build it again."
             ) from None
         except (ValueError, KeyError, TypeError) as error:
             raise VectorIndexError(f"{folder} is damaged ({error}). Remove it and build it again.") from None
-        vectors = VectorIndex.load(folder / "vectors")
         if missing := [doc_id for doc_id in vectors.doc_ids if doc_id not in texts]:
             raise VectorIndexError(
                 f"{folder} is damaged: {len(missing)} vectors have no text, such as {missing[0]!r}. "
-                "Remove it and build it again."
+                "If a build is changing it right now, try again; else remove it and build it again."
             )
         return cls(vectors, texts, model)
 
@@ -98,7 +98,7 @@ def build_index(
 ) -> BuildReport:
     """Embed documents into the index in ``folder``; what is there already, with the same text, is kept.
 
-    The index is saved every ``save_every_seconds`` and when the build is interrupted, so running it again
+    The index is saved every ``save_every_seconds`` and when encoding is interrupted, so running it again
     resumes it.
 
     Args:
@@ -113,7 +113,7 @@ def build_index(
 
     Raises:
         VectorIndexError: If the index belongs to another model, is damaged, or is being written by another
-            process.
+            process, or if ``folder`` holds other files.
     """
     wanted = {document.doc_id: document.text for document in documents}
     with _only_writer(folder):
@@ -122,6 +122,7 @@ def build_index(
         gone = [i for i in index.vectors.doc_ids if i not in wanted] if prune else []
         if stale or gone:
             index.vectors.remove(stale + gone)
+        index.vectors.save(folder / "vectors")
         kept = set(index.vectors.doc_ids)
         index.texts = {i: text for i, text in index.texts.items() if i in kept}
         index.save(folder)
@@ -148,12 +149,23 @@ def build_index(
     return BuildReport(encoded=len(missing), unchanged=len(kept & set(wanted)), removed=len(gone))
 
 
+def is_index(folder: Path) -> bool:
+    """Whether ``folder`` holds an index; its vectors' manifest is the first thing a build commits."""
+    return (folder / "vectors" / "index.json").is_file()
+
+
 def _open(folder: Path, model: SentenceTransformer, model_name: str) -> CorpusIndex:
     identity = fingerprint(model)
-    if not (folder / "vectors").exists():
-        return CorpusIndex(
-            VectorIndex(model.get_embedding_dimension() or 0, fingerprint=identity), {}, model_name
-        )
+    if not is_index(folder):
+        foreign = [path.name for path in folder.iterdir() if path.name not in (".lock", "vectors")]
+        if foreign:
+            raise VectorIndexError(
+                f"{folder} is not an index and holds other files, such as {foreign[0]}. Use another folder."
+            )
+        dimension = model.get_embedding_dimension() or 0
+        return CorpusIndex(VectorIndex(dimension, fingerprint=identity), {}, model_name)
+    if not (folder / "documents.jsonl").exists() and not len(VectorIndex.load(folder / "vectors")):
+        CorpusIndex(VectorIndex.load(folder / "vectors"), {}, model_name).save(folder)  # killed at its birth
     index = CorpusIndex.load(folder)
     if index.vectors.fingerprint != identity:
         raise VectorIndexError(

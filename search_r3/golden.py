@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
@@ -61,8 +63,13 @@ class GoldenReport:
 
 def golden_vectors(model: SentenceTransformer) -> NDArray[np.float32]:
     """Embed the golden texts; shape (16, D)."""
-    documents = model.encode_document(_DOCUMENTS, convert_to_tensor=True, on_truncation="ignore")
-    queries = model.encode_query(_QUERIES, convert_to_tensor=True, on_truncation="ignore")
+    options: dict[str, Any] = {
+        "convert_to_tensor": True,
+        "normalize_embeddings": True,
+        "on_truncation": "ignore",
+    }
+    documents: Any = model.encode_document(_DOCUMENTS, **options)
+    queries: Any = model.encode_query(_QUERIES, **options)
     vectors: NDArray[np.float32] = torch.cat([documents, queries]).float().cpu().numpy()
     return vectors
 
@@ -80,9 +87,12 @@ def check_golden(model: SentenceTransformer, path: Path) -> GoldenReport:
     """Compare ``model`` with golden vectors: cosine >= 0.9999 in float32, >= 0.999 in half precision.
 
     Raises:
-        ModelError: If the file holds vectors of another shape.
+        ModelError: If the file is damaged, or holds vectors of another shape.
     """
-    expected = load_file(path)["vectors"]
+    try:
+        expected = load_file(path)["vectors"]
+    except (SafetensorError, KeyError) as error:
+        raise ModelError(f"{path} is damaged: {error}. Restore it, or write it anew.") from None
     got = golden_vectors(model)
     if expected.shape != got.shape:
         raise ModelError(f"{path} holds vectors of shape {expected.shape}, this model gives {got.shape}.")

@@ -34,9 +34,17 @@ def fingerprint(model: SentenceTransformer) -> str:
         config = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
         kept = {key: value for key, value in config.items() if key not in _CALL_DEFAULTS}
         described.append([type(module).__name__, kept])
+    digest.update(json.dumps(_instructions(model), sort_keys=True).encode())
     digest.update(_tokenizer_state(model.tokenizer).encode())
     digest.update(json.dumps(described, sort_keys=True, default=str).encode())
     return digest.hexdigest()
+
+
+def _instructions(model: SentenceTransformer) -> dict[str, str | None]:
+    """The model's prompts that reach a sequence; a role's own prompt does not."""
+    first: Any = model[0]
+    names = {"", getattr(first, "query_prompt", ""), getattr(first, "document_prompt", "")}
+    return {name: prompt for name, prompt in model.prompts.items() if prompt not in names}
 
 
 def _tokenizer_state(tokenizer: Any) -> str:

@@ -113,17 +113,12 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
             InvalidInputError: If a query or a thought cannot be used, or their numbers differ.
             InvalidOptionError: If an option is not valid, or shapes the output.
         """
+        inputs = _paired(queries, thoughts)
         if shaping := _SHAPING_OPTIONS & set(options):
             raise InvalidOptionError(f"{sorted(shaping)} cannot be combined with thoughts; use encode_query.")
-        if isinstance(queries, str):
-            raise InvalidInputError("got one string, wanted a list of queries.", queries)
-        inputs: list[Any] = list(queries)
-        if thoughts is not None:
-            if len(thoughts) != len(inputs):
-                raise InvalidInputError(
-                    f"got {len(thoughts)} thoughts for {len(inputs)} queries, wanted one each."
-                )
-            inputs = list(zip(inputs, thoughts, strict=True))
+        batch_size = options.setdefault("batch_size", 32)
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise InvalidOptionError(f"Got batch_size={batch_size!r}, wanted an integer of 1 or more.")
         normalize_embeddings = options.pop("normalize_embeddings", False)
         show_progress_bar = options.pop("show_progress_bar", False)
         module = self[0]
@@ -131,7 +126,7 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
             raise ModelError(f"A {type(module).__name__} pipeline does not think; load a Search-R3 model.")
         vectors, found, dropped = [], [], []
         # In slices, because sentence-transformers keeps the hidden states of every token of a call.
-        size = _BATCHES_PER_SLICE * options.get("batch_size", 32)
+        size = _BATCHES_PER_SLICE * batch_size
         with tqdm(total=len(inputs), desc="Queries", disable=not show_progress_bar) as progress:
             for start in range(0, len(inputs), size):
                 part = inputs[start : start + size]
@@ -149,7 +144,7 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
                     dropped.append(int(item["dropped_tokens"]))
                 progress.update(len(part))
         stacked = torch.stack(vectors) if vectors else torch.zeros(0, self.get_embedding_dimension() or 0)
-        if normalize_embeddings:
+        if normalize_embeddings or self.truncate_dim is not None:  # a cut unit vector is none
             stacked = torch.nn.functional.normalize(stacked, dim=1)
         return QueryEncoding(stacked.numpy(), found, dropped)
 
@@ -166,8 +161,13 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
         for module in ours:
             module["type"] = MODELING_CLASS
         if ours:
-            (folder / MODELING_FILE).write_text(modeling_source(), encoding="utf-8")
-            (folder / "modules.json").write_text(json.dumps(modules, indent=2), encoding="utf-8")
+            for name, text in (
+                (MODELING_FILE, modeling_source()),
+                ("modules.json", json.dumps(modules, indent=2)),
+            ):
+                part = folder / f"{name}.part"
+                part.write_text(text, encoding="utf-8")
+                part.replace(folder / name)
 
     def _get_model_config(self) -> dict[str, Any]:
         config = super()._get_model_config()
@@ -178,6 +178,17 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
     def _load_module_class_from_ref(self, class_ref: str, *args: Any, **kwargs: Any) -> type:
         own = _OWN_CLASSES.get(class_ref)
         return own if own is not None else super()._load_module_class_from_ref(class_ref, *args, **kwargs)
+
+
+def _paired(queries: Sequence[str], thoughts: Sequence[Thought | str | Sequence[int]] | None) -> list[Any]:
+    for name, given in (("queries", queries), ("thoughts", thoughts)):
+        if isinstance(given, str):
+            raise InvalidInputError(f"got one string, wanted a list of {name}.", given)
+    if thoughts is None:
+        return list(queries)
+    if len(thoughts) != len(queries):
+        raise InvalidInputError(f"got {len(thoughts)} thoughts for {len(queries)} queries, wanted one each.")
+    return list(zip(queries, thoughts, strict=True))
 
 
 def _named(error: InvalidInputError, inputs: Iterable[Any]) -> InvalidInputError:

@@ -39,22 +39,27 @@ class EncodedText:
     dropped_tokens: int
 
 
-def structural_token_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+def structural_token_ids(
+    tokenizer: PreTrainedTokenizerBase, template: Template | None = None
+) -> frozenset[int]:
     """Ids of every token that can open, close or separate a part of a sequence.
 
-    These are the special tokens, and the other added tokens that occur in the chat template; added tokens
-    that are only whitespace are ordinary text.
+    These are the special tokens, and the other added tokens that occur in the chat template or in
+    ``template``; added tokens that are only whitespace are ordinary text.
     """
     templates = tokenizer.chat_template or ""
     chat_template = "".join(templates.values()) if isinstance(templates, dict) else templates
+    trusted = chat_template + "".join(template.to_dict().values() if template else ())
     structural = set(tokenizer.all_special_ids)
     for token_id, token in tokenizer.added_tokens_decoder.items():
-        if token.special or (token.content.strip() and token.content in chat_template):
+        if token.special or (token.content.strip() and token.content in trusted):
             structural.add(token_id)
-    # A token that only stands for unknown characters is content: a text may come out with it. Where it
-    # doubles as another special token (SmolLM2), it may not.
+    # A token that stands for unknown characters is content: a text may come out with it. That is so only
+    # where the vocabulary itself has one; a byte-level tokenizer that merely names one (SmolLM2) needs none.
+    model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+    has_unknown = model.get("unk_token") is not None or model.get("unk_id") is not None
     named = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
-    return frozenset(structural - ({tokenizer.unk_token_id} - named))
+    return frozenset(structural - ({tokenizer.unk_token_id} - named if has_unknown else set()))
 
 
 def _text_tokenizer(tokenizer: PreTrainedTokenizerBase, structural: frozenset[int]) -> Tokenizer:
@@ -87,7 +92,7 @@ class PromptEncoder:
                 f"Got the slow tokenizer {type(tokenizer).__name__}, wanted a fast one (tokenizer.json)."
             )
         embed_token_id = tokenizer.convert_tokens_to_ids(embed_token)
-        self.structural_ids = structural_token_ids(tokenizer)
+        self.structural_ids = structural_token_ids(tokenizer, template)
         is_known = embed_token in tokenizer.get_vocab()  # an unknown token would get the unknown token's id
         if not is_known or embed_token_id not in self.structural_ids:
             raise ModelError(

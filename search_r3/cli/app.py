@@ -11,7 +11,7 @@ import sys
 import typer
 
 from search_r3.cli import demo, embedding, indexing, inspecting, searching
-from search_r3.errors import SearchR3Error
+from search_r3.errors import InvalidOptionError, SearchR3Error
 
 app = typer.Typer(
     name="search-r3",
@@ -34,4 +34,4 @@ def main() -> None:
         app()
     except (SearchR3Error, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, InvalidOptionError) else 1)

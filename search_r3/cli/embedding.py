@@ -18,7 +18,10 @@ def embed(
         Path, typer.Argument(help="JSONL, CSV, TSV, Parquet or text file, or a folder of text files.")
     ],
     target: Annotated[
-        Path, typer.Argument(help="A .npy file (ids go beside it, to .ids.json) or a .parquet file.")
+        Path,
+        typer.Argument(
+            help="A .parquet file, or a .npy file with ids and thoughts beside it in a .json file."
+        ),
     ],
     role: Annotated[str, typer.Option("--as", help="document or query; queries think.")] = "document",
     model: Annotated[
@@ -40,6 +43,8 @@ def embed(
     """Embed texts as documents, or as queries with their thoughts."""
     if target.suffix not in (".npy", ".parquet"):
         raise InvalidOptionError(f"Got the output {target}, wanted a name ending in .npy or .parquet.")
+    if not target.absolute().parent.is_dir():
+        raise InvalidOptionError(f"There is no folder {target.absolute().parent} to write {target.name} to.")
     if role not in ("document", "query"):
         raise InvalidOptionError(f"Got --as {role}, wanted document or query.")
     texts = read_file(source, strict=strict, id_field=id_field, text_field=text_field)
@@ -70,12 +75,13 @@ def _write(target: Path, columns: dict[str, Any], vectors: Any) -> None:
 
     part = target.with_name(target.name + ".part")
     if target.suffix == ".npy":
-        # The ids first: vectors without ids are useless, ids without vectors are harmless.
-        ids = target.with_suffix(".ids.json")
-        ids.with_name(ids.name + ".part").write_text(json.dumps(columns["id"]), encoding="utf-8")
-        ids.with_name(ids.name + ".part").replace(ids)
         with part.open("wb") as stream:
             np.save(stream, vectors)
+        beside = target.with_suffix(".json")
+        beside.with_name(beside.name + ".part").write_text(json.dumps(columns), encoding="utf-8")
+        # Old vectors go first: at no moment do they stand beside new ids.
+        target.unlink(missing_ok=True)
+        beside.with_name(beside.name + ".part").replace(beside)
     else:
         flat = pa.array(vectors.reshape(-1), type=pa.float32())
         embedding = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])

@@ -60,7 +60,7 @@ def index(
                 on_progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
     except KeyboardInterrupt:
-        messages.print("interrupted; what is embedded so far is saved. Run the same command to continue.")
+        messages.print("interrupted; run the same command to continue")
         raise typer.Exit(130) from None
     output.print(
         f"{folder}: {report.encoded} embedded, {report.unchanged} unchanged, {report.removed} removed "

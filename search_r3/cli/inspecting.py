@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from search_r3.cli.loading import load_model, output
-from search_r3.errors import InvalidOptionError, ModelError
+from search_r3.errors import InvalidOptionError
 
 
 def info(
@@ -19,7 +19,7 @@ def info(
     """Show what a model is: base, size, template, embed token, dimensions, limits."""
     from search_r3.identity import fingerprint
 
-    loaded = _load_search_r3(model)
+    loaded: Any = load_model(model)
     module = loaded[0]
     config = module.model.config
     parameters = sum(parameter.numel() for parameter in module.parameters())
@@ -57,7 +57,7 @@ def doctor(
     from search_r3.embedded_model import default_model_folder
 
     problems = _check_packages()
-    loaded = _load_search_r3(model)
+    loaded = load_model(model)
     _show_speeds(loaded)
     problems += _check_golden(loaded, default_model_folder() if model is None else Path(model), write_golden)
     for problem in problems:
@@ -65,15 +65,6 @@ def doctor(
     if problems:
         raise typer.Exit(1)
     output.print("all well")
-
-
-def _load_search_r3(model: str | None) -> Any:
-    from search_r3.modules import ReasoningTransformer
-
-    loaded = load_model(model)
-    if not isinstance(loaded[0], ReasoningTransformer):
-        raise ModelError(f"{model} is a {type(loaded[0]).__name__} pipeline, not a Search-R3 model.")
-    return loaded
 
 
 def _check_packages() -> list[str]:

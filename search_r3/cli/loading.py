@@ -26,10 +26,12 @@ def load_model(name: str | None) -> SentenceTransformer:
     Raises:
         ModelError: If it cannot be loaded; the message says why.
     """
+    from safetensors import SafetensorError
     from transformers.utils import logging as transformers_logging
 
     from search_r3.embedded_model import default_model_folder
     from search_r3.model import SentenceTransformer
+    from search_r3.modules import ReasoningTransformer
 
     transformers_logging.disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
@@ -42,8 +44,11 @@ def load_model(name: str | None) -> SentenceTransformer:
         raise InvalidOptionError(f"There is no model folder {name}.")
     try:
         model = SentenceTransformer(folder, local_files_only=folder.exists())
-    except (OSError, ValueError, ImportError) as error:
-        raise ModelError(f"Cannot load the model {name}: {error}") from error
+    except (OSError, ValueError, ImportError, RuntimeError, TypeError, KeyError, SafetensorError) as error:
+        # A damaged file can surface as any of these.
+        raise ModelError(f"Cannot load the model {name or folder}: {error}") from error
+    if not isinstance(model[0], ReasoningTransformer):
+        raise ModelError(f"{name} is a {type(model[0]).__name__} pipeline, not a Search-R3 model.")
     model.model_card_data.local_files_only = True
     return model
 

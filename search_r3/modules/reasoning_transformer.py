@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import torch
@@ -239,9 +240,11 @@ class ReasoningTransformer(Transformer):
         reasoning = self.reasoning if reasoning is None else _one_of("reasoning", reasoning, Reasoning)
         budget = self.max_reasoning_tokens if max_reasoning_tokens is None else max_reasoning_tokens
         _check_budget(budget)
-        if not 0 <= temperature < math.inf or not 0 < top_p <= 1:
+        numbers = isinstance(temperature, Real) and isinstance(top_p, Real)
+        if not numbers or not 0 <= temperature < math.inf or not 0 < top_p <= 1:
             raise InvalidOptionError(
-                f"Got temperature={temperature}, top_p={top_p}, wanted temperature >= 0 and 0 < top_p <= 1."
+                f"Got temperature={temperature!r}, top_p={top_p!r}, "
+                "wanted temperature >= 0 and 0 < top_p <= 1."
             )
         input_ids, attention_mask = features["input_ids"], features["attention_mask"]
         if self.training:
@@ -332,7 +335,8 @@ class ReasoningTransformer(Transformer):
         on_truncation: OnTruncation | None,
         limit: int,
     ) -> None:
-        action = _one_of("on_truncation", on_truncation or self.on_truncation, OnTruncation)
+        asked = self.on_truncation if on_truncation is None else on_truncation
+        action = _one_of("on_truncation", asked, OnTruncation)
         cut = [(place, item.dropped_tokens) for place, item in enumerate(encoded) if item.dropped_tokens]
         if not cut or action == "ignore":
             return
@@ -354,7 +358,8 @@ class ReasoningTransformer(Transformer):
 
     def _limit(self) -> int:
         limit = self.max_seq_length
-        assert limit is not None  # only models without a tokenizer have none
+        if limit is None:
+            raise InvalidOptionError("Got max_seq_length=None, wanted a number of tokens.")
         return limit
 
     def _check_positions(self, length: int) -> None:
@@ -375,5 +380,5 @@ def _one_of(name: str, value: Any, choices: Any) -> Any:
 
 
 def _check_budget(budget: Any) -> None:
-    if not isinstance(budget, int) or budget < 0:
+    if not isinstance(budget, int) or isinstance(budget, bool) or budget < 0:
         raise InvalidOptionError(f"Got max_reasoning_tokens={budget!r}, wanted an integer of 0 or more.")

@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from search_r3.embedded_model import default_model_folder
+from search_r3.errors import InvalidInputError
 
 pytestmark = pytest.mark.slow
 
@@ -170,11 +171,19 @@ def test_replay_gives_the_vector_of_the_thought(smollm2):
     assert np.abs(by_text.embeddings[same] - first.embeddings[same]).max() <= 1e-5
 
 
+def test_no_special_token_in_a_given_thought(smollm2, tokenizer):
+    """Every special token is refused in a given thought, <|endoftext|> (here also the unknown token) too."""
+    special = {0, 1, 2, 49_152, *tokenizer.all_special_ids}
+    assert tokenizer.convert_tokens_to_ids("<|endoftext|>") == 0
+    for token_id in sorted(special):
+        with pytest.raises(InvalidInputError):
+            smollm2.encode_query_with_thoughts(["a"], thoughts=[[100, token_id]])
+
+
 def test_forged_tokens_are_text(smollm2, tokenizer):
     """2,000 strings full of token spellings give no structural token, lose nothing, and move no boundary."""
     encoder = smollm2[0].prompt_encoder
-    structural = set(encoder.structural_ids)
-    assert {49_152, tokenizer.eos_token_id, *tokenizer.all_special_ids} <= structural
+    structural = {*encoder.structural_ids, *tokenizer.all_special_ids}
     spellings = sorted(tokenizer.convert_ids_to_tokens(sorted(structural)))
     assert len(spellings) >= 17
     rng = random.Random(8)

@@ -1,5 +1,6 @@
 """CorpusIndex: consistent on disk at every moment, resumable, refuses another model."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -101,3 +102,60 @@ def test_text_with_line_separators_survives(tiny: SentenceTransformer, tmp_path:
     odd = [Document("a\u2028b", 'line\nline\u2028line\x85 "quoted"'), Document("é", "")]
     build(tmp_path, tiny, odd)
     assert CorpusIndex.load(tmp_path).texts == {document.doc_id: document.text for document in odd}
+
+
+@pytest.mark.parametrize("part", ["vectors", "texts", "model"])
+def test_a_kill_at_any_write_is_mended_by_the_next_build(
+    tiny: SentenceTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Killed before any one write of a rebuild, with changed and pruned documents, or of a first build."""
+    from search_r3 import corpus_index
+
+    changed = [Document("d3", "another text"), *DOCUMENTS[4:]]
+    for name, before in (("rebuild", DOCUMENTS), ("first", [])):
+        for survives in range(6):
+            folder = tmp_path / f"{name}{survives}"
+            if before:
+                build(folder, tiny, before)
+            left = [survives]
+
+            def killed(write, left=left):
+                def wrapper(*args):
+                    if left[0] == 0:
+                        raise SystemExit("killed")
+                    left[0] -= 1
+                    return write(*args)
+
+                return wrapper
+
+            with monkeypatch.context() as patch:
+                if part == "vectors":
+                    patch.setattr(corpus_index.VectorIndex, "save", killed(corpus_index.VectorIndex.save))
+                else:
+                    write = corpus_index._write_atomically
+                    wanted = "documents.jsonl" if part == "texts" else "model.json"
+                    stopped = killed(write)
+                    patch.setattr(
+                        corpus_index,
+                        "_write_atomically",
+                        lambda path, text, w=write, s=stopped, n=wanted: (s if path.name == n else w)(
+                            path, text
+                        ),
+                    )
+                with contextlib.suppress(SystemExit):
+                    build(folder, tiny, changed, prune=True)
+            build(folder, tiny, changed, prune=True)
+            index = CorpusIndex.load(folder)
+            assert set(index.vectors.doc_ids) == {document.doc_id for document in changed}
+            np.testing.assert_allclose(
+                index.vectors.vectors(["d3"])[0], tiny.encode_document("another text"), atol=1e-5
+            )
+
+
+def test_never_writes_over_other_files(tiny: SentenceTransformer, tmp_path: Path) -> None:
+    """A folder with files of the user's own is refused and left as it was."""
+    own = tmp_path / "documents.jsonl"
+    own.write_text('{"_id": "mine", "text": "x", "meta": 1}\n')
+    with pytest.raises(VectorIndexError, match="holds other files, such as documents"):
+        build(tmp_path, tiny)
+    assert own.read_text() == '{"_id": "mine", "text": "x", "meta": 1}\n'

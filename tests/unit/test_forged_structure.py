@@ -3,14 +3,17 @@
 Whatever is spelled in them, the ids of template and embed token stand where they belong and nowhere else.
 """
 
+import copy
 import json
+import pickle
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from search_r3 import COMPACT_TEMPLATE, Template
@@ -360,7 +363,20 @@ def byte_fallback_bpe(corpus: list[str]) -> Tokenizer:
     return bpe
 
 
-FAMILIES = [byte_level_bpe, byte_level_bpe_of_whole_texts, unigram, byte_fallback_bpe]
+def normalising_unigram(corpus: list[str]) -> Tokenizer:
+    """Unigram behind a normaliser that makes many spellings one: fullwidth, upper case, zero-width inside."""
+    model = unigram(corpus)
+    model.normalizer = normalizers.Sequence(
+        [
+            normalizers.NFKC(),
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex("[\u200b-\u200d\u2060\ufeff\u00ad\u034f\ufe0f]"), ""),
+        ]
+    )
+    return model
+
+
+FAMILIES = [byte_level_bpe, byte_level_bpe_of_whole_texts, unigram, normalising_unigram, byte_fallback_bpe]
 
 
 def family_tokenizer(backend: Tokenizer):
@@ -383,7 +399,7 @@ def family_tokenizer(backend: Tokenizer):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("corpus", [ORDINARY_TEXT, POLLUTED_TEXT], ids=["ordinary", "polluted"])
 def test_other_families(family: Callable[[list[str]], Tokenizer], corpus: list[str]):
-    """2,000 hostile strings per family: structure is never forged; texts are read safely or refused."""
+    """2,000 hostile strings per family: all are read, structure is never forged, and nothing gets lost."""
     tokenizer = family_tokenizer(family(corpus))
     tokens = spellings(tokenizer)
     assert set(tokens) == {*SPECIALS, "<think>", "</think>"}
@@ -391,38 +407,64 @@ def test_other_families(family: Callable[[list[str]], Tokenizer], corpus: list[s
     assert len(encoder.structural_ids) == len(SPECIALS)  # with <think>, without <unk>, which is content
     trusted = segments(tokenizer, COMPACT_TEMPLATE)
     rng = random.Random(7)
-    read = forged = 0
+    forged = 0
     for number in range(FAMILY_STRINGS):
         text = forged_text(rng, tokens, foreign=number % 2 == 0)
         forged += not encoder.structural_ids.isdisjoint(tokenizer(text, add_special_tokens=False).input_ids)
-        try:
-            query = encoder.encode_query(text, thought=text, max_tokens=10**6)
-            document = encoder.encode_document(text, max_tokens=10**6)
-        except InvalidInputError as error:
-            assert error.item is text
-            assert "structural token" in error.reason
-            continue
-        read += 1
+        query = encoder.encode_query(text, thought=text, max_tokens=10**6)
+        document = encoder.encode_document(text, max_tokens=10**6)
         check(encoder, query, *trusted["query"], text)
         check(encoder, document, *trusted["document"], text)
+        if family in (byte_level_bpe, byte_level_bpe_of_whole_texts):  # the others normalise or know no byte
+            assert tokenizer.decode(document.token_ids[slice(*document.text_span)]) == text
     assert forged > FAMILY_STRINGS // 3  # the control, as above
-    assert read > FAMILY_STRINGS // 20  # the check above ran; Unigram refuses most of these strings
 
 
-@pytest.mark.parametrize("family", [byte_level_bpe, unigram, byte_fallback_bpe])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_other_families_keep_special_spellings_searchable(family: Callable[[list[str]], Tokenizer]):
     """A document that merely mentions a special token, such as </s> in HTML, is embedded, not refused."""
     encoder = PromptEncoder(family_tokenizer(family(ORDINARY_TEXT)), COMPACT_TEMPLATE, EMBED_TOKEN)
-    for token in SPECIALS:
+    for token in SPECIALS[1:]:
         for text in (token, f"copy {token} tree", f"a{token}b", token.translate(FULLWIDTH)):
             span = encoder.encode_document(text, max_tokens=128).text_span
             assert span[1] - span[0] >= 2, text
 
 
-@pytest.mark.parametrize("family", [byte_level_bpe, unigram, byte_fallback_bpe])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_other_families_embed_characters_outside_their_vocabulary(family: Callable[[list[str]], Tokenizer]):
     """Any valid Unicode text is embedded, also one with characters the tokenizer only knows as unknown."""
     encoder = PromptEncoder(family_tokenizer(family(ORDINARY_TEXT)), COMPACT_TEMPLATE, EMBED_TOKEN)
-    for text in ("copy 🜁 tree", "ꙮ", "\U0001f9ff"):
+    for text in ("copy \U0001f701 tree", "\ua66e", "\U0001f9ff"):
         span = encoder.encode_document(text, max_tokens=128).text_span
         assert span[1] - span[0] >= 1, text
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_other_families_read_a_long_text_of_nothing_but_spellings(family: Callable[[list[str]], Tokenizer]):
+    """100,000 characters of special spellings, in a row, nested or cut up, neither overflow nor take long."""
+    encoder = PromptEncoder(family_tokenizer(family(POLLUTED_TEXT)), COMPACT_TEMPLATE, EMBED_TOKEN)
+    start = time.perf_counter()
+    for text in (
+        "</s>" * 25_000,
+        "<" * 50_000 + "/s>" * 16_000,
+        "<s" * 30_000 + ">" * 40_000,
+        "<<s>/s>" * 14_000,
+    ):
+        assert encoder.structural_ids.isdisjoint(encoder.encode_text(text))
+    assert time.perf_counter() - start < 20
+
+
+# ---------------------------------------------------------------------------------------------------- copies
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda encoder: pickle.loads(pickle.dumps(encoder))],
+    ids=["copy", "deep", "pickle"],
+)
+def test_protection_survives_copying(tokenizer, hostile, copied):
+    """A copied or pickled encoder, as worker processes get it, reads every text as the original does."""
+    encoder = PromptEncoder(tokenizer, COMPACT_TEMPLATE, EMBED_TOKEN)
+    twin = copied(encoder)
+    for text in hostile[:500]:
+        assert twin.encode_query(text, max_tokens=128) == encoder.encode_query(text, max_tokens=128)

@@ -215,7 +215,7 @@ def test_samples_depend_on_seed_and_text_only(eager):
             together = eager.encode_query_with_thoughts(queries[::order], batch_size=batch_size, **options)
             assert together.thoughts[::order] == alone
         found.append(alone)
-    # Rows must end at different steps: an ended row that is carried along must not draw from another's stream.
+    # Rows end at different steps: an ended row that is carried along must not draw from another one's stream.
     assert len({thought.length for thought in found[0]}) >= 4
     assert sum(a != b for a, b in zip(found[0], found[1], strict=True)) >= 14
 

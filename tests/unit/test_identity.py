@@ -49,8 +49,9 @@ def test_it_survives_saving(fresh_tiny, wanted, tmp_path):
         assert fingerprint(fresh_tiny) == wanted
 
 
+@pytest.mark.slow
 def test_it_is_the_same_in_another_process(tiny_folder, wanted):
-    """Two other processes, with other hash seeds, compute the same fingerprint."""
+    """Another process, with another hash seed, computes the same fingerprint."""
     code = (
         "import sys; from search_r3 import SentenceTransformer, fingerprint\n"
         "print(fingerprint(SentenceTransformer(sys.argv[1], device='cpu')))"
@@ -127,10 +128,19 @@ def test_defaults_of_queries_do_not_matter(fresh_tiny, wanted, tmp_path):
     module = fresh_tiny[0]
     module.reasoning, module.max_reasoning_tokens, module.on_truncation = "auto", 3, "error"
     module.default_role, module.query_prompt, module.document_prompt = "query", "Q: ", "D: "
+    fresh_tiny.prompts = {"query": "Q: ", "document": "D: "}  # else the old ones would be instructions now
     assert fingerprint(fresh_tiny) == wanted
     fresh_tiny.save(str(tmp_path / "saved"), create_model_card=False)
     assert json.loads((tmp_path / "saved" / "sentence_bert_config.json").read_text())["reasoning"] == "auto"
     assert fingerprint(load(tmp_path / "saved")) == wanted
+
+
+def test_an_instruction_for_documents_matters(fresh_tiny, wanted):
+    """A document prompt that is not the role's own is text before every document: another space."""
+    before = fresh_tiny.encode_document(["a"])
+    fresh_tiny.prompts["document"] = "Represent this passage: "
+    assert abs(fresh_tiny.encode_document(["a"]) - before).max() > 0.01
+    assert fingerprint(fresh_tiny) != wanted
 
 
 def test_another_tokenizer_matters(tiny_folder, wanted, tmp_path):

@@ -116,15 +116,15 @@ def test_padding_side_does_not_matter(tiny):
             assert difference <= 1e-5, f"max difference {difference:.2e} with {padding} padding"
 
 
-@pytest.mark.parametrize("reasoning", ["always", "auto"])
-def test_greedy_thoughts_do_not_depend_on_the_batch(tiny, reasoning):
+@pytest.mark.parametrize(("reasoning", "count"), [("always", 256), ("auto", 64)])
+def test_greedy_thoughts_do_not_depend_on_the_batch(tiny, reasoning, count):
     """256 prompts get token for token the same thought alone and in batches of 32."""
-    queries = make_texts(256, seed=6)
+    queries = make_texts(count, seed=6)
     alone = tiny.encode_query_with_thoughts(queries, batch_size=1, reasoning=reasoning)
     together = tiny.encode_query_with_thoughts(queries, batch_size=32, reasoning=reasoning)
     assert together.thoughts == alone.thoughts
     assert np.abs(together.embeddings - alone.embeddings).max() <= 1e-5
-    assert len({thought.token_ids for thought in alone.thoughts}) > 128, "the thoughts must differ"
+    assert len({thought.token_ids for thought in alone.thoughts}) > count // 2, "the thoughts must differ"
 
 
 def test_thread_count_does_not_matter(tiny):
@@ -586,12 +586,14 @@ def test_output_value_none(tiny):
 
 
 def test_truncate_dim_of_the_model(fresh_tiny):
-    """A model loaded with truncate_dim cuts queries with thoughts as it cuts plain queries."""
+    """With truncate_dim queries with thoughts are cut as plain queries are, and stay unit vectors."""
     fresh_tiny.truncate_dim = 8
     texts = ["read", "copy a tree"]
     found = fresh_tiny.encode_query_with_thoughts(texts)
-    assert np.abs(found.embeddings - fresh_tiny.encode_query(texts)).max() <= 1e-6
     assert found.embeddings.shape == (2, 8)
+    assert np.abs(np.linalg.norm(found.embeddings, axis=1) - 1).max() <= 1e-6
+    plain = fresh_tiny.encode_query(texts)
+    assert np.abs(found.embeddings - plain / np.linalg.norm(plain, axis=1, keepdims=True)).max() <= 1e-6
     assert fresh_tiny.encode_query_with_thoughts([]).embeddings.shape == (0, 8)
 
 

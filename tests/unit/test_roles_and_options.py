@@ -165,6 +165,8 @@ def test_invalid_prompt_is_not_blamed_on_an_input(tiny, prompt):
         ({"reasoning": "sometimes"}, "Got reasoning='sometimes', wanted one of 'always', 'never', 'auto'"),
         ({"reasoning": True}, "Got reasoning=True, wanted one of 'always', 'never', 'auto'"),
         ({"on_truncation": "raise"}, "Got on_truncation='raise', wanted one of 'warn', 'error', 'ignore'"),
+        ({"on_truncation": False}, "Got on_truncation=False, wanted one of 'warn', 'error', 'ignore'"),
+        ({"on_truncation": ""}, "Got on_truncation='', wanted one of 'warn', 'error', 'ignore'"),
         ({"max_reasoning_tokens": -1}, "Got max_reasoning_tokens=-1, wanted an integer of 0 or more"),
         ({"max_reasoning_tokens": 1.5}, "Got max_reasoning_tokens=1.5, wanted an integer"),
         ({"max_reasoning_tokens": "8"}, "Got max_reasoning_tokens='8', wanted an integer"),
