@@ -55,7 +55,7 @@ def ask(model: SentenceTransformer, index: CorpusIndex, k: int = 3) -> list[Expl
 
 
 def score(
-    model: SentenceTransformer, index: CorpusIndex, task: DemoTask, batch_size: int = 32
+    model: SentenceTransformer, index: CorpusIndex, task: DemoTask, batch_size: int = 64
 ) -> list[ArmScore]:
     """Score BM25, the direct exit and thinking on the labelled queries."""
     queries = list(task.queries.values())

@@ -1,0 +1,38 @@
+"""The README's first snippet runs and prints what the README shows."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_first_snippet_prints_what_is_shown() -> None:
+    """Words exactly; numbers to 2e-4, which leaves room for another CPU's rounding."""
+    snippet, shown = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL).groups()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(snippet, {})
+    number = re.compile(r"\d+\.\d+")
+    assert number.sub("", printed.getvalue()) == number.sub("", shown)
+    assert [float(x) for x in number.findall(printed.getvalue())] == pytest.approx(
+        [float(x) for x in number.findall(shown)], abs=2e-4
+    )
+
+
+def test_first_lines_say_what_a_reader_needs() -> None:
+    """Install, snippet, printed output, table and links stand within the first 40 lines."""
+    head = "\n".join(README.splitlines()[:40])
+    for needed in ("pip install", "```python", "```text", "nDCG@10", "[How it works]"):
+        assert needed in head
+
+
+def test_every_local_link_exists() -> None:
+    root = Path(__file__).parents[2]
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if not target.startswith("http"):
+            assert (root / target).exists(), target
