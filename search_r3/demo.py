@@ -14,7 +14,6 @@ from pathlib import Path
 from search_r3.comparison import Explanation, explain
 from search_r3.corpus_index import CorpusIndex, build_index
 from search_r3.documents import Document
-from search_r3.identity import fingerprint
 from search_r3.lexical import bm25_run
 from search_r3.metrics import ndcg_at_10
 from search_r3.model import SentenceTransformer
@@ -51,7 +50,7 @@ def build_demo_index(
 def ask(model: SentenceTransformer, index: CorpusIndex, k: int = 3) -> list[Explanation]:
     """Answer the fixed questions after thinking, and say what each thought changed."""
     encoding = model.encode_query_with_thoughts(QUESTIONS)
-    return explain(model, index.vectors, fingerprint(model), QUESTIONS, encoding, k)
+    return explain(model, index.vectors, index.vectors.fingerprint, QUESTIONS, encoding, k)
 
 
 def score(
@@ -59,7 +58,7 @@ def score(
 ) -> list[ArmScore]:
     """Score BM25, the direct exit and thinking on the labelled queries."""
     queries = list(task.queries.values())
-    identity = fingerprint(model)
+    identity = index.vectors.fingerprint  # build_demo_index has just held it against the model
     runs = {"BM25": (bm25_run(task.corpus, task.queries), 0.0)}
     for arm, reasoning in (("no thinking", "never"), ("thinking", "always")):
         encoding = model.encode_query_with_thoughts(queries, reasoning=reasoning, batch_size=batch_size)

@@ -174,6 +174,11 @@ def test_invalid_prompt_is_not_blamed_on_an_input(tiny, prompt):
         ({"top_p": 0}, "top_p=0, wanted temperature >= 0 and 0 < top_p <= 1"),
         ({"top_p": 1.01}, "top_p=1.01, wanted temperature >= 0 and 0 < top_p <= 1"),
         ({"top_p": float("nan")}, "top_p=nan, wanted temperature >= 0 and 0 < top_p <= 1"),
+        ({"top_p": "1"}, "top_p='1', wanted temperature >= 0 and 0 < top_p <= 1"),
+        ({"top_p": None}, "top_p=None, wanted temperature >= 0 and 0 < top_p <= 1"),
+        ({"temperature": "0.5"}, "Got temperature='0.5', "),
+        ({"temperature": None}, "Got temperature=None, "),
+        ({"max_reasoning_tokens": True}, "Got max_reasoning_tokens=True, wanted an integer"),
         (
             {"processing_kwargs": {"text": {"max_length": 3}}},
             "processing_kwargs={'text': {'max_length': 3}} would be",

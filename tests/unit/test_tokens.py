@@ -348,6 +348,18 @@ def test_structural_ids_follow_every_one_of_several_chat_templates(tokenizer):
     assert structural_token_ids(tokenizer) == {ENDOFTEXT, IM_START, IM_END, THINK, END_THINK, EMBED}
 
 
+def test_structural_ids_follow_the_template_in_use(tokenizer, ids):
+    """An added token that the trusted template itself uses is structural, whatever the chat template says."""
+    template = Template("q", "</think>", "d", "")
+    assert structural_token_ids(tokenizer, template) == {ENDOFTEXT, IM_START, IM_END, THINK, END_THINK, EMBED}
+    encoder = PromptEncoder(tokenizer, template, EMBED_TOKEN)
+    spelled = ids(["<", "/", "th", "in", "k", ">"])
+    assert encoder.encode_query("</think>", max_tokens=128).token_ids == (
+        [*ids(["q"]), *spelled, END_THINK, EMBED]
+    )
+    assert not encoder.allowed_thought_ids(448)[END_THINK]
+
+
 def test_allowed_thought_ids_by_hand(encoder):
     """A thought may hold the vocabulary without its structural tokens, plus the embed token."""
     expected = [True] * 403 + [False] * 45
