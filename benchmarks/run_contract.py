@@ -148,6 +148,7 @@ def main() -> None:
     )
     parser.add_argument("--model", help="model folder [default: the embedded model]")
     parser.add_argument("--prompts", type=int, default=256, help="prompts for the greedy comparison")
+    parser.add_argument("--read-out-only", action="store_true", help="only the cost of the read-out")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     folder = arguments.model or str(default_model_folder())
@@ -168,17 +169,18 @@ def main() -> None:
         "max_reasoning_tokens": model[0].max_reasoning_tokens,
     }
     results["read_out_cost"] = [read_out_cost(model, texts[:64], size, rounds=7) for size in (1, 16)]
-    results["parity_max_abs"] = parity(model, folder, texts[:64])
-    few = texts[:48]
-    thoughts = model.encode_query_with_thoughts(few).thoughts
-    results["compositions_max_abs"] = composition_difference(model, few, thoughts)
-    results["greedy_float32"] = greedy_agreement(model, texts)
-    half = SentenceTransformer(
-        folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.bfloat16}
-    )
-    results["greedy_bfloat16"] = greedy_agreement(half, texts)
-    single, double = half.encode_document(few), model.encode_document(few)
-    results["bfloat16_worst_cosine_to_float32"] = float((single * double).sum(axis=1).min())
+    if not arguments.read_out_only:
+        results["parity_max_abs"] = parity(model, folder, texts[:64])
+        few = texts[:48]
+        thoughts = model.encode_query_with_thoughts(few).thoughts
+        results["compositions_max_abs"] = composition_difference(model, few, thoughts)
+        results["greedy_float32"] = greedy_agreement(model, texts)
+        half = SentenceTransformer(
+            folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.bfloat16}
+        )
+        results["greedy_bfloat16"] = greedy_agreement(half, texts)
+        single, double = half.encode_document(few), model.encode_document(few)
+        results["bfloat16_worst_cosine_to_float32"] = float((single * double).sum(axis=1).min())
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     part = arguments.output.with_suffix(".part")
     part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
