@@ -20,7 +20,10 @@ def read_file(path: Path, *, strict: bool, id_field: str | None, text_field: str
     documents: list[Document] = []
     malformed: list[MalformedLine] = []
     for item in read_documents(path, id_field=id_field, text_field=text_field):
-        (malformed if isinstance(item, MalformedLine) else documents).append(item)  # type: ignore[arg-type]
+        if isinstance(item, MalformedLine):
+            malformed.append(item)
+        else:
+            documents.append(item)
     for bad in malformed[:_SHOWN]:
         messages.print(f"{bad.source}:{bad.line}: {bad.reason}", markup=False)
     if len(malformed) > _SHOWN:
