@@ -37,6 +37,10 @@ class VectorIndexError(SearchR3Error, ValueError):
     """An index that is unreadable, or that does not belong to this model or these documents."""
 
 
+class DataError(SearchR3Error, ValueError):
+    """Data that is missing, damaged or not the pinned version, or that breaks a promise (a leak, a hash)."""
+
+
 class MissingExtraError(SearchR3Error, ImportError):
     """An optional dependency is not installed; the message holds the exact pip line."""
 

@@ -44,6 +44,12 @@ ALLOWED = {
     "lexical": {"errors"},
     "stdlib_corpus": set(),
     "diagnosis": set(),
+    # Real data: no model in it.
+    "data": set(),
+    "data.retrieval_task": {"errors"},
+    "data.pairs": {"errors"},
+    # Evaluation.
+    "evaluation": set(),
     # What puts the two together.
     "comparison": {"index", "model", "thoughts"},
     "demo": {

@@ -1,0 +1,1 @@
+"""Evaluation: arms of thinking, baselines, mteb and BEIR, significance, result files."""
