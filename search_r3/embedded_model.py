@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
 from search_r3.base import prepare_base
+from search_r3.cache import cache_dir
 from search_r3.errors import MissingExtraError, ModelError
 from search_r3.golden import GOLDEN_FILE
 from search_r3.model import SentenceTransformer
@@ -32,11 +31,6 @@ _GOLDEN = "smollm2-135m-instruct.golden.safetensors"
 
 _PREPARATION = 1
 """Raise it when a change to the preparation changes the prepared files."""
-
-
-def cache_dir() -> Path:
-    """Folder for prepared models: ``SEARCH_R3_CACHE`` if set, else the user's cache folder."""
-    return Path(os.environ.get("SEARCH_R3_CACHE") or user_cache_path("search-r3"))
 
 
 def default_model() -> SentenceTransformer:

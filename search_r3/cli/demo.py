@@ -20,7 +20,7 @@ def demo(
 ) -> None:
     """Search the Python standard library on this machine: index it, ask questions, score thinking."""
     from search_r3 import demo as stdlib_demo
-    from search_r3.embedded_model import cache_dir
+    from search_r3.cache import cache_dir
     from search_r3.identity import fingerprint
 
     started = time.monotonic()

