@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from search_r3.cli import demo, embedding, indexing, inspecting, searching
+from search_r3.cli import data, demo, embedding, indexing, inspecting, mteb, searching
 from search_r3.errors import InvalidOptionError, SearchR3Error
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app.command(name="search")(searching.search)
 app.command(name="embed")(embedding.embed)
 app.command(name="info")(inspecting.info)
 app.command(name="doctor")(inspecting.doctor)
+app.command(name="data")(data.data)
+app.command(name="mteb")(mteb.mteb)
 
 
 def main() -> None:

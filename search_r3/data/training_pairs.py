@@ -1,0 +1,110 @@
+"""Training pairs from the sources that the evaluation tasks also draw on, without what is held out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from search_r3.data.evaluation import is_held_out, lay_wordings
+from search_r3.data.pairs import TrainingPair
+from search_r3.data.sources.obo import Term
+from search_r3.data.sources.pubmed import Article
+from search_r3.data.sources.python_functions import PythonFunction
+from search_r3.data.sources.siblings import Entry, Hierarchy, training_pairs
+
+_FUNCTIONS_PER_PACKAGE = 3000
+_MIN_ABSTRACT_CHARS = 200
+_NEIGHBOURS = 30
+
+
+def code_pairs(functions: Iterable[PythonFunction]) -> list[TrainingPair]:
+    """Docstring summary to source with the function's name replaced, as in CodeDoc.
+
+    At most 3,000 functions of a package, so that none dominates. Negatives are other functions of the same
+    file; a function of the same name is none, since it may be the same one for another class.
+    """
+    by_package: dict[str, list[PythonFunction]] = defaultdict(list)
+    for function in functions:
+        by_package[function.package].append(function)
+    chosen = {
+        function.function_id: function
+        for members in by_package.values()
+        for function in sorted(members, key=lambda function: _digest(function.function_id))[
+            :_FUNCTIONS_PER_PACKAGE
+        ]
+    }
+    by_file: dict[tuple[str, str], list[PythonFunction]] = defaultdict(list)
+    for function in chosen.values():
+        by_file[function.package, function.module].append(function)
+
+    def neighbours(entry: Entry) -> Mapping[str, str]:
+        function = chosen[entry.entry_id]
+        return {
+            other.function_id: other.anonymous_source
+            for other in by_file[function.package, function.module]
+            if other.name != function.name
+        }
+
+    entries = [
+        Entry(key, key, function.summary, function.anonymous_source) for key, function in chosen.items()
+    ]
+    return training_pairs("code", entries, neighbours)
+
+
+def title_pairs(articles: Iterable[Article]) -> list[TrainingPair]:
+    """Title to abstract, of the records of 1977 to 1979 that are not held out.
+
+    Negatives are abstracts that share a major topic with the article.
+    """
+    chosen = {
+        article.pmid: article
+        for article in articles
+        if not is_held_out(article) and len(article.abstract) >= _MIN_ABSTRACT_CHARS and article.title
+    }
+    by_topic: dict[str, list[str]] = defaultdict(list)
+    for article in chosen.values():
+        for topic in article.major_topics:
+            by_topic[topic].append(article.pmid)
+
+    def neighbours(entry: Entry) -> Mapping[str, str]:
+        # A general topic has hundreds of articles: each topic gives a few, others for each article.
+        near = {
+            pmid
+            for topic in chosen[entry.item_id].major_topics
+            for pmid in sorted(by_topic[topic], key=lambda pmid: _digest(entry.item_id + pmid))[:_NEIGHBOURS]
+        }
+        return {pmid: chosen[pmid].abstract for pmid in near - {entry.item_id}}
+
+    entries = [Entry(pmid, pmid, article.title, article.abstract) for pmid, article in chosen.items()]
+    return training_pairs("pubmed_titles", entries, neighbours)
+
+
+def trainable_terms(terms: Iterable[Term]) -> list[Term]:
+    """The phenotypes that are not the answer to a query of HPOLay."""
+    return [term for term in terms if not (term.definition and lay_wordings(term))]
+
+
+def phenotype_pairs(terms: Iterable[Term]) -> list[TrainingPair]:
+    """Another wording of a phenotype to its name; the definitions are evaluation documents and stay out.
+
+    Negatives are names of siblings in the ontology.
+    """
+    all_terms = {term.term_id: term for term in terms}
+    chosen = {term.term_id: term for term in trainable_terms(all_terms.values())}
+    hierarchy = Hierarchy({term_id: term.parents for term_id, term in all_terms.items()})
+
+    def entries() -> Iterator[Entry]:
+        for term in chosen.values():
+            for place, synonym in enumerate(term.synonyms):
+                if synonym.scope == "EXACT":
+                    yield Entry(f"{term.term_id}/{place}", term.term_id, synonym.text, term.name)
+
+    def neighbours(entry: Entry) -> Mapping[str, str]:
+        return {near: chosen[near].name for near in hierarchy.siblings(entry.item_id) if near in chosen}
+
+    return training_pairs("phenotypes", entries(), neighbours)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
