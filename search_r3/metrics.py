@@ -8,9 +8,26 @@ import pytrec_eval
 
 from search_r3.errors import InvalidInputError
 
+_TREC_MEASURES = {"ndcg_at_10": "ndcg_cut.10", "recall_at_100": "recall.100", "reciprocal_rank": "recip_rank"}
+
 
 def ndcg_at_10(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Compute nDCG@10 of every judged query: linear gain, discount log2(rank + 1), as trec_eval does.
+    """Compute nDCG@10 of every judged query; :func:`measure` says how, and what it raises.
+
+    Returns:
+        nDCG@10, between 0 and 1, of every query in ``qrels``; 0 for one that the run does not have.
+    """
+    return {query_id: scores["ndcg_at_10"] for query_id, scores in measure(qrels, run).items()}
+
+
+def measure(
+    qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
+    """Compute the measures of every judged query, as trec_eval does.
+
+    - ``ndcg_at_10``: linear gain, discount log2(rank + 1);
+    - ``recall_at_100``: share of the relevant documents among the first 100;
+    - ``reciprocal_rank``: 1 / rank of the first relevant document in the whole run, 0 if there is none.
 
     trec_eval orders a query's documents by score alone: the order of the run's dictionaries does not matter,
     scores are compared in single precision, and equal scores are ordered by document id, last id first.
@@ -21,7 +38,8 @@ def ndcg_at_10(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]
         run: For every query id, the score of every retrieved document; higher is better.
 
     Returns:
-        nDCG@10, between 0 and 1, of every query in ``qrels``; 0 for one that the run does not have.
+        The three measures, each between 0 and 1, of every query in ``qrels``; 0 for one that the run does not
+        have.
 
     Raises:
         InvalidInputError: A judged query has no relevant document, so that its nDCG is not defined, or a
@@ -42,6 +60,12 @@ def ndcg_at_10(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]
                     "look for the cause in the embeddings or in the scoring",
                     item=query_id,
                 )
-    measured = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.10"}).evaluate(run)
+    measured = pytrec_eval.RelevanceEvaluator(qrels, set(_TREC_MEASURES.values())).evaluate(run)
     # pytrec_eval leaves out the queries which the run does not have; a mean without them would flatter it.
-    return {query_id: measured.get(query_id, {}).get("ndcg_cut_10", 0.0) for query_id in qrels}
+    return {
+        query_id: {
+            name: measured.get(query_id, {}).get(trec_name.replace(".", "_"), 0.0)
+            for name, trec_name in _TREC_MEASURES.items()
+        }
+        for query_id in qrels
+    }

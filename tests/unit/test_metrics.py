@@ -4,7 +4,7 @@ import random
 import pytest
 
 from search_r3.errors import InvalidInputError
-from search_r3.metrics import ndcg_at_10
+from search_r3.metrics import measure, ndcg_at_10
 
 
 def test_one_relevant_document_at_each_rank():
@@ -99,3 +99,31 @@ def test_agrees_with_a_reference_on_random_data():
     assert measured.keys() == qrels.keys()
     for query_id, value in measured.items():
         assert value == pytest.approx(reference_ndcg(qrels[query_id], run[query_id]), abs=1e-6)
+
+
+def test_measures_of_one_ranking():
+    """A ranking of 101 documents, with its relevant ones at ranks 3, 100 and 101, worked out by hand."""
+    # Ranks 3 and 100 are within the first 100: recall 2/3. The first relevant rank is 3: 1/3.
+    #   DCG@10 = 1/log2(4) = 0.5; IDCG = 1/log2(2) + 1/log2(3) + 1/log2(4) = 2.1309298; nDCG = 0.2346393.
+    run = {"q": {f"d{rank:03}": 1000.0 - rank for rank in range(1, 102)}}
+    measured = measure({"q": {"d003": 1, "d100": 1, "d101": 1, "d001": 0}}, run)["q"]
+    assert measured == {
+        "ndcg_at_10": pytest.approx(0.2346393, abs=1e-6),
+        "recall_at_100": pytest.approx(2 / 3),
+        "reciprocal_rank": pytest.approx(1 / 3),
+    }
+
+
+def test_reciprocal_rank_looks_at_the_whole_run():
+    """A first relevant document at rank 200 still has a reciprocal rank, though no recall at 100."""
+    run = {"q": {f"d{rank:03}": 1000.0 - rank for rank in range(1, 301)}}
+    measured = measure({"q": {"d200": 1}}, run)["q"]
+    assert measured == {"ndcg_at_10": 0.0, "recall_at_100": 0.0, "reciprocal_rank": pytest.approx(1 / 200)}
+
+
+def test_every_measure_of_a_missing_query_is_0():
+    """A judged query that the run lacks, or for which nothing was retrieved, scores 0 and is not left out."""
+    zeros = {"ndcg_at_10": 0.0, "recall_at_100": 0.0, "reciprocal_rank": 0.0}
+    qrels = {"found": {"a": 1}, "missing": {"a": 1}, "empty": {"a": 1}}
+    measured = measure(qrels, {"found": {"a": 0.5}, "empty": {}, "unjudged": {"a": 1.0}})
+    assert measured == {"found": dict.fromkeys(zeros, 1.0), "missing": zeros, "empty": zeros}

@@ -1,0 +1,100 @@
+"""Score all baselines on all tasks of one size; what has a result file already is not scored again.
+
+    python benchmarks/run_baselines.py --size mini
+
+BM25, all-MiniLM-L6-v2, the untrained default model (not thinking and thinking), and its LLM mean-pooled. The
+mini size takes about half an hour on two cores; run `search-r3 data` first. Then: python benchmarks/report.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import datasets
+import torch
+from transformers.utils import logging as transformers_logging
+
+from search_r3 import SentenceTransformer, default_model_folder
+from search_r3.cache import cache_dir, data_dir
+from search_r3.data.catalogue import SIZES, TASKS, expected_hash
+from search_r3.data.minilm import minilm_folder
+from search_r3.evaluation.arms import ARMS, Arm
+from search_r3.evaluation.baselines import load_minilm, mean_pooled
+from search_r3.evaluation.results import read_results, write_result
+from search_r3.evaluation.runner import System, benchmark_task, run_arms
+
+SYSTEMS = ("bm25", "all-MiniLM-L6-v2", "smollm2-135m", "smollm2-135m-mean-pooled")
+
+
+def load(name: str, dtype: torch.dtype) -> System:
+    """Load one baseline."""
+    if name == "bm25":
+        return System(name, None)
+    if name == "all-MiniLM-L6-v2":
+        return System(name, load_minilm(minilm_folder(data_dir() / "packages")))
+    folder = default_model_folder()
+    if name == "smollm2-135m":
+        model = SentenceTransformer(folder, local_files_only=True)
+    else:
+        model = mean_pooled(folder)
+    return System(name, model.to(dtype), batch_size=16)
+
+
+def missing(
+    name: str, arms: list[Arm | None], size: str, output: Path
+) -> Iterator[tuple[str, list[Arm | None]]]:
+    """Yield the tasks that lack a result of some arm, with these arms."""
+    found = read_results(output) if any(output.rglob("*.json")) else []
+    for task in TASKS:
+        done = {
+            result.arm
+            for result in found
+            if (result.task, result.size, result.model) == (task, size, name)
+            and result.data_hash == expected_hash(task, size)
+        }
+        if left := [arm for arm in arms if arm not in done]:
+            yield task, left
+
+
+def main() -> None:
+    """Score what is missing."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", choices=SIZES, default="mini")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
+    parser.add_argument(
+        "--arms", nargs="+", choices=ARMS, default=["never", "always"], help="of smollm2-135m"
+    )
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16", help="of SmolLM2")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/runs"))
+    arguments = parser.parse_args()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    datasets.disable_progress_bars()
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("mteb").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="mteb")
+    for name in arguments.systems:
+        arms: list[Arm | None] = arguments.arms if name == "smollm2-135m" else [None]
+        left = list(missing(name, arms, arguments.size, arguments.output))
+        if not left:
+            continue
+        system = load(name, getattr(torch, arguments.dtype))
+        for task, some in left:
+            own_name = task + ("Mini" if arguments.size == "mini" else "")
+            for result in run_arms("mteb", system, some, benchmark_task(own_name), cache_dir() / "mteb"):
+                write_result(result, arguments.output)
+                print(
+                    f"{own_name:20}{name:26}{result.arm or '-':8}nDCG@10 {result.mean('ndcg_at_10'):.3f}  "
+                    f"{result.seconds['total']:.0f} s",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,502 @@
+"""Evaluation on the tiny model: the harnesses agree, arms never mix, the tasks say what they are."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytrec_eval
+
+from search_r3 import SentenceTransformer, fingerprint
+from search_r3.cli import main
+from search_r3.data import catalogue
+from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.errors import DataError, InvalidOptionError, ModelError
+from search_r3.index import VectorIndex
+from search_r3.metrics import measure
+
+mteb = pytest.importorskip("mteb")
+pytest.importorskip("beir")
+
+from mteb.abstasks.task_metadata import TaskMetadata  # noqa: E402
+from mteb.mocks.mock_tasks import MockRetrievalTask, MockSTSTask  # noqa: E402
+from mteb.models import ModelMeta  # noqa: E402
+
+from search_r3.evaluation import runner  # noqa: E402
+from search_r3.evaluation.baselines import mean_pooled  # noqa: E402
+from search_r3.evaluation.encoder import SearchR3Encoder, query_prompt  # noqa: E402
+from search_r3.evaluation.results import read_results  # noqa: E402
+from search_r3.evaluation.runner import System, benchmark_task, run_arms, run_beir, run_mteb  # noqa: E402
+from search_r3.evaluation.tasks import OWN_TASKS, find_task, retrieval_task  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]
+WORDS += ["tree", "sort", "list", "number", "time", "word"]
+
+
+def tiny_task() -> RetrievalTask:
+    """12 queries of two words each, 30 documents of five; a document with both words is relevant, grade 2."""
+    generator = np.random.default_rng(5)
+    corpus = {f"d{n:02}": " ".join(generator.choice(WORDS, 5, replace=False)) for n in range(30)}
+    queries, qrels = {}, {}
+    for number in range(12):
+        target = f"d{generator.integers(30):02}"
+        pair = generator.choice(corpus[target].split(), 2, replace=False)
+        queries[f"q{number:02}"] = " ".join(pair)
+        qrels[f"q{number:02}"] = {
+            doc_id: int(sum(word in text.split() for word in pair))
+            for doc_id, text in corpus.items()
+            if any(word in text.split() for word in pair)
+        }
+    queries["q11"] = "unheard"  # BM25 finds nothing
+    return RetrievalTask(queries, corpus, qrels)
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RetrievalTask:
+    """CodeDoc in the mini size, replaced by the tiny task; no other task is built."""
+    task = tiny_task()
+    monkeypatch.setenv("SEARCH_R3_DATA", str(tmp_path / "data"))
+    write_beir(task, catalogue.task_folder("CodeDoc", "mini"))
+
+    def expected(name: str, size: str) -> str:
+        return task.data_hash() if (name, size) == ("CodeDoc", "mini") else "0" * 64
+
+    monkeypatch.setattr("search_r3.evaluation.tasks.expected_hash", expected)
+    monkeypatch.setattr(catalogue, "expected_hash", expected)
+    return task
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet():
+    import datasets
+
+    datasets.disable_progress_bars()
+
+
+def reference(model, task: RetrievalTask, **options) -> dict[str, float]:
+    """nDCG@10 by query from this package's own index, without a harness."""
+    index = VectorIndex(model.get_embedding_dimension(), fingerprint="x")
+    index.add(list(task.corpus), model.encode_document(list(task.corpus.values())))
+    found = index.search(
+        model.encode_query(list(task.queries.values()), **options), k=len(task.corpus), fingerprint="x"
+    )
+    run = {
+        query_id: {hit.doc_id: float(hit.score) for hit in hits}
+        for query_id, hits in zip(task.queries, found, strict=True)
+    }
+    evaluator = pytrec_eval.RelevanceEvaluator(task.qrels, {"ndcg_cut.10"})
+    return {query_id: scores["ndcg_cut_10"] for query_id, scores in evaluator.evaluate(run).items()}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("arm", ["never", "always"])
+def test_mteb_beir_and_pytrec_eval_agree(tiny, built, tmp_path, arm):
+    """Per query, mteb and BEIR give the nDCG@10 that pytrec_eval gives for this package's own search."""
+    wanted = reference(tiny, built, reasoning=arm, max_reasoning_tokens=4)
+    system = System("tiny", tiny, arm, max_reasoning_tokens=4)
+    by_mteb = run_mteb(system, retrieval_task("CodeDocMini"), cache_folder=tmp_path).result
+    by_beir = run_beir(system, retrieval_task("CodeDocMini")).result
+    assert 0.05 < np.mean(list(wanted.values())) < 0.95
+    assert by_mteb.per_query["ndcg_at_10"] == pytest.approx(wanted, abs=1e-4)
+    for name, scores in by_mteb.per_query.items():
+        assert by_beir.per_query[name] == pytest.approx(scores, abs=1e-4)
+    assert by_mteb.harness == f"mteb {mteb.__version__}"
+    assert by_beir.harness.startswith("beir 2.")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_bm25_agrees_in_both_harnesses(built, tmp_path):
+    """BM25 scores the same through mteb, BEIR and `measure`, a query without a match counting 0."""
+    from search_r3.lexical import bm25_run
+
+    wanted = measure(built.qrels, bm25_run(built.corpus, built.queries, k=1000))
+    for evaluation in (
+        run_mteb(System("bm25", None), retrieval_task("CodeDocMini"), cache_folder=tmp_path),
+        run_beir(System("bm25", None), retrieval_task("CodeDocMini")),
+    ):
+        result = evaluation.result
+        for name, scores in result.per_query.items():
+            assert scores == pytest.approx({query_id: by[name] for query_id, by in wanted.items()})
+        assert result.per_query["ndcg_at_10"]["q11"] == 0.0
+        assert result.mean("ndcg_at_10") > 0.5
+        assert (result.arm, result.fingerprint, result.tokens_per_query) == (None, None, None)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_that_does_not_think_runs_without_an_arm(tiny_folder, built, tmp_path):
+    """The mean-pooled LLM runs in both harnesses alike, under its own name; an arm for it is an error."""
+    system = System("plain", mean_pooled(tiny_folder), batch_size=4)
+    by_mteb = run_mteb(system, retrieval_task("CodeDocMini"), cache_folder=tmp_path).result
+    by_beir = run_beir(system, retrieval_task("CodeDocMini")).result
+    assert by_mteb.per_query["ndcg_at_10"] == pytest.approx(by_beir.per_query["ndcg_at_10"], abs=1e-4)
+    assert by_mteb.thoughts is None
+    lengths = [len(system.model.tokenizer(text).input_ids) for text in built.queries.values()]
+    assert by_mteb.tokens_per_query == pytest.approx(np.mean(lengths))
+    revision = fingerprint(system.model)[:16]
+    assert (tmp_path / "results" / "local__plain" / revision / "CodeDocMini.json").is_file()
+    with pytest.raises(ModelError, match="Got the arm 'always' for plain, wanted none"):
+        run_mteb(
+            System("plain", system.model, "always"), retrieval_task("CodeDocMini"), cache_folder=tmp_path
+        )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_result_says_what_was_thought_and_read(tiny, built, tmp_path):
+    """Task, data, budget, thoughts and tokens of a result are those of the run."""
+    system = System("tiny", tiny, "always", max_reasoning_tokens=4, instructions=True)
+    task = retrieval_task("CodeDocMini")
+    evaluation = run_mteb(system, task, cache_folder=tmp_path)
+    result = evaluation.result
+    assert (result.task, result.size, result.data_hash) == ("CodeDoc", "mini", built.data_hash())
+    assert (result.arm, result.budget, result.config["instructions"]) == ("always", 4, True)
+    assert result.fingerprint == fingerprint(tiny)
+    prompt = "Given a description of a function, retrieve its Python source code\n"
+    texts = list(built.queries.values())
+    encoding = tiny.encode_query_with_thoughts(texts, max_reasoning_tokens=4, prompt=prompt)
+    assert evaluation.thoughts == dict(zip(texts, encoding.thoughts, strict=True))
+    lengths = [thought.length for thought in encoding.thoughts]
+    assert result.thoughts.mean_tokens == pytest.approx(np.mean(lengths))
+    encoder = tiny[0].prompt_encoder
+    read = [
+        len(encoder.encode_query(text, thought=thought, instruction=prompt, max_tokens=128).token_ids)
+        for text, thought in zip(texts, encoding.thoughts, strict=True)
+    ]
+    assert result.tokens_per_query == pytest.approx(np.mean(read))
+    assert result.seconds["total"] >= result.seconds["queries"] > 0
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("harness", ["mteb", "beir"])
+def test_control_arms_work_with_the_thoughts_of_always(tiny, built, tmp_path, monkeypatch, harness):
+    """In one call of several arms only `always` generates, and the controls have the length it thought."""
+    calls = []
+    encode = SentenceTransformer.encode_query_with_thoughts
+
+    def counted(self, queries, *, thoughts=None, **options):
+        if thoughts is None:
+            calls.append(options["reasoning"])
+        return encode(self, queries, thoughts=thoughts, **options)
+
+    monkeypatch.setattr(SentenceTransformer, "encode_query_with_thoughts", counted)
+    system = System("tiny", tiny, max_reasoning_tokens=4)
+    arms = ["never", "empty", "random", "always", "repeat", "shuffled"]
+    results = {
+        result.arm: result
+        for result in run_arms(harness, system, arms, retrieval_task("CodeDocMini"), tmp_path)
+    }
+    assert calls == ["always", "never"]
+    assert results.keys() == set(arms)
+    assert results["empty"].per_query == results["never"].per_query
+    wanted = results["always"].thoughts.mean_tokens
+    for arm in ("random", "repeat", "shuffled"):
+        assert results[arm].thoughts.given == 1.0
+        assert results[arm].thoughts.mean_tokens == pytest.approx(wanted)
+
+
+def test_a_disagreement_with_the_harness_is_an_error(tiny, built, tmp_path, monkeypatch):
+    """Scores that differ from the harness's own in the fourth decimal are not written down but refused."""
+    system = System("tiny", tiny, "never")
+
+    def flattering(qrels, run):
+        scores = measure(qrels, run)
+        for one in scores.values():
+            one["ndcg_at_10"] = min(1.0, one["ndcg_at_10"] + 2e-4)
+        return scores
+
+    monkeypatch.setattr(runner, "measure", flattering)
+    with pytest.raises(DataError, match=r"Got nDCG@10 = 0\.\d+ from mteb on CodeDocMini, wanted 0\.\d+"):
+        run_mteb(system, retrieval_task("CodeDocMini"), cache_folder=tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_arms_and_budgets_never_share_a_cached_result(tiny, built, tmp_path):
+    """In one cache folder each arm, budget and instruction is evaluated on its own; a repeat is cached."""
+    cache = mteb.ResultCache(tmp_path)
+    settings = [
+        {"reasoning": "never"},
+        {"reasoning": "always"},
+        {"reasoning": "always", "max_reasoning_tokens": 2},
+        {"reasoning": "always", "instructions": True},
+        {"reasoning": "random"},
+        {"reasoning": "random", "seed": 1},
+    ]
+    scores = []
+    for options in settings:
+        encoder = SearchR3Encoder("local/tiny", model=tiny, **options)
+        result = mteb.evaluate(encoder, retrieval_task("CodeDocMini"), cache=cache, show_progress_bar=False)
+        ((part, encoded),) = encoder.encodings.items()
+        assert part == ("CodeDocMini", "test", "default")
+        assert encoded.queries == list(built.queries.values())
+        scores.append(result.task_results[0].get_score())
+    wanted = np.mean(list(reference(tiny, built, reasoning="never").values()))
+    assert scores[0] == pytest.approx(wanted, abs=1e-4)
+    wanted = np.mean(list(reference(tiny, built, reasoning="always").values()))
+    assert scores[1] == pytest.approx(wanted, abs=1e-4)
+    assert scores[0] != scores[1]
+    again = SearchR3Encoder("local/tiny", model=tiny, reasoning="never")
+    result = mteb.evaluate(again, retrieval_task("CodeDocMini"), cache=cache, show_progress_bar=False)
+    assert again.encodings == {}
+    assert result.task_results[0].get_score() == scores[0]
+
+
+def test_another_checkpoint_is_another_revision(tiny_folder, tiny, tmp_path):
+    """The same folder name with other weights has another revision, and a local folder is named as one."""
+    folder = tmp_path / "tiny"
+    changed = SentenceTransformer(tiny_folder, device="cpu")
+    first = SearchR3Encoder(str(tiny_folder), device="cpu").mteb_model_meta
+    changed[0].model.get_input_embeddings().weight.data[0, 0] += 1
+    changed.save(str(folder), create_model_card=False)
+    second = SearchR3Encoder(str(folder), device="cpu").mteb_model_meta
+    assert first.name == second.name == "local/tiny"
+    assert first.revision == fingerprint(tiny)[:16]
+    assert second.revision == fingerprint(changed)[:16] != first.revision
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_encoder_is_an_mteb_loader(tiny_folder, tiny, built, tmp_path, monkeypatch):
+    """A ModelMeta with the encoder as its loader runs in the arm of its experiment_kwargs."""
+    monkeypatch.chdir(tiny_folder.parents[1])
+    name = f"{tiny_folder.parent.name}/{tiny_folder.name}"
+    meta = ModelMeta.create_empty(
+        {
+            "name": name,
+            "revision": "1",
+            "loader": SearchR3Encoder,
+            "experiment_kwargs": {"reasoning": "never", "max_reasoning_tokens": 4},
+        }
+    )
+    result = mteb.evaluate(
+        meta, retrieval_task("CodeDocMini"), cache=mteb.ResultCache(tmp_path), show_progress_bar=False
+    )
+    wanted = np.mean(list(reference(tiny, built, reasoning="never").values()))
+    assert result.task_results[0].get_score() == pytest.approx(wanted, abs=1e-4)
+    folder = tmp_path / "results" / name.replace("/", "__") / "1" / "experiments"
+    assert [path.name for path in folder.iterdir()] == ["max_reasoning_tokens_4__reasoning_never"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_symmetric_tasks_do_not_think(tiny, monkeypatch):
+    """Texts of a similarity task are read as documents: nothing thinks in any arm."""
+    monkeypatch.setattr(SentenceTransformer, "encode_query", None)
+    encoder = SearchR3Encoder("local/tiny", model=tiny, reasoning="always", instructions=True)
+    mteb.evaluate(encoder, MockSTSTask(), cache=None, show_progress_bar=False)
+    encoded = list(encoder.encodings.values())
+    assert encoded
+    assert all(part.query_encoding is None and part.document_seconds > 0 for part in encoded)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_instructions_go_before_queries_and_never_before_documents(fresh_tiny, built, monkeypatch):
+    """With instructions on, every query has the task's and no document has one; off, nobody has."""
+    seen = []
+    module = fresh_tiny[0]
+    preprocess = module.preprocess
+
+    def recorded(inputs, prompt=None, *, task=None, **options):
+        seen.append((task, prompt))
+        return preprocess(inputs, prompt=prompt, task=task, **options)
+
+    monkeypatch.setattr(module, "preprocess", recorded)
+    instruction = "Given a description of a function, retrieve its Python source code\n"
+    for instructions, wanted in ((True, instruction), (False, module.query_prompt)):
+        encoder = SearchR3Encoder(
+            "local/tiny", model=fresh_tiny, reasoning="never", instructions=instructions
+        )
+        seen.clear()
+        mteb.evaluate(encoder, retrieval_task("CodeDocMini"), cache=None, show_progress_bar=False)
+        assert set(seen) == {("query", wanted), ("document", module.document_prompt)}
+
+
+def test_a_task_without_an_instruction_gets_none():
+    """No general instruction is made up; a prompt of one string and one by role are both understood."""
+    metadata = MockRetrievalTask.metadata
+    prompts = {None: None, "find it ": "find it\n"}
+    for prompt, wanted in prompts.items():
+        assert query_prompt(metadata.model_copy(update={"prompt": prompt})) == wanted
+    assert query_prompt(metadata.model_copy(update={"prompt": {"query": "a", "document": "b"}})) == "a\n"
+    assert query_prompt(metadata.model_copy(update={"prompt": {"document": "b"}})) is None
+
+
+def test_options_that_mteb_would_not_keep_apart_are_refused(tiny, built):
+    """`encode_kwargs` do not reach mteb's cache key, so an arm in them is an error; so is an unknown arm."""
+    encoder = SearchR3Encoder("local/tiny", model=tiny)
+    with pytest.raises(InvalidOptionError, match=r"Got encode_kwargs \['reasoning'\]"):
+        mteb.evaluate(
+            encoder, retrieval_task("CodeDocMini"), cache=None, encode_kwargs={"reasoning": "never"}
+        )
+    with pytest.raises(InvalidOptionError, match="Got reasoning='sometimes'"):
+        SearchR3Encoder("local/tiny", model=tiny, reasoning="sometimes")
+
+
+@pytest.mark.parametrize("name", OWN_TASKS)
+def test_the_tasks_say_what_they_are(name, monkeypatch):
+    """Every task's metadata is filled and valid, names its pinned data, and carries the card's words."""
+    monkeypatch.setattr(
+        "search_r3.evaluation.tasks.expected_hash", lambda name, size: f"hash of {name} {size}"
+    )
+    card_name, size = OWN_TASKS[name]
+    card = catalogue.TASKS[card_name]
+    metadata = find_task(name).metadata
+    assert metadata.is_filled()
+    TaskMetadata.model_validate(metadata.model_dump())
+    metadata._validate_metadata()
+    assert name == (card_name if size == "full" else f"{card_name}Mini")
+    assert metadata.dataset == {"path": f"search-r3/{card_name}", "revision": f"hash of {card_name} {size}"}
+    assert metadata.prompt == {"query": card.instruction}
+    assert all(text in metadata.description for text in (card.description, card.source, card.licence))
+    assert card.judgements in metadata.description
+    assert metadata.main_score == "ndcg_at_10"
+    assert metadata.languages == ["eng"]
+
+
+def test_unpinned_data_is_refused(built):
+    """A task that is not built, or whose data has another hash, is no task."""
+    with pytest.raises(DataError, match="Build the data: search-r3 data"):
+        retrieval_task("HPOLay").load_data()
+    folder = catalogue.task_folder("CodeDoc", "mini")
+    queries = folder / "queries.jsonl"
+    queries.write_text(queries.read_text().replace("unheard", "changed"))
+    with pytest.raises(DataError, match="has the data hash"):
+        retrieval_task("CodeDocMini").load_data()
+
+
+def test_an_official_task_without_network_says_so(tiny, tmp_path):
+    """An official task offline is one error that names the task and the Hub; an unknown one names ours."""
+    for run in (
+        lambda task: run_mteb(System("tiny", tiny, "never"), task, cache_folder=tmp_path),
+        lambda task: run_beir(System("tiny", tiny, "never"), task),
+    ):
+        with pytest.raises(DataError, match=r"The task SciFact needs the Hugging Face Hub \(mteb/scifact\)"):
+            run(benchmark_task("SciFact"))
+    with pytest.raises(
+        InvalidOptionError, match=r"Got the task 'SciFakt', wanted one of WikiTrivia, .*SciFact"
+    ):
+        benchmark_task("SciFakt")
+    with pytest.raises(InvalidOptionError, match="Got STS12, a task of type STS, wanted a retrieval task"):
+        benchmark_task("STS12")
+    assert benchmark_task("MKQARetrieval").hf_subsets == ["en"]
+
+
+@pytest.fixture
+def search_r3(monkeypatch, capsys):
+    """Run `search-r3 ...` in this process; returns (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["search-r3", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+        captured = capsys.readouterr()
+        return int(exit_info.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_writes_mtebs_own_results(search_r3, tiny_folder, tiny, built, tmp_path):
+    """`search-r3 mteb` leaves a result in mteb's layout, which mteb reads, and prints score and path."""
+    code, out, err = search_r3(
+        *("mteb", "-m", tiny_folder, "-t", "CodeDocMini", "--reasoning", "never"),
+        *("--output-folder", tmp_path / "out"),
+    )
+    assert code == 0, err
+    score = np.mean(list(reference(tiny, built, reasoning="never").values()))
+    name, metric, printed, path = out.split()
+    assert (name, metric) == ("CodeDocMini", "ndcg_at_10")
+    assert float(printed) == pytest.approx(score, abs=1e-4)
+    experiment = "instructions_False__max_reasoning_tokens_8__reasoning_never__seed_0"
+    folder = (
+        tmp_path / "out" / "results" / "local__tiny" / fingerprint(tiny)[:16] / "experiments" / experiment
+    )
+    assert Path(path) == folder / "CodeDocMini.json"
+    stored = json.loads(Path(path).read_text())
+    assert stored["scores"]["test"][0]["ndcg_at_10"] == float(printed)
+    loaded = mteb.ResultCache(tmp_path / "out").load_results(
+        models=["local/tiny"], tasks=[retrieval_task("CodeDocMini")], load_experiments="match_name"
+    )
+    assert loaded.model_results[0].task_results[0].get_score() == float(printed)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_errors_of_the_command(search_r3, tiny_folder, built, tmp_path, monkeypatch):
+    """Wrong names, an official task offline, an empty cache and a missing mteb are one line each."""
+    common = ("-m", tiny_folder, "--output-folder", tmp_path / "out")
+    for arguments, wanted_code, wanted in (
+        (("-t", "SciFact"), 1, "error: The task SciFact needs the Hugging Face Hub (mteb/scifact)"),
+        (("-t", "Nothing"), 2, "error: Got the task 'Nothing', wanted one of WikiTrivia"),
+        (("-t", "CodeDocMini", "--reasoning", "x"), 2, "error: Got reasoning='x', wanted one of never"),
+        (("-t", "CodeDocMini", "--overwrite-strategy", "x"), 2, "error: Got --overwrite-strategy x"),
+        (("-t", "CodeDocMini", "--overwrite-strategy", "only-cache"), 1, "no results found in cache"),
+    ):
+        code, _, err = search_r3("mteb", *common, *arguments)
+        assert code == wanted_code
+        assert wanted in err
+        assert len(err.strip().splitlines()) == 1
+    monkeypatch.setitem(sys.modules, "mteb", None)
+    code, _, err = search_r3("mteb", *common, "-t", "CodeDocMini")
+    assert code == 1
+    assert "pip install 'search-r3[eval]'" in err
+
+
+@pytest.fixture
+def script(monkeypatch, capsys, tmp_path):
+    """Run a benchmark script in this process; returns (what it exits with, stdout)."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+
+    def call(name: str, *arguments: object) -> tuple[str | None, str]:
+        rest = [*arguments, "--output", tmp_path / name, "--cache", tmp_path / "cache"]
+        monkeypatch.setattr("sys.argv", [name, *map(str, rest)])
+        failed = None
+        try:
+            runpy.run_path(str(ROOT / "benchmarks" / name), run_name="__main__")
+        except SystemExit as exit_info:
+            failed = exit_info.code
+        return failed, capsys.readouterr().out
+
+    return call
+
+
+@pytest.mark.parametrize("name", ["run_mteb.py", "run_beir.py"])
+def test_a_script_without_network_ends_in_one_line(script, name):
+    """An official task offline is one line on standard error that says the task needs the Hub."""
+    failed, out = script(name, "--model", "bm25", "--tasks", "SciFact")
+    assert failed.startswith("error: The task SciFact needs the Hugging Face Hub (mteb/scifact)")
+    assert "\n" not in failed
+    assert out == ""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_both_scripts_write_the_same_scores(script, tiny_folder, built, tmp_path):
+    """The scripts write one file per arm, with the same scores from mteb and from BEIR."""
+    read = {}
+    for name in ("run_mteb.py", "run_beir.py"):
+        common = ("--tasks", "CodeDocMini", "--max-reasoning-tokens", 3, "--batch-size", 4, "--seed", 2)
+        arms = ("--arms", "never", "shuffled", "always")
+        assert script(name, "--model", tiny_folder, *common, *arms)[0] is None
+        failed, out = script(name, "--model", "bm25", *common)
+        assert failed is None
+        read[name] = {(result.model, result.arm): result for result in read_results(tmp_path / name)}
+        bm25 = read[name]["bm25", None]
+        assert out.startswith(
+            f"CodeDocMini           -         nDCG@10 {bm25.mean('ndcg_at_10'):.4f}  - tokens"
+        )
+    ours, theirs = read["run_mteb.py"], read["run_beir.py"]
+    assert ours.keys() == theirs.keys()
+    assert ours.keys() == {("tiny", "never"), ("tiny", "shuffled"), ("tiny", "always"), ("bm25", None)}
+    for key, result in ours.items():
+        for measure_name, scores in result.per_query.items():
+            assert theirs[key].per_query[measure_name] == pytest.approx(scores, abs=1e-4)
+    shuffled = ours["tiny", "shuffled"]
+    assert (shuffled.budget, shuffled.seed, shuffled.config["dtype"]) == (3, 2, "float32")
+    assert shuffled.thoughts.mean_tokens == ours["tiny", "always"].thoughts.mean_tokens
+
+
+def test_importing_the_package_does_not_import_the_harnesses():
+    """`import search_r3` and its command line load neither mteb nor beir."""
+    loaded = "bool({'mteb', 'beir', 'torch'} & set(sys.modules))"
+    code = f"import sys, search_r3, search_r3.cli.app; sys.exit({loaded})"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
