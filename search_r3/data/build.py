@@ -100,7 +100,7 @@ class Builder:
 
     def _build_pairs(self, name: str) -> None:
         path = self._folder / "training" / f"{name}.parquet"
-        if self._is_noted("training", name, path):
+        if self._is_noted("training", name, [path]):
             self._on_step(f"training pairs {name}: built before")
             return
         self._on_step(f"training pairs {name}")
@@ -123,13 +123,14 @@ class Builder:
                 "dropped_as_leaks": dropped,
                 "data_hash": pairs_hash(pairs),
                 "licence": described.licence,
-                **self._stamp(path),
+                **_stamp([path]),
             },
         )
 
     def _build_graded(self, name: str) -> None:
         folder = self._folder / "graded" / name
-        if self._is_noted("graded", name, folder / "corpus.jsonl"):
+        files = [folder / "corpus.jsonl", folder / "queries.jsonl", folder / "qrels" / "train.tsv"]
+        if self._is_noted("graded", name, files):
             self._on_step(f"graded set {name}: built before")
             return
         self._on_step(f"graded set {name}")
@@ -151,7 +152,7 @@ class Builder:
                 **_describe(task),
                 "dropped_as_leaks": dropped,
                 "licence": GRADED_SETS[name].licence,
-                **self._stamp(folder / "corpus.jsonl"),
+                **_stamp(files),
             },
         )
 
@@ -215,12 +216,15 @@ class Builder:
         part_path.write_text(json.dumps(self.manifest, indent=2) + "\n", encoding="utf-8")
         part_path.replace(path)
 
-    def _stamp(self, path: Path) -> dict[str, Any]:
-        return {"build": _BUILD, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-
-    def _is_noted(self, part: str, name: str, path: Path) -> bool:
+    def _is_noted(self, part: str, name: str, files: list[Path]) -> bool:
         noted = self.manifest.get(part, {}).get(name, {})
-        return path.is_file() and {key: noted.get(key) for key in ("build", "sha256")} == self._stamp(path)
+        present = all(path.is_file() for path in files)
+        return present and {key: noted.get(key) for key in ("build", "sha256")} == _stamp(files)
+
+
+def _stamp(files: list[Path]) -> dict[str, Any]:
+    sums = (hashlib.sha256(path.read_bytes()).digest() for path in files)
+    return {"build": _BUILD, "sha256": hashlib.sha256(b"".join(sums)).hexdigest()}
 
 
 def _is_built(folder: Path, wanted: str) -> bool:

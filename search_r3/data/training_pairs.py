@@ -34,6 +34,7 @@ def code_pairs(functions: Iterable[PythonFunction]) -> list[TrainingPair]:
             :_FUNCTIONS_PER_PACKAGE
         ]
     }
+    texts = {key: function.anonymous_source for key, function in chosen.items()}
     by_file: dict[tuple[str, str], list[PythonFunction]] = defaultdict(list)
     for function in chosen.values():
         by_file[function.package, function.module].append(function)
@@ -41,14 +42,12 @@ def code_pairs(functions: Iterable[PythonFunction]) -> list[TrainingPair]:
     def neighbours(entry: Entry) -> Mapping[str, str]:
         function = chosen[entry.entry_id]
         return {
-            other.function_id: other.anonymous_source
+            other.function_id: texts[other.function_id]
             for other in by_file[function.package, function.module]
             if other.name != function.name
         }
 
-    entries = [
-        Entry(key, key, function.summary, function.anonymous_source) for key, function in chosen.items()
-    ]
+    entries = [Entry(key, key, function.summary, texts[key]) for key, function in chosen.items()]
     return training_pairs("code", entries, neighbours)
 
 

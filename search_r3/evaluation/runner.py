@@ -24,7 +24,8 @@ from search_r3.evaluation.arms import Arm
 from search_r3.evaluation.baselines import BM25Search, titled_text
 from search_r3.evaluation.beir_model import BeirModel
 from search_r3.evaluation.encoder import REVISION_DIGITS, SearchR3Encoder, prompt_tokens, query_prompt
-from search_r3.evaluation.results import Result, ThoughtStatistics, describe_environment
+from search_r3.evaluation.environment import describe_environment
+from search_r3.evaluation.results import Result, ThoughtStatistics
 from search_r3.evaluation.tasks import OWN_TASKS, find_task, needing_hub
 from search_r3.identity import fingerprint
 from search_r3.lexical import bm25_run

