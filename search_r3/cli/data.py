@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from rich.table import Table
 
 from search_r3.cli.loading import messages, output
+from search_r3.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from search_r3.data.build import Builder
@@ -29,6 +31,12 @@ def data(
     from search_r3.cache import data_dir
     from search_r3.data.build import Builder
 
+    if not evaluation_only and find_spec("datasets") is None:  # now, and not after ten minutes' work
+        raise MissingExtraError(
+            "Mining negatives needs datasets, which is missing. Install it:\n"
+            "    pip install 'search-r3[eval]'\n"
+            "or build the evaluation tasks alone: search-r3 data --evaluation-only"
+        )
     target = folder or data_dir()
     started = time.monotonic()
 

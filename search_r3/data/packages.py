@@ -104,7 +104,11 @@ def fetch(package: Package, folder: Path) -> Path:
                 ["dpkg-deb", "-x", str(archive), str(unpacked)], "Unpacking needs dpkg-deb (Debian, Ubuntu)."
             )
         _keep_only(unpacked, package)
-        unpacked.replace(target)
+        try:
+            unpacked.replace(target)
+        except OSError:
+            if not target.is_dir():  # else another process was faster
+                raise
     return target
 
 
@@ -123,7 +127,9 @@ def update_debian_lists(folder: Path) -> Path:
     lists = folder / "apt-lists"
     if not (lists / "complete").is_file():
         (lists / "partial").mkdir(parents=True, exist_ok=True)
-        _run(["apt-get", "update", *_apt_options(folder)], "Debian's lists need apt-get and its mirror.")
+        # Without --error-on it reports success although no mirror answered.
+        command = ["apt-get", "update", "--error-on=any", *_apt_options(folder)]
+        _run(command, "Debian's lists need apt-get and its mirror; check the network, then run this again.")
         (lists / "complete").touch()
     return lists
 
@@ -219,10 +225,18 @@ def _run(command: Sequence[str], remedy: str, cwd: Path | None = None) -> str:
         raise DataError(f"There is no program {command[0]} on this machine. {remedy}")
     try:
         done = subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+            command,
+            cwd=cwd,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise DataError(f"{command[0]} took more than {_TIMEOUT_SECONDS} s. {remedy}") from None
+    except OSError as error:
+        raise DataError(f"Cannot run {command[0]}: {error}. {remedy}") from None
     if done.returncode != 0:
         said = " ".join((done.stderr or done.stdout).split()[-60:])
         raise DataError(f"{remedy} {Path(command[0]).name} said: {said}")

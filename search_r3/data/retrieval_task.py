@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from search_r3.errors import DataError
+
+_BREAKS = re.compile(r"[\t\r\n]")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class RetrievalTask:
             raise DataError(f"Got queries without judgements or the reverse: {odd[:3]} ({len(odd)} in all).")
         if both := set(self.queries) & set(self.corpus):
             raise DataError(f"Got ids that are both query and document: {sorted(both)[:3]} ({len(both)}).")
+        if odd := [key for key in (*self.queries, *self.corpus) if not key or _BREAKS.search(key)]:
+            raise DataError(f"Got the id {odd[0]!r}, wanted one without tabs and line breaks.")
         for query_id, grades in self.qrels.items():
             if missing := set(grades) - set(self.corpus):
                 raise DataError(
@@ -113,7 +118,7 @@ def read_beir(folder: Path, split: str = "test") -> RetrievalTask:
         DataError: A file is missing or malformed; the message names it and, for a line, its number.
     """
     corpus = {
-        record["_id"]: f"{record.get('title') or ''} {record['text']}".strip()
+        record["_id"]: f"{record['title']} {record['text']}" if record.get("title") else record["text"]
         for record in _records(folder / "corpus.jsonl", ("_id", "text"))
     }
     queries = {
@@ -129,7 +134,7 @@ def read_beir(folder: Path, split: str = "test") -> RetrievalTask:
                 qrels.setdefault(query_id, {})[doc_id] = int(grade)
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error}.") from None
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise DataError(f"{path} is not a table of query-id, corpus-id, score: {error}.") from None
     return RetrievalTask({key: text for key, text in queries.items() if key in qrels}, corpus, qrels)
 
@@ -154,11 +159,14 @@ def _records(path: Path, fields: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     try:
         with path.open(encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):
-                record = json.loads(line)
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise DataError(f"{path}, line {number}: not JSON: {error}.") from None
+                if not isinstance(record, dict):
+                    raise DataError(f"{path}, line {number}: wanted an object.")
                 if missing := [field for field in fields if not isinstance(record.get(field), str)]:
                     raise DataError(f"{path}, line {number}: wanted strings in the fields {missing}.")
                 yield record
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {path}: {error}.") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path} has a line that is not JSON: {error}.") from None

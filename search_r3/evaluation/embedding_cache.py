@@ -44,9 +44,12 @@ def cached_vectors(
         key = hashlib.sha256(json.dumps([identity, chunk]).encode()).hexdigest()
         path = folder / f"{key[:40]}.npy"
         if not path.is_file():
+            encoded = np.asarray(encode(chunk), dtype=np.float32)
+            if len(encoded) != len(chunk):
+                raise ValueError(f"Got {len(encoded)} vectors for {len(chunk)} texts, wanted one each.")
             part = path.with_suffix(".part")
             with part.open("wb") as stream:
-                np.save(stream, np.asarray(encode(chunk), dtype=np.float32), allow_pickle=False)
+                np.save(stream, encoded, allow_pickle=False)
             part.replace(path)
         vectors.append(np.load(path, allow_pickle=False))
     return np.concatenate(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)

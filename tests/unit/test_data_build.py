@@ -215,3 +215,14 @@ def test_mined_negatives_are_close_and_never_right(tiny):
         right = {other.positive for other in pairs if other.query == one.query}
         assert len(one.negatives) <= 5
         assert set(one.negatives) <= documents - right
+
+
+def test_missing_datasets_is_said_before_any_work(world, monkeypatch, capsys):
+    """Without `datasets` the whole build refuses at once, with the line to install it."""
+    folder, made = world
+    monkeypatch.setattr("search_r3.cli.data.find_spec", lambda _: None)
+    monkeypatch.setattr("sys.argv", ["search-r3", "data", "--folder", str(folder)])
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert "pip install 'search-r3[eval]'" in capsys.readouterr().err
+    assert made == []

@@ -112,33 +112,35 @@ def test_topic_pairs_of_three_topics_and_twins():
 
 
 def test_the_same_record_twice_counts_once():
-    """Two versions of a record, as a baseline file may hold, are one abstract: here two are left, not three."""
+    """Two versions of a record, as a file may hold, are one abstract: here two are left, not three."""
     found = [article(pmid, ["A", "B"]) for pmid in (1, 2, 2)]
     assert evaluation.topic_pairs(found).queries == {}
 
 
 def test_pubmed_objective_by_hand():
-    """Documents are conclusions of 12 words; queries are first sentences of objectives of 8 words in all."""
+    """Documents are conclusions of 12 words; queries are sentences of 5 words, of objectives of 8 words."""
     task = evaluation.pubmed_objective(
         [
-            article(1, OBJECTIVE="Does it help? We asked that in all of them.", CONCLUSIONS=words(12)),
+            article(1, OBJECTIVE="Does it help at all? We asked that in all of them.", CONCLUSIONS=words(12)),
             article(2, OBJECTIVE=words(8, "aim"), CONCLUSIONS=words(11)),
             article(3, OBJECTIVE=words(7, "aim"), CONCLUSIONS=words(12, "end")),
             article(4, OBJECTIVE=words(8, "aim"), CONCLUSIONS=words(12, "last")),
             article(
-                5, OBJECTIVE="does it HELP? Another second sentence of some words.", CONCLUSIONS=words(13)
+                5, OBJECTIVE="does it HELP at all? Another sentence of some words.", CONCLUSIONS=words(13)
             ),
             article(6, CONCLUSIONS=words(12).upper()),
+            article(7, OBJECTIVE="Does it help? We asked that in all.", CONCLUSIONS=words(12, "only")),
         ]
     )
     assert task == RetrievalTask(
-        {"objective-1": "Does it help?", "objective-4": words(8, "aim")},
+        {"objective-1": "Does it help at all?", "objective-4": words(8, "aim")},
         {
             "pmid-1": words(12),
             "pmid-3": words(12, "end"),
             "pmid-4": words(12, "last"),
             "pmid-5": words(13),
             "pmid-6": words(12).upper(),
+            "pmid-7": words(12, "only"),
         },
         # Articles 1 and 5 ask the same, and the text of 6 is that of 1.
         {"objective-1": {"pmid-1": 1, "pmid-6": 1, "pmid-5": 1}, "objective-4": {"pmid-4": 1}},
@@ -151,7 +153,7 @@ def test_pubmed_claim_by_hand():
         [
             article(1, RESULTS=words(25), CONCLUSIONS=f"{words(8, 'claim')}. More of it."),
             article(2, RESULTS=words(24), CONCLUSIONS=words(8, "two")),
-            article(3, RESULTS=words(25, "r"), CONCLUSIONS=f"{words(7, 'claim')}. {words(9, 'more')}."),
+            article(3, RESULTS=words(25, "r"), CONCLUSIONS=f"{words(7, 'claim')}. {words(9, 'More')}."),
             article(4, RESULTS=words(26, "s"), CONCLUSIONS=f"{words(7, 'claim')}? Yes. No."),
             article(5, RESULTS=words(25, "t")),
         ]

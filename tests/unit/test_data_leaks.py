@@ -200,7 +200,7 @@ class Thing:
 
 
 def test_functions_by_hand(tmp_path):
-    """Summaries end at an empty line or a section; sources are without decorator and docstring."""
+    """Summaries end at an empty line or a section; sources are without decorator, docstring, indentation."""
     (tmp_path / "pkg").mkdir()
     (tmp_path / "pkg" / "a.py").write_text(SOURCE)
     got = read_functions(tmp_path, "pkg")
@@ -210,12 +210,13 @@ def test_functions_by_hand(tmp_path):
         ("pkg:pkg/a.py:later:35", "Wait a short while."),
     ]
     assert got[0].source == (
-        'def run(a,\n        b=1):\n    # before\n    text = """  run\nit runs"""\n    run(a)\n    return text'
+        'def run(a,\n        b=1):\n    # before\n    text = """  run\n'
+        'it runs"""\n    run(a)\n    return text'
     )
     assert got[0].anonymous_source == (
         'def f(a,\n        b=1):\n    # before\n    text = """  f\nit runs"""\n    f(a)\n    return text'
     )
-    assert got[1].source == "    def method(self):\n        x = 1\n        y = 2\n        return x"
+    assert got[1].source == "def method(self):\n    x = 1\n    y = 2\n    return x"
 
 
 BODY = "    a = 1\n    b = 2\n    return a\n"

@@ -78,7 +78,7 @@ ALLOWED = {
     "data.leaks": set(),
     "data.mini": {"data.retrieval_task", "errors"},
     "data.minilm": {"data.packages", "errors"},
-    "data.mining": {"data.pairs", "data.sources.siblings", "errors"},
+    "data.mining": {"data.pairs", "data.sources.siblings"},
     "data.packages": {"errors"},
     "data.pairs": {"errors"},
     "data.parsed": {

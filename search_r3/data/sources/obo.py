@@ -9,6 +9,8 @@ from pathlib import Path
 
 from search_r3.errors import DataError
 
+_SCOPES = ("EXACT", "BROAD", "NARROW", "RELATED")
+_ESCAPES = {"n": "\n", "t": "\t", "W": " "}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"(.*)')
 
 
@@ -53,7 +55,7 @@ def read_obo(path: Path) -> list[Term]:
         DataError: The file cannot be read, or holds no term.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read the ontology {path}: {error}.") from None
     terms = [term for stanza in _stanzas(lines) if (term := _term(stanza)) is not None]
@@ -82,7 +84,8 @@ def _term(stanza: list[tuple[str, str]]) -> Term | None:
     synonyms = []
     for tag, value in stanza:
         if tag == "synonym" and (found := _QUOTED.match(value)):
-            scope = found[2].split()[0] if found[2].split() else "RELATED"
+            scope = next(iter(found[2].split()), "")
+            scope = scope if scope in _SCOPES else "RELATED"
             synonyms.append(Synonym(_unescaped(found[1]), "layperson" in found[2], scope))
     definition = _QUOTED.match(single.get("def", ""))
     return Term(
@@ -95,4 +98,4 @@ def _term(stanza: list[tuple[str, str]]) -> Term | None:
 
 
 def _unescaped(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text)
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import xml.etree.ElementTree as ET
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +53,12 @@ def read_articles(path: Path) -> list[Article]:
     """
     try:
         articles = list(_articles(path))
-    except (OSError, EOFError, ET.ParseError) as error:
+    except (OSError, EOFError, ET.ParseError, zlib.error) as error:
         raise DataError(f"Cannot read the PubMed records {path}: {error}.") from None
     if not articles:
         raise DataError(f"{path} holds no PubmedArticle.")
+    if odd := [article.pmid for article in articles if not article.pmid.isdecimal()]:
+        raise DataError(f"{path} has a record with the PMID {odd[0]!r}, wanted a number.")
     return articles
 
 

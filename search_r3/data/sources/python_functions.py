@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ class PythonFunction:
         name: Its bare name.
         line: Line of its definition in the file.
         summary: First paragraph of its docstring, on one line.
-        source: Its definition without decorators and docstring.
+        source: Its definition without decorators and docstrings (those of inner functions included), with
+            the outer indentation taken away.
     """
 
     package: str
@@ -78,14 +80,14 @@ def read_functions(folder: Path, package: str) -> list[PythonFunction]:
 
 
 def _functions_of(path: Path, package: str, module: str) -> Iterator[PythonFunction]:
-    if path.stat().st_size > _MAX_FILE_BYTES:
+    if not path.is_file() or path.stat().st_size > _MAX_FILE_BYTES:
         return
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # of others' code: "\d" in a plain string
             tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # templates and deliberately broken samples
     lines = text.split("\n")
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -96,9 +98,28 @@ def _functions_of(path: Path, package: str, module: str) -> Iterator[PythonFunct
         summary = " ".join(_SUMMARY_END.split(docstring.strip(), maxsplit=1)[0].split())
         # From the line after the docstring's: a statement on the same line as its end is too odd to keep.
         head = lines[node.lineno - 1 : node.body[0].lineno - 1]
-        body = lines[node.body[0].end_lineno or node.lineno : node.end_lineno]
+        inner = _docstring_lines(node)
+        start = node.body[0].end_lineno or node.lineno
+        body = [
+            line
+            for number, line in enumerate(lines[start : node.end_lineno], start=start + 1)
+            if number not in inner
+        ]
         if len(summary.split()) not in _WORDS or not summary.isascii():
             continue
         if sum(bool(line.strip()) for line in body) < _MIN_SOURCE_LINES:
             continue
-        yield PythonFunction(package, module, node.name, node.lineno, summary, "\n".join([*head, *body]))
+        source = textwrap.dedent("\n".join([*head, *body])).strip()
+        yield PythonFunction(package, module, node.name, node.lineno, summary, source)
+
+
+def _docstring_lines(node: ast.AST) -> set[int]:
+    """Lines of the docstrings of a function and of those inside it, each of which is a query of its own."""
+    lines: set[int] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(
+            inner
+        ):
+            docstring = inner.body[0]
+            lines.update(range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1))
+    return lines

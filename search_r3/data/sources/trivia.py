@@ -68,7 +68,7 @@ def read_questions(folder: Path, lists: tuple[str, ...] = QUESTION_LISTS) -> lis
         path = folder / f"{name}.yaml"
         try:
             table = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise DataError(f"Cannot read the questions {path}: {error}.") from None
         if not isinstance(table, dict):
             raise DataError(f"{path} is not a table of questions and answers.")
