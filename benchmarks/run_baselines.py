@@ -3,7 +3,7 @@
     python benchmarks/run_baselines.py --size mini
 
 BM25, all-MiniLM-L6-v2, the untrained default model (not thinking and thinking), and its LLM mean-pooled. The
-mini size takes about half an hour on two cores; run `search-r3 data` first. Then: python benchmarks/report.py
+mini size takes about 50 minutes on two cores; run `search-r3 data` first. Then: python benchmarks/report.py
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def load(name: str, dtype: torch.dtype) -> System:
 
 
 def missing(
-    name: str, arms: list[Arm | None], size: str, output: Path
+    name: str, arms: list[Arm | None], size: str, dtype: str, output: Path
 ) -> Iterator[tuple[str, list[Arm | None]]]:
     """Yield the tasks that lack a result of some arm, with these arms."""
     found = read_results(output) if any(output.rglob("*.json")) else []
@@ -56,6 +56,7 @@ def missing(
             for result in found
             if (result.task, result.size, result.model) == (task, size, name)
             and result.data_hash == expected_hash(task, size)
+            and result.config.get("dtype", dtype) == dtype
         }
         if left := [arm for arm in arms if arm not in done]:
             yield task, left
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument(
         "--arms", nargs="+", choices=ARMS, default=["never", "always"], help="of smollm2-135m"
     )
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16", help="of SmolLM2")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of SmolLM2")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/runs"))
     arguments = parser.parse_args()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -81,10 +82,11 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="mteb")
     for name in arguments.systems:
         arms: list[Arm | None] = arguments.arms if name == "smollm2-135m" else [None]
-        left = list(missing(name, arms, arguments.size, arguments.output))
+        dtype = arguments.dtype if name.startswith("smollm2") else "float32"
+        left = list(missing(name, arms, arguments.size, dtype, arguments.output))
         if not left:
             continue
-        system = load(name, getattr(torch, arguments.dtype))
+        system = load(name, getattr(torch, dtype))
         for task, some in left:
             own_name = task + ("Mini" if arguments.size == "mini" else "")
             for result in run_arms("mteb", system, some, benchmark_task(own_name), cache_dir() / "mteb"):

@@ -29,32 +29,49 @@ def bm25_run(corpus: dict[str, str], queries: dict[str, str], k: int = 100) -> d
     Raises:
         InvalidOptionError: ``k`` is less than 1.
     """
-    if k < 1:
-        raise InvalidOptionError(f"got k={k}; wanted 1 or more; give the number of documents to retrieve")
-    bm25s = _import_bm25s()
-    corpus_tokens = bm25s.tokenize(list(corpus.values()), stopwords="english", show_progress=False)
-    if not corpus_tokens.vocab:
-        # bm25s cannot index documents without a single word; no query can match them either.
-        return {query_id: {} for query_id in queries}
-    retriever = bm25s.BM25()
-    retriever.index(corpus_tokens, show_progress=False)
-    query_tokens = bm25s.tokenize(
-        list(queries.values()), stopwords="english", return_ids=False, show_progress=False
-    )
+    return BM25Index(corpus).search(queries, k)
 
-    doc_ids = list(corpus)
-    run: dict[str, dict[str, float]] = {}
-    for query_id, tokens in zip(queries, query_tokens, strict=True):
-        run[query_id] = {}
-        if not tokens:
-            continue
-        # All scores, and not bm25s' own choice of the best k: it wants k within the size of the corpus, and
-        # chooses among equal scores at random.
-        scores = retriever.get_scores(tokens)
-        for index in np.argsort(-scores, kind="stable")[:k]:
-            if scores[index] > 0:
-                run[query_id][doc_ids[index]] = float(scores[index])
-    return run
+
+class BM25Index:
+    """Documents ready to be searched with BM25, as :func:`bm25_run` does.
+
+    Args:
+        corpus: Document texts by document id.
+    """
+
+    def __init__(self, corpus: dict[str, str]) -> None:
+        self._bm25s = _import_bm25s()
+        self._doc_ids = list(corpus)
+        tokens = self._bm25s.tokenize(list(corpus.values()), stopwords="english", show_progress=False)
+        # bm25s cannot index documents without a single word; no query can match them either.
+        self._retriever = self._bm25s.BM25() if tokens.vocab else None
+        if self._retriever is not None:
+            self._retriever.index(tokens, show_progress=False)
+
+    def search(self, queries: dict[str, str], k: int = 100) -> dict[str, dict[str, float]]:
+        """Retrieve the best documents for every query; see :func:`bm25_run`.
+
+        Raises:
+            InvalidOptionError: ``k`` is less than 1.
+        """
+        if k < 1:
+            raise InvalidOptionError(f"got k={k}; wanted 1 or more; give the number of documents to retrieve")
+        run: dict[str, dict[str, float]] = {query_id: {} for query_id in queries}
+        if self._retriever is None or not queries:
+            return run
+        query_tokens = self._bm25s.tokenize(
+            list(queries.values()), stopwords="english", return_ids=False, show_progress=False
+        )
+        for query_id, tokens in zip(queries, query_tokens, strict=True):
+            if not tokens:
+                continue
+            # All scores, and not bm25s' own choice of the best k: it wants k within the size of the corpus,
+            # and chooses among equal scores at random.
+            scores = self._retriever.get_scores(tokens)
+            for index in np.argsort(-scores, kind="stable")[:k]:
+                if scores[index] > 0:
+                    run[query_id][self._doc_ids[index]] = float(scores[index])
+        return run
 
 
 def _import_bm25s() -> Any:

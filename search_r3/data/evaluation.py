@@ -22,7 +22,14 @@ _POSITIVES_PER_TOPIC_PAIR = range(3, 16)
 _MIN_QUERY_WORDS = 8
 _MIN_CONCLUSION_WORDS = 12
 _MIN_RESULTS_WORDS = 25
-_MIN_SENTENCE_WORDS = 5
+# How a sentence states an aim: "To assess", "Assess", "we assessed", "this study", "the aim was".
+_AIM = re.compile(
+    r"^(?:To|Investigate|Assess|Evaluate|Examine|Determine|Explore|Compare|Describe|Identify|Analy[sz]e|Report)\b"
+    r"|\bwe (?:also |here )?(?:investigat|assess|evaluat|examin|determin|explor|compar|describ|identif|"
+    r"analy[sz]|stud|test|report)|\b(?:this|present|current) (?:study|trial|review|work|article|paper)\b"
+    r"|\b(?:aim(?:s|ed)?|objectives?|purposes?|goals?|sought|hypothes\w+)\b",
+    re.IGNORECASE,
+)
 # A full stop after an initial ("U.S.", "M."), "vs.", "i.e." or "e.g." ends no sentence.
 _NO_ABBREVIATION = r"(?<!\b[A-Z]\.)(?<!\bvs\.)(?<!\bi\.e\.)(?<!\be\.g\.)"
 
@@ -92,7 +99,11 @@ def topic_pairs(articles: Iterable[Article]) -> RetrievalTask:
 
 
 def pubmed_objective(articles: Iterable[Article]) -> RetrievalTask:
-    """First sentence of the objective against conclusions of twelve words and more."""
+    """The sentence that states the aim against conclusions of twelve words and more.
+
+    The section of the objective often opens with background: the first sentence that begins with "To" or has
+    a word of aiming is taken, and an article without one gives no query.
+    """
     corpus, queries, relevant = {}, [], {}
     for article in articles:
         conclusions = article.sections.get("CONCLUSIONS", "")
@@ -100,10 +111,9 @@ def pubmed_objective(articles: Iterable[Article]) -> RetrievalTask:
         if len(conclusions.split()) < _MIN_CONCLUSION_WORDS:
             continue
         corpus[f"pmid-{article.pmid}"] = conclusions
-        # The whole section must say enough; its first sentence is what a reader would ask.
-        asked = _first_sentence(objective, ".?")
-        if len(objective.split()) >= _MIN_QUERY_WORDS and len(asked.split()) >= _MIN_SENTENCE_WORDS:
-            queries.append((f"objective-{article.pmid}", asked))
+        aim = next((sentence for sentence in _sentences(objective, ".?") if _AIM.search(sentence)), "")
+        if len(aim.split()) >= _MIN_QUERY_WORDS:
+            queries.append((f"objective-{article.pmid}", aim))
             relevant[f"objective-{article.pmid}"] = [f"pmid-{article.pmid}"]
     return _merged(queries, corpus, relevant)
 
@@ -113,7 +123,7 @@ def pubmed_claim(articles: Iterable[Article]) -> RetrievalTask:
     corpus, queries, relevant = {}, [], {}
     for article in articles:
         results = article.sections.get("RESULTS", "")
-        claim = _first_sentence(article.sections.get("CONCLUSIONS", ""), ".")
+        claim = _sentences(article.sections.get("CONCLUSIONS", ""), ".")[0]
         if len(results.split()) < _MIN_RESULTS_WORDS:
             continue
         corpus[f"pmid-{article.pmid}"] = results
@@ -154,8 +164,8 @@ def _merged(
     return RetrievalTask(kept, corpus, qrels)
 
 
-def _first_sentence(text: str, ends: str) -> str:
-    return re.split(rf"(?<=[{ends}]){_NO_ABBREVIATION}\s+(?=[^a-z\s])", text, maxsplit=1)[0]
+def _sentences(text: str, ends: str) -> list[str]:
+    return re.split(rf"(?<=[{ends}]){_NO_ABBREVIATION}\s+(?=[^a-z\s])", text)
 
 
 def _stems(text: str) -> set[str]:

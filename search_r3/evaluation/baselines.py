@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,22 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
 from search_r3.errors import InvalidOptionError, ModelError
-from search_r3.lexical import bm25_run
+from search_r3.lexical import BM25Index
 
 
 class BM25Search:
-    """:func:`search_r3.lexical.bm25_run` as an mteb search model."""
+    """:class:`search_r3.lexical.BM25Index` as an mteb search model.
+
+    Attributes:
+        index_seconds: Time of indexing, which mteb does not record for a model that searches by itself.
+    """
 
     def __init__(self) -> None:
         self.mteb_model_meta = ModelMeta.create_empty(
             {"name": "local/bm25", "revision": "bm25s-lucene", "loader": type(self), "model_type": ["sparse"]}
         )
-        self._corpus: dict[str, str] = {}
+        self._index = BM25Index({})
+        self.index_seconds = 0.0
 
     def index(
         self,
@@ -36,8 +42,10 @@ class BM25Search:
         num_proc: int | None,
         **kwargs: Any,
     ) -> None:
-        """Keep the corpus; a title goes before the text with a space between, as in mteb."""
-        self._corpus = {row["id"]: titled_text(row) for row in corpus}
+        """Index the corpus; a title goes before the text with a space between, as in mteb."""
+        started = time.monotonic()
+        self._index = BM25Index({row["id"]: titled_text(row) for row in corpus})
+        self.index_seconds = time.monotonic() - started
 
     def search(
         self,
@@ -62,7 +70,7 @@ class BM25Search:
                 f"Got the reranking task {task_metadata.name}, wanted a retrieval task: it searches a corpus."
             )
         texts = dict(zip(queries["id"], queries["text"], strict=True))
-        return bm25_run(self._corpus, texts, k=top_k)
+        return self._index.search(texts, k=top_k)
 
 
 def titled_text(document: dict[str, Any]) -> str:

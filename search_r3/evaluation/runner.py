@@ -28,7 +28,7 @@ from search_r3.evaluation.environment import describe_environment
 from search_r3.evaluation.results import Result, ThoughtStatistics
 from search_r3.evaluation.tasks import OWN_TASKS, find_task, needing_hub
 from search_r3.identity import fingerprint
-from search_r3.lexical import bm25_run
+from search_r3.lexical import BM25Index
 from search_r3.metrics import measure
 from search_r3.model import QueryEncoding, SentenceTransformer
 from search_r3.thoughts import Thought
@@ -127,7 +127,8 @@ def run_arms(
     """Evaluate a system in several arms; what ``always`` thought is what the control arms after it work with.
 
     ``always`` is evaluated first, if it is among the arms. Under mteb the arms share the documents' vectors,
-    so only the first one's time of documents is that of encoding them.
+    which are kept in ``cache_folder``: the time of documents is that of encoding them only where none were
+    kept before. A control arm's time of queries is that of reading the given thoughts, not of thinking them.
 
     Args:
         harness: Which one evaluates.
@@ -189,6 +190,8 @@ def run_mteb(
     for phase in results.task_results[0].evaluation_phases or []:
         if kind := {"Encoding queries": "queries", "Searching corpus": "documents"}.get(phase["name"]):
             seconds[kind] += phase["end"] - phase["start"]
+    if isinstance(model, BM25Search):
+        seconds["documents"] = model.index_seconds
     encoded = model.encodings.get((task.metadata.name, part.split, part.subset)) if system.arm else None
     reported = results.task_results[0].scores[part.split][0]["ndcg_at_10"]
     run = json.loads(text)[part.subset][part.split]
@@ -222,8 +225,10 @@ def run_beir(
     started = time.monotonic()
     encoding, seconds = None, {"documents": 0.0, "queries": 0.0}
     if system.model is None:
-        texts = {doc_id: titled_text(document) for doc_id, document in corpus.items()}
-        run = bm25_run(texts, queries, k=TOP_K)
+        index = BM25Index({doc_id: titled_text(document) for doc_id, document in corpus.items()})
+        indexed = time.monotonic()
+        run = index.search(queries, k=TOP_K)
+        seconds = {"documents": indexed - started, "queries": time.monotonic() - indexed}
     else:
         own = None if own_thoughts is None else [own_thoughts[text] for text in queries.values()]
         model = BeirModel(
@@ -322,7 +327,11 @@ def _config(system: System) -> dict[str, Any]:
     config: dict[str, Any] = {"top_k": TOP_K}
     if system.model is None:
         return config
-    config |= {"batch_size": system.batch_size, "dtype": str(system.model.dtype).removeprefix("torch.")}
+    config |= {
+        "batch_size": system.batch_size,
+        "dtype": str(system.model.dtype).removeprefix("torch."),
+        "max_seq_length": system.model.max_seq_length,  # longer documents are cut
+    }
     if system.arm is not None:
         module: Any = system.model[0]
         budget = system.max_reasoning_tokens
@@ -339,7 +348,10 @@ def _tokens_per_query(
     if encoding is None:
         tokenizer: Any = system.model.tokenizer
         limit = system.model.max_seq_length
-        rows = tokenizer(queries, truncation=limit is not None, max_length=limit).input_ids
+        prompt = system.model.prompts.get("query") or ""
+        rows = tokenizer(
+            [prompt + query for query in queries], truncation=limit is not None, max_length=limit
+        ).input_ids
         return statistics.fmean(len(row) for row in rows)
     prompt = query_prompt(task.metadata) if system.instructions else None
     prompts = prompt_tokens(_thinking(system), queries, prompt)

@@ -26,6 +26,8 @@ QUESTION_LISTS = (
     "games",
 )
 
+_BRACKETS = re.compile(r"\s*\([^)]*\)")
+
 
 @dataclass(frozen=True)
 class Question:
@@ -84,9 +86,9 @@ def read_questions(folder: Path, lists: tuple[str, ...] = QUESTION_LISTS) -> lis
 def match_answers(questions: list[Question], titles: list[str]) -> dict[str, set[str]]:
     """Find, for each question, the articles whose title is one of its answers.
 
-    Titles and answers are compared without case, accents, punctuation, leading article and a bracketed
-    addition; the plural of an answer counts too. A question that contains the title itself, and titles that
-    begin with a digit (years and numbers), do not count.
+    Titles and answers are compared without case, accents, punctuation and leading article. What stands in
+    brackets may be missing from the answer's side only: "Queen" is not the article "Queen (band)". A question
+    that contains the title itself, and titles that begin with a digit (years and numbers), do not count.
 
     Returns:
         By question id, the titles; questions without an article are left out.
@@ -96,8 +98,8 @@ def match_answers(questions: list[Question], titles: list[str]) -> dict[str, set
         by_name.setdefault(normalise_title(title), []).append(title)
     found: dict[str, set[str]] = {}
     for question in questions:
-        names = {normalise_title(answer) for answer in question.answers} - {""}
-        names |= {f"{name}s" for name in names}
+        answers = (*question.answers, *(_BRACKETS.sub("", answer) for answer in question.answers))
+        names = {normalise_title(answer) for answer in answers} - {""}
         hits = {title for name in names for title in by_name.get(name, []) if not title[0].isdigit()}
         asked = normalise_title(question.text)
         if hits and not any(normalise_title(title) in asked for title in hits):
@@ -106,8 +108,7 @@ def match_answers(questions: list[Question], titles: list[str]) -> dict[str, set
 
 
 def normalise_title(text: str) -> str:
-    """Reduce a title to lower-case ASCII words without leading article and bracketed addition."""
+    """Reduce a title to lower-case ASCII words without leading article."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    plain = re.sub(r"\s*\([^)]*\)", "", plain).strip()
-    plain = re.sub(r"^(the|an?)\s+", "", plain)
+    plain = re.sub(r"^(the|an?)\s+", "", plain.strip())
     return " ".join(re.sub(r"[^a-z0-9 ]+", " ", plain).split())
