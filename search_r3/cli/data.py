@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from filelock import FileLock, Timeout
 from rich.table import Table
 
 from search_r3.cli.loading import messages, output
-from search_r3.errors import MissingExtraError
+from search_r3.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
     from search_r3.data.build import Builder
@@ -43,17 +44,26 @@ def data(
     def report(step: str) -> None:
         messages.print(f"{time.monotonic() - started:6.0f} s  {step}", markup=False)
 
-    builder = Builder(target, lambda pairs: _mine(target, pairs), report)
+    target.mkdir(parents=True, exist_ok=True)
+    failed: dict[str, str] = {}
     try:
-        builder.build_evaluation()
-        if not evaluation_only:
-            builder.build_training()
-            builder.count_leaks()
+        with FileLock(target / ".lock", timeout=0):
+            builder = Builder(target, lambda pairs: _mine(target, pairs), report)
+            builder.build_evaluation()
+            if not evaluation_only:
+                failed = builder.build_training()
+                builder.count_leaks()
+    except Timeout:
+        raise DataError(f"Another process is building the data in {target}; wait for it.") from None
     except KeyboardInterrupt:
         messages.print("interrupted; run the same command to continue.")
         raise typer.Exit(130) from None
     _show(builder, evaluation_only)
     output.print(f"in {target}, {time.monotonic() - started:.0f} s", markup=False)
+    for name, reason in failed.items():
+        messages.print(f"error: {name} could not be built: {reason}", markup=False)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _mine(folder: Path, pairs: list[TrainingPair]) -> list[TrainingPair]:
@@ -80,14 +90,14 @@ def _show(builder: Builder, evaluation_only: bool) -> None:
     table = Table(title="training pairs")
     for heading in ("source", "pairs", "with negatives", "dropped as leaks", "licence"):
         table.add_column(heading, justify="left" if heading in ("source", "licence") else "right")
-    for name, facts in builder.manifest["training"].items():
+    for name, facts in builder.manifest.get("training", {}).items():
         counts = [f"{facts[key]:,}" for key in ("pairs", "with_negatives", "dropped_as_leaks")]
         table.add_row(name, *counts, facts["licence"])
     output.print(table)
     table = Table(title="graded sets")
     for heading in ("set", "queries", "documents", "judgements", "dropped as leaks"):
         table.add_column(heading, justify="left" if heading == "set" else "right")
-    for name, facts in builder.manifest["graded"].items():
+    for name, facts in builder.manifest.get("graded", {}).items():
         counts = [f"{facts[key]:,}" for key in ("queries", "documents", "judgements", "dropped_as_leaks")]
         table.add_row(name, *counts)
     output.print(table)

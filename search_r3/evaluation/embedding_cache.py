@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def cached_vectors(
             encoded = np.asarray(encode(chunk), dtype=np.float32)
             if len(encoded) != len(chunk):
                 raise ValueError(f"Got {len(encoded)} vectors for {len(chunk)} texts, wanted one each.")
-            part = path.with_suffix(".part")
+            part = path.with_suffix(f".{os.getpid()}.part")  # two processes may encode the same chunk
             with part.open("wb") as stream:
                 np.save(stream, encoded, allow_pickle=False)
             part.replace(path)

@@ -22,7 +22,7 @@ MEASURE = "ndcg_at_10"
 DASH = "\N{EN DASH}"
 
 _ARM_ORDER = ("never", "always", "auto", "empty", "random", "repeat", "shuffled")
-_CONTROL_ARMS = ("empty", "random", "repeat", "shuffled")
+_CONTROL_ARMS = ("random", "repeat", "shuffled")
 
 _NOTES = f"""\
 nDCG@10: linear gain, discount log2(rank + 1), mean over the queries; best of a column in bold. Every task \
@@ -94,16 +94,19 @@ def collect(results: Sequence[Result]) -> dict[str, list[Row]]:
 
     Raises:
         DataError: Two results are of the same row and task, a task has several data hashes in one size, or a
-            model has several fingerprints.
+            model has several fingerprints, harnesses, or results with and without instructions.
     """
     hashes: dict[tuple[str, str], str] = {}
     fingerprints: dict[str, str | None] = {}
+    settings: dict[str, str] = {}
     rows: dict[str, dict[tuple[object, ...], Row]] = {}
     for result in results:
         task = (result.size, result.task)
         _check_one("data hashes", task, hashes.setdefault(task, result.data_hash), result.data_hash)
         first = fingerprints.setdefault(result.model, result.fingerprint)
         _check_one("fingerprints", result.model, first, result.fingerprint)
+        used = f"{result.harness}, instructions: {bool(result.config.get('instructions'))}"
+        _check_one("settings", result.model, settings.setdefault(result.model, used), used)
         key = (result.model, result.arm, result.budget, result.seed)
         new = Row(result.model, result.arm, result.budget, result.seed, {})
         row = rows.setdefault(result.size, {}).setdefault(key, new)
@@ -151,10 +154,17 @@ def compare_rows(rows: Sequence[Row]) -> list[ComparisonRow]:
     """Compare every arm with ``never``, and every control arm with ``always`` of the same budget.
 
     Both of the same model, and of the same seed where there is one. Each task that both have, and, if there
-    are several, all their queries together, each of the same weight.
+    are several, all their queries together, each of the same weight. ``empty`` is left out: it is ``never``
+    by construction. What thinks by itself is also compared with every model that does not think, over all
+    queries together: single tasks would be many more comparisons, and the correction would drown all of them.
     """
     found = []
     for row in rows:
+        for other in rows if row.arm in ("never", "always", "auto") else ():
+            tasks = sorted(row.results.keys() & other.results.keys())
+            if other.arm is None and tasks:
+                comparison = compare(_queries(row, tasks), _queries(other, tasks))
+                found.append(ComparisonRow(row, other, tasks[0] if len(tasks) == 1 else None, comparison))
         for baseline in _baselines(row, rows):
             tasks = sorted(row.results.keys() & baseline.results.keys())
             groups = [[task] for task in tasks] + ([tasks] if len(tasks) > 1 else [])
@@ -174,7 +184,7 @@ def comparison_table(rows: Sequence[ComparisonRow], adjusted: Sequence[float]) -
             [
                 line.row.model,
                 line.row.arm_label,
-                line.baseline.arm_label,
+                line.baseline.arm_label if line.baseline.model == line.row.model else line.baseline.label,
                 line.task or "*pooled*",
                 _signed(found.difference),
                 f"[{_signed(found.low)}, {_signed(found.high)}]",
@@ -243,9 +253,9 @@ def _row_order(row: Row) -> tuple[object, ...]:
 
 def _baselines(row: Row, rows: Sequence[Row]) -> list[Row]:
     """Rows to compare a row with."""
-    arms = (
-        () if row.arm in (None, "never") else ("never", "always") if row.arm in _CONTROL_ARMS else ("never",)
-    )
+    if row.arm in (None, "never", "empty"):
+        return []
+    arms = ("never", "always") if row.arm in _CONTROL_ARMS else ("never",)
     found = []
     for arm in arms:
         of_arm = [other for other in rows if other.model == row.model and other.arm == arm]
@@ -286,6 +296,9 @@ def _finished(result: Result) -> float | None:
 
 
 def _seconds_per_query(result: Result) -> float | None:
+    # Reading a thought that was supplied says nothing about the cost of having one.
+    if result.thoughts is not None and result.thoughts.given > 0:
+        return None
     seconds = result.seconds.get("queries")
     return None if seconds is None else seconds / len(result.per_query[MEASURE])
 

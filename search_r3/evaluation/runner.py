@@ -251,12 +251,15 @@ def run_beir(
 
 
 def _loaded_part(task: AbsTaskRetrieval) -> _Part:
+    parts = [(split, subset) for split in task.eval_splits for subset in task.hf_subsets]
+    if len(parts) != 1:
+        raise DataError(
+            f"Got {task.metadata.name} with the parts {parts}, wanted one split and one subset. Name a task "
+            "that has one, such as BrightBiologyRetrieval instead of BrightRetrieval."
+        )
     with needing_hub(task):
         task.load_data()
     task.convert_v1_dataset_format_to_v2(num_proc=None)
-    parts = [(split, subset) for split in task.eval_splits for subset in task.hf_subsets]
-    if len(parts) != 1:
-        raise DataError(f"Got {task.metadata.name} with the parts {parts}, wanted one split and one subset.")
     return _Part(task, *parts[0])
 
 

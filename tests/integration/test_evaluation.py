@@ -1,21 +1,15 @@
 """Evaluation on the tiny model: the harnesses agree, arms never mix, the tasks say what they are."""
 
-import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import pytrec_eval
 
 from search_r3 import SentenceTransformer, fingerprint
-from search_r3.cli import main
 from search_r3.data import catalogue
-from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.errors import DataError, InvalidOptionError, ModelError
-from search_r3.index import VectorIndex
 from search_r3.metrics import measure
 
 mteb = pytest.importorskip("mteb")
@@ -28,46 +22,10 @@ from mteb.models import ModelMeta  # noqa: E402
 from search_r3.evaluation import runner  # noqa: E402
 from search_r3.evaluation.baselines import mean_pooled  # noqa: E402
 from search_r3.evaluation.encoder import SearchR3Encoder, query_prompt  # noqa: E402
-from search_r3.evaluation.results import read_results  # noqa: E402
 from search_r3.evaluation.runner import System, benchmark_task, run_arms, run_beir, run_mteb  # noqa: E402
 from search_r3.evaluation.tasks import OWN_TASKS, find_task, retrieval_task  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]
-WORDS += ["tree", "sort", "list", "number", "time", "word"]
-
-
-def tiny_task() -> RetrievalTask:
-    """12 queries of two words each, 30 documents of five; a document with both words is relevant, grade 2."""
-    generator = np.random.default_rng(5)
-    corpus = {f"d{n:02}": " ".join(generator.choice(WORDS, 5, replace=False)) for n in range(30)}
-    queries, qrels = {}, {}
-    for number in range(12):
-        target = f"d{generator.integers(30):02}"
-        pair = generator.choice(corpus[target].split(), 2, replace=False)
-        queries[f"q{number:02}"] = " ".join(pair)
-        qrels[f"q{number:02}"] = {
-            doc_id: int(sum(word in text.split() for word in pair))
-            for doc_id, text in corpus.items()
-            if any(word in text.split() for word in pair)
-        }
-    queries["q11"] = "unheard"  # BM25 finds nothing
-    return RetrievalTask(queries, corpus, qrels)
-
-
-@pytest.fixture
-def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RetrievalTask:
-    """CodeDoc in the mini size, replaced by the tiny task; no other task is built."""
-    task = tiny_task()
-    monkeypatch.setenv("SEARCH_R3_DATA", str(tmp_path / "data"))
-    write_beir(task, catalogue.task_folder("CodeDoc", "mini"))
-
-    def expected(name: str, size: str) -> str:
-        return task.data_hash() if (name, size) == ("CodeDoc", "mini") else "0" * 64
-
-    monkeypatch.setattr("search_r3.evaluation.tasks.expected_hash", expected)
-    monkeypatch.setattr(catalogue, "expected_hash", expected)
-    return task
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,24 +35,9 @@ def quiet():
     datasets.disable_progress_bars()
 
 
-def reference(model, task: RetrievalTask, **options) -> dict[str, float]:
-    """nDCG@10 by query from this package's own index, without a harness."""
-    index = VectorIndex(model.get_embedding_dimension(), fingerprint="x")
-    index.add(list(task.corpus), model.encode_document(list(task.corpus.values())))
-    found = index.search(
-        model.encode_query(list(task.queries.values()), **options), k=len(task.corpus), fingerprint="x"
-    )
-    run = {
-        query_id: {hit.doc_id: float(hit.score) for hit in hits}
-        for query_id, hits in zip(task.queries, found, strict=True)
-    }
-    evaluator = pytrec_eval.RelevanceEvaluator(task.qrels, {"ndcg_cut.10"})
-    return {query_id: scores["ndcg_cut_10"] for query_id, scores in evaluator.evaluate(run).items()}
-
-
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("arm", ["never", "always"])
-def test_mteb_beir_and_pytrec_eval_agree(tiny, built, tmp_path, arm):
+def test_mteb_beir_and_pytrec_eval_agree(reference, tiny, built, tmp_path, arm):
     """Per query, mteb and BEIR give the nDCG@10 that pytrec_eval gives for this package's own search."""
     wanted = reference(tiny, built, reasoning=arm, max_reasoning_tokens=4)
     system = System("tiny", tiny, arm, max_reasoning_tokens=4)
@@ -213,7 +156,7 @@ def test_a_disagreement_with_the_harness_is_an_error(tiny, built, tmp_path, monk
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_arms_and_budgets_never_share_a_cached_result(tiny, built, tmp_path):
+def test_arms_and_budgets_never_share_a_cached_result(reference, tiny, built, tmp_path):
     """In one cache folder each arm, budget and instruction is evaluated on its own; a repeat is cached."""
     cache = mteb.ResultCache(tmp_path)
     settings = [
@@ -257,7 +200,7 @@ def test_another_checkpoint_is_another_revision(tiny_folder, tiny, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_encoder_is_an_mteb_loader(tiny_folder, tiny, built, tmp_path, monkeypatch):
+def test_the_encoder_is_an_mteb_loader(reference, tiny_folder, tiny, built, tmp_path, monkeypatch):
     """A ModelMeta with the encoder as its loader runs in the arm of its experiment_kwargs."""
     monkeypatch.chdir(tiny_folder.parents[1])
     name = f"{tiny_folder.parent.name}/{tiny_folder.name}"
@@ -379,120 +322,6 @@ def test_an_official_task_without_network_says_so(tiny, tmp_path):
     with pytest.raises(InvalidOptionError, match="Got STS12, a task of type STS, wanted a retrieval task"):
         benchmark_task("STS12")
     assert benchmark_task("MKQARetrieval").hf_subsets == ["en"]
-
-
-@pytest.fixture
-def search_r3(monkeypatch, capsys):
-    """Run `search-r3 ...` in this process; returns (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["search-r3", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_info:
-            main()
-        captured = capsys.readouterr()
-        return int(exit_info.value.code or 0), captured.out, captured.err
-
-    return call
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_the_command_writes_mtebs_own_results(search_r3, tiny_folder, tiny, built, tmp_path):
-    """`search-r3 mteb` leaves a result in mteb's layout, which mteb reads, and prints score and path."""
-    code, out, err = search_r3(
-        *("mteb", "-m", tiny_folder, "-t", "CodeDocMini", "--reasoning", "never"),
-        *("--output-folder", tmp_path / "out"),
-    )
-    assert code == 0, err
-    score = np.mean(list(reference(tiny, built, reasoning="never").values()))
-    name, metric, printed, path = out.split()
-    assert (name, metric) == ("CodeDocMini", "ndcg_at_10")
-    assert float(printed) == pytest.approx(score, abs=1e-4)
-    experiment = "instructions_False__max_reasoning_tokens_8__reasoning_never__seed_0"
-    folder = (
-        tmp_path / "out" / "results" / "local__tiny" / fingerprint(tiny)[:16] / "experiments" / experiment
-    )
-    assert Path(path) == folder / "CodeDocMini.json"
-    stored = json.loads(Path(path).read_text())
-    assert stored["scores"]["test"][0]["ndcg_at_10"] == float(printed)
-    loaded = mteb.ResultCache(tmp_path / "out").load_results(
-        models=["local/tiny"], tasks=[retrieval_task("CodeDocMini")], load_experiments="match_name"
-    )
-    assert loaded.model_results[0].task_results[0].get_score() == float(printed)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_errors_of_the_command(search_r3, tiny_folder, built, tmp_path, monkeypatch):
-    """Wrong names, an official task offline, an empty cache and a missing mteb are one line each."""
-    common = ("-m", tiny_folder, "--output-folder", tmp_path / "out")
-    for arguments, wanted_code, wanted in (
-        (("-t", "SciFact"), 1, "error: The task SciFact needs the Hugging Face Hub (mteb/scifact)"),
-        (("-t", "Nothing"), 2, "error: Got the task 'Nothing', wanted one of WikiTrivia"),
-        (("-t", "CodeDocMini", "--reasoning", "x"), 2, "error: Got reasoning='x', wanted one of never"),
-        (("-t", "CodeDocMini", "--overwrite-strategy", "x"), 2, "error: Got --overwrite-strategy x"),
-        (("-t", "CodeDocMini", "--overwrite-strategy", "only-cache"), 1, "no results found in cache"),
-    ):
-        code, _, err = search_r3("mteb", *common, *arguments)
-        assert code == wanted_code
-        assert wanted in err
-        assert len(err.strip().splitlines()) == 1
-    monkeypatch.setitem(sys.modules, "mteb", None)
-    code, _, err = search_r3("mteb", *common, "-t", "CodeDocMini")
-    assert code == 1
-    assert "pip install 'search-r3[eval]'" in err
-
-
-@pytest.fixture
-def script(monkeypatch, capsys, tmp_path):
-    """Run a benchmark script in this process; returns (what it exits with, stdout)."""
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
-
-    def call(name: str, *arguments: object) -> tuple[str | None, str]:
-        rest = [*arguments, "--output", tmp_path / name, "--cache", tmp_path / "cache"]
-        monkeypatch.setattr("sys.argv", [name, *map(str, rest)])
-        failed = None
-        try:
-            runpy.run_path(str(ROOT / "benchmarks" / name), run_name="__main__")
-        except SystemExit as exit_info:
-            failed = exit_info.code
-        return failed, capsys.readouterr().out
-
-    return call
-
-
-@pytest.mark.parametrize("name", ["run_mteb.py", "run_beir.py"])
-def test_a_script_without_network_ends_in_one_line(script, name):
-    """An official task offline is one line on standard error that says the task needs the Hub."""
-    failed, out = script(name, "--model", "bm25", "--tasks", "SciFact")
-    assert failed.startswith("error: The task SciFact needs the Hugging Face Hub (mteb/scifact)")
-    assert "\n" not in failed
-    assert out == ""
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_both_scripts_write_the_same_scores(script, tiny_folder, built, tmp_path):
-    """The scripts write one file per arm, with the same scores from mteb and from BEIR."""
-    read = {}
-    for name in ("run_mteb.py", "run_beir.py"):
-        common = ("--tasks", "CodeDocMini", "--max-reasoning-tokens", 3, "--batch-size", 4, "--seed", 2)
-        arms = ("--arms", "never", "shuffled", "always")
-        assert script(name, "--model", tiny_folder, *common, *arms)[0] is None
-        failed, out = script(name, "--model", "bm25", *common)
-        assert failed is None
-        read[name] = {(result.model, result.arm): result for result in read_results(tmp_path / name)}
-        bm25 = read[name]["bm25", None]
-        assert out.startswith(
-            f"CodeDocMini           -         nDCG@10 {bm25.mean('ndcg_at_10'):.4f}  - tokens"
-        )
-    ours, theirs = read["run_mteb.py"], read["run_beir.py"]
-    assert ours.keys() == theirs.keys()
-    assert ours.keys() == {("tiny", "never"), ("tiny", "shuffled"), ("tiny", "always"), ("bm25", None)}
-    for key, result in ours.items():
-        for measure_name, scores in result.per_query.items():
-            assert theirs[key].per_query[measure_name] == pytest.approx(scores, abs=1e-4)
-    shuffled = ours["tiny", "shuffled"]
-    assert (shuffled.budget, shuffled.seed, shuffled.config["dtype"]) == (3, 2, "float32")
-    assert shuffled.thoughts.mean_tokens == ours["tiny", "always"].thoughts.mean_tokens
 
 
 def test_importing_the_package_does_not_import_the_harnesses():

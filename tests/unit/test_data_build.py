@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from search_r3.cli import app as cli
@@ -226,3 +227,41 @@ def test_missing_datasets_is_said_before_any_work(world, monkeypatch, capsys):
         cli.main()
     assert "pip install 'search-r3[eval]'" in capsys.readouterr().err
     assert made == []
+
+
+def test_a_set_that_cannot_be_built_does_not_stop_the_others(world, monkeypatch):
+    """Its reason is printed, the other sets are built and checked, and the exit code is 1."""
+    folder, made = world
+
+    def missing(_sources):
+        raise DataError("no such Debian package")
+
+    sets = {"gone": TrainingSet("x -> y", "MIT", missing), **build.TRAINING_SETS}
+    monkeypatch.setattr(build, "TRAINING_SETS", sets)
+    monkeypatch.setattr("search_r3.cli.data._mine", lambda _, pairs: mined(pairs))
+    shown = CliRunner().invoke(cli.app, ["data", "--folder", str(folder)], env={"COLUMNS": "200"})
+    assert shown.exit_code == 1
+    assert "error: gone could not be built: no such Debian package" in shown.output
+    assert "leaks found in the finished files: 0" in shown.output
+    assert made == ["task", "pairs", "mined", "graded"]
+
+
+def test_two_builds_in_one_folder_are_refused(world, monkeypatch, capsys):
+    """The second build says that another one is at work, and touches nothing."""
+    folder, made = world
+    monkeypatch.setattr("sys.argv", ["search-r3", "data", "--folder", str(folder), "--evaluation-only"])
+    with FileLock(folder / ".lock"), pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert "Another process is building the data" in capsys.readouterr().err
+    assert made == []
+
+
+def test_the_hash_of_an_unpinned_source_is_noted(world, monkeypatch):
+    """A source without a pin is named by its SHA-256 in the manifest."""
+    folder, _ = world
+    (folder / "list.txt").write_text("abc")
+    unpinned = replace(build.TRAINING_SETS["made"], unpinned=lambda _: folder / "list.txt")
+    monkeypatch.setattr(build, "TRAINING_SETS", {"made": unpinned})
+    builder, _ = run(folder)
+    wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc", FIPS 180-2
+    assert builder.manifest["training"]["made"]["source_sha256"] == wanted

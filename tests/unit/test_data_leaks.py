@@ -279,3 +279,18 @@ def test_no_docstring_of_an_inner_function_is_in_the_source(tmp_path):
     got = {function.name: function for function in read_functions(tmp_path, "p")}
     assert got["inner"].summary == "Double the given number."
     assert got["inner"].summary not in got["outer"].source
+
+
+@pytest.mark.parametrize(
+    ("text", "leaks"),
+    [
+        ("naevus flammeus, port-wine stain; birthmark", True),
+        ("Port wine STAIN", True),
+        ("a port-wine stain, which is red", False),  # no term by itself
+        ("fever, rash", False),  # single words are no query
+        (", ".join(["a b"] * 6) + ", port-wine stain", False),  # 15 words: prose, for 13 words in a row
+    ],
+)
+def test_listed_terms_are_looked_at_one_by_one(text, leaks):
+    """A term among others leaks if it is an evaluation text of two words and more."""
+    assert LeakCheck(["port-wine stain", "fever"]).leaks(text) is leaks

@@ -332,3 +332,17 @@ def test_damaged_minilm_archive_raises(tmp_path, model_zip, damage):
     with pytest.raises(DataError, match=r"model\.zip"):
         minilm.minilm_folder(tmp_path)
     assert not (model_zip.parent / "all-MiniLM-L6-v2").exists()
+
+
+def test_outdated_lists_are_renewed_once(tmp_path, debian):
+    """When a file is gone from the mirror, the lists are fetched anew and the download is tried again."""
+    deb, log = debian
+    state = tmp_path / "released"
+    program(
+        tmp_path / "bin" / "apt-get",
+        f'echo "$1" >> {log}\ncase "$1" in update) touch {state}.$(wc -l < {log});; '
+        f"download) [ -e {state}.3 ] || exit 100; cp {deb} .;; esac",
+    )
+    got = fetch(pinned(deb, ["usr/share/words"], "debian", "1:2.0"), tmp_path / "packages")
+    assert (got / "usr/share/words").is_file()
+    assert log.read_text().split() == ["update", "download", "update", "download"]

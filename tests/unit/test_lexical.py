@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from search_r3.errors import InvalidOptionError
-from search_r3.lexical import bm25_run
+from search_r3.lexical import BM25Index, bm25_run
 
 CORPUS = {"a": "red apple", "b": "red red", "c": "green pear"}
 
@@ -98,3 +98,12 @@ assert logging.getLogger("bm25s").level == logging.ERROR
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_one_index_serves_several_searches():
+    """Searching an index twice gives what two runs over the corpus give."""
+    corpus = {"a": "red apple tree", "b": "blue sea", "c": ""}
+    index = BM25Index(corpus)
+    for queries in ({"q": "apple"}, {"q": "sea", "r": "tree"}, {}):
+        assert index.search(queries, k=2) == bm25_run(corpus, queries, k=2)
+    assert list(index.search({"q": "apple"})["q"]) == ["a"]

@@ -83,6 +83,7 @@ def test_comparisons_are_the_promised_ones():
     found = {
         (line.row.arm_label, line.baseline.arm_label, line.task): line.comparison
         for line in compare_rows(rows)
+        if line.baseline.model == "r3"
     }
     assert found.keys() == {
         ("always@32", "never", "One"),
@@ -122,7 +123,8 @@ def test_report_holds_adjusted_values_and_provenance():
     [
         ({"seed": 1, "data_hash": "new"}, "different data hashes for .*One"),
         ({"seed": 1, "fingerprint": "new"}, "different fingerprints for r3"),
-        ({"harness": "beir 2.2.0"}, r"two results of r3 always@32 on One \(mteb 2.26.24 and beir 2.2.0\)"),
+        ({"harness": "beir 2.2.0"}, "different settings for r3: mteb 2.26.24, .* and beir 2.2.0"),
+        ({}, r"two results of r3 always@32 on One \(mteb 2.26.24 and mteb 2.26.24\)"),
     ],
 )
 def test_results_that_do_not_belong_together_are_refused(changes, message):
@@ -192,3 +194,36 @@ def test_package_does_not_load_scipy_or_matplotlib():
         "sys.exit(bool({'scipy', 'matplotlib', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+
+def test_what_thinks_is_compared_with_models_that_do_not():
+    """`never`, `always` and `auto` against each of them, over all queries together; controls are not."""
+    runs = [*three(), result("Two", None, [0.0, 0.0, 0.0]), result("One", "random", [0.0, 0.0])]
+    (rows,) = collect(runs).values()
+    found = {
+        (line.row.arm_label, line.baseline.label, line.task): line.comparison.difference
+        for line in compare_rows(rows)
+        if line.baseline.model == "bm25"
+    }
+    # (0.5 - 0.5) + (1 - 0) + 0.2 + 0.3 + 0.4 = 1.9 over 5 queries
+    assert found == {("always@32", "bm25", None): pytest.approx(0.38)}
+
+
+def test_empty_is_not_compared():
+    """It is `never` by construction, and would only weaken the correction of the others."""
+    (rows,) = collect([result("One", "never", [0.5, 0.1]), result("One", "empty", [0.5, 0.1])]).values()
+    assert compare_rows(rows) == []
+
+
+@pytest.mark.parametrize("change", [{"harness": "beir 2.2.0"}, {"config": {"instructions": True}}])
+def test_settings_of_a_model_are_not_mixed(change):
+    """Results of two harnesses, or with and without instructions, cannot stand in one report."""
+    with pytest.raises(DataError, match="different settings for r3"):
+        collect([result("One", "never", [0.5]), result("Two", "never", [0.5], **change)])
+
+
+def test_time_of_supplied_thoughts_is_not_shown():
+    """Replaying a thought costs less than having it: no seconds in that cell."""
+    given = ThoughtStatistics(8.0, 8, 8, 0, 0, 0, 1)
+    (rows,) = collect([result("One", "random", [0.5], thoughts=given)]).values()
+    assert line_of(quality_table(rows), "r3", "random@32")[4:] == ["20.0", "8.0", *["\N{EN DASH}"] * 2]

@@ -34,8 +34,8 @@ def test_p_value_of_few_queries_is_exact(differences):
 
 
 def test_p_value_of_many_queries_is_never_0():
-    """With random sign assignments the observed one is counted: at best 2 / (resamples + 1)."""
-    assert compare(*pair([0.5] * 40), resamples=999).p_value == pytest.approx(2 / 1000)
+    """With random sign assignments the observed one is counted: at best 2 / (assignments + 1)."""
+    assert compare(*pair([0.5] * 40), assignments=999).p_value == pytest.approx(2 / 1000)
 
 
 def test_counts_and_difference():
@@ -66,7 +66,7 @@ def test_interval_covers_and_test_rejects_as_promised():
     rng = random.Random(2)
     rejected = covered = 0
     for _ in range(200):
-        found = compare(*pair([rng.uniform(-0.5, 0.5) for _ in range(30)]), resamples=299)
+        found = compare(*pair([rng.uniform(-0.5, 0.5) for _ in range(30)]), resamples=299, assignments=299)
         rejected += found.p_value <= 0.05
         covered += found.low <= 0 <= found.high
     # Standard deviation of the share: sqrt(0.05 * 0.95 / 200) = 0.015; three of them, and a little for BCa.
@@ -114,7 +114,7 @@ def test_different_queries_are_refused():
 
 def test_options_out_of_range():
     """Too few resamples and a confidence that is none are refused."""
-    for options in ({"resamples": 99}, {"confidence": 1.0}, {"confidence": 0.0}):
+    for options in ({"resamples": 99}, {"assignments": 99}, {"confidence": 1.0}, {"confidence": 0.0}):
         with pytest.raises(InvalidOptionError):
             compare({"q": 1.0}, {"q": 0.0}, **options)
 

@@ -1,0 +1,154 @@
+"""The evaluation's command line: `search-r3 mteb` and the benchmark scripts, on the tiny model."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search_r3 import fingerprint
+from search_r3.cli import main
+
+mteb = pytest.importorskip("mteb")
+pytest.importorskip("beir")
+
+from search_r3.evaluation.results import read_results  # noqa: E402
+from search_r3.evaluation.tasks import retrieval_task  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def search_r3(monkeypatch, capsys):
+    """Run `search-r3 ...` in this process; returns (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["search-r3", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+        captured = capsys.readouterr()
+        return int(exit_info.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_writes_mtebs_own_results(reference, search_r3, tiny_folder, tiny, built, tmp_path):
+    """`search-r3 mteb` leaves a result in mteb's layout, which mteb reads, and prints score and path."""
+    code, out, err = search_r3(
+        *("mteb", "-m", tiny_folder, "-t", "CodeDocMini", "--reasoning", "never"),
+        *("--output-folder", tmp_path / "out"),
+    )
+    assert code == 0, err
+    score = np.mean(list(reference(tiny, built, reasoning="never").values()))
+    first, cost = out.splitlines()
+    name, metric, printed, path = first.split()
+    assert cost.startswith("  thought 0.0 tokens, finished by the model 0%; ")
+    assert (name, metric) == ("CodeDocMini", "ndcg_at_10")
+    assert float(printed) == pytest.approx(score, abs=1e-4)
+    experiment = "instructions_False__max_reasoning_tokens_8__reasoning_never__seed_0"
+    folder = (
+        tmp_path / "out" / "results" / "local__tiny" / fingerprint(tiny)[:16] / "experiments" / experiment
+    )
+    assert Path(path) == folder / "CodeDocMini.json"
+    stored = json.loads(Path(path).read_text())
+    assert stored["scores"]["test"][0]["ndcg_at_10"] == float(printed)
+    loaded = mteb.ResultCache(tmp_path / "out").load_results(
+        models=["local/tiny"], tasks=[retrieval_task("CodeDocMini")], load_experiments="match_name"
+    )
+    assert loaded.model_results[0].task_results[0].get_score() == float(printed)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_measures_again_on_other_data(search_r3, tiny_folder, built, tmp_path):
+    """A kept result is served again, with no cost; one that was measured on other data is not."""
+    command = ("mteb", "-m", tiny_folder, "-t", "CodeDocMini", "--output-folder", tmp_path / "out")
+    _, out, _ = search_r3(*command)
+    score, path = out.split()[2:4]
+    _, again, _ = search_r3(*command)
+    assert again.split()[2] == score
+    assert "no cost was measured" in again
+    kept = json.loads(Path(path).read_text())
+    kept["dataset_revision"] = "of other data"
+    kept["scores"]["test"][0].update(ndcg_at_10=0.99999, main_score=0.99999)
+    Path(path).write_text(json.dumps(kept))
+    _, anew, _ = search_r3(*command)
+    assert anew.split()[2] == score
+    assert "s per query" in anew
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_errors_of_the_command(search_r3, tiny_folder, built, tmp_path, monkeypatch):
+    """Wrong names, an official task offline, an empty cache and a missing mteb are one line each."""
+    common = ("-m", tiny_folder, "--output-folder", tmp_path / "out")
+    for arguments, wanted_code, wanted in (
+        (("-t", "SciFact"), 1, "error: The task SciFact needs the Hugging Face Hub (mteb/scifact)"),
+        (("-t", "Nothing"), 2, "error: Got the task 'Nothing', wanted one of WikiTrivia"),
+        (("-t", "CodeDocMini", "--reasoning", "x"), 2, "error: Got reasoning='x', wanted one of never"),
+        (("-t", "CodeDocMini", "--overwrite-strategy", "x"), 2, "error: Got --overwrite-strategy x"),
+        (("-t", "CodeDocMini", "--overwrite-strategy", "only-cache"), 1, "no results found in cache"),
+    ):
+        code, _, err = search_r3("mteb", *common, *arguments)
+        assert code == wanted_code
+        assert wanted in err
+        assert len(err.strip().splitlines()) == 1
+    monkeypatch.setitem(sys.modules, "mteb", None)
+    code, _, err = search_r3("mteb", *common, "-t", "CodeDocMini")
+    assert code == 1
+    assert "pip install 'search-r3[eval]'" in err
+
+
+@pytest.fixture
+def script(monkeypatch, capsys, tmp_path):
+    """Run a benchmark script in this process; returns (what it exits with, stdout)."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+
+    def call(name: str, *arguments: object) -> tuple[str | None, str]:
+        rest = [*arguments, "--output", tmp_path / name, "--cache", tmp_path / "cache"]
+        monkeypatch.setattr("sys.argv", [name, *map(str, rest)])
+        failed = None
+        try:
+            runpy.run_path(str(ROOT / "benchmarks" / name), run_name="__main__")
+        except SystemExit as exit_info:
+            failed = exit_info.code
+        return failed, capsys.readouterr().out
+
+    return call
+
+
+@pytest.mark.parametrize("name", ["run_mteb.py", "run_beir.py"])
+def test_a_script_without_network_ends_in_one_line(script, name):
+    """An official task offline is one line on standard error that says the task needs the Hub."""
+    failed, out = script(name, "--model", "bm25", "--tasks", "SciFact")
+    assert failed.startswith("error: The task SciFact needs the Hugging Face Hub (mteb/scifact)")
+    assert "\n" not in failed
+    assert out == ""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_both_scripts_write_the_same_scores(script, tiny_folder, built, tmp_path):
+    """The scripts write one file per arm, with the same scores from mteb and from BEIR."""
+    read = {}
+    for name in ("run_mteb.py", "run_beir.py"):
+        common = ("--tasks", "CodeDocMini", "--max-reasoning-tokens", 3, "--batch-size", 4, "--seed", 2)
+        arms = ("--arms", "never", "shuffled", "always")
+        assert script(name, "--model", tiny_folder, *common, *arms)[0] is None
+        failed, out = script(name, "--model", "bm25", *common)
+        assert failed is None
+        read[name] = {(result.model, result.arm): result for result in read_results(tmp_path / name)}
+        bm25 = read[name]["bm25", None]
+        assert out.startswith(
+            f"CodeDocMini           -         nDCG@10 {bm25.mean('ndcg_at_10'):.4f}  - tokens"
+        )
+    ours, theirs = read["run_mteb.py"], read["run_beir.py"]
+    assert ours.keys() == theirs.keys()
+    assert ours.keys() == {("tiny", "never"), ("tiny", "shuffled"), ("tiny", "always"), ("bm25", None)}
+    for key, result in ours.items():
+        for measure_name, scores in result.per_query.items():
+            assert theirs[key].per_query[measure_name] == pytest.approx(scores, abs=1e-4)
+    shuffled = ours["tiny", "shuffled"]
+    assert (shuffled.budget, shuffled.seed, shuffled.config["dtype"]) == (3, 2, "float32")
+    assert shuffled.thoughts.mean_tokens == ours["tiny", "always"].thoughts.mean_tokens
