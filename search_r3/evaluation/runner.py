@@ -351,9 +351,9 @@ def _tokens_per_query(
     if encoding is None:
         tokenizer: Any = system.model.tokenizer
         limit = system.model.max_seq_length
-        prompt = system.model.prompts.get("query") or ""
+        before = system.model.prompts.get("query") or ""
         rows = tokenizer(
-            [prompt + query for query in queries], truncation=limit is not None, max_length=limit
+            [before + query for query in queries], truncation=limit is not None, max_length=limit
         ).input_ids
         return statistics.fmean(len(row) for row in rows)
     prompt = query_prompt(task.metadata) if system.instructions else None
