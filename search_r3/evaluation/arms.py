@@ -25,6 +25,7 @@ from typing import Any, Literal, get_args
 from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
 from search_r3.model import QueryEncoding, SentenceTransformer
 from search_r3.modules import ReasoningTransformer
+from search_r3.modules.reasoning_transformer import OnTruncation
 from search_r3.thoughts import Thought
 
 Arm = Literal["never", "always", "auto", "empty", "random", "repeat", "shuffled"]
@@ -46,6 +47,7 @@ def encode_arm(
     batch_size: int = 32,
     prompt: str | None = None,
     own_thoughts: Sequence[Thought] | None = None,
+    on_truncation: OnTruncation | None = None,
     show_progress_bar: bool = False,
 ) -> QueryEncoding:
     """Embed queries in one arm.
@@ -60,6 +62,7 @@ def encode_arm(
         prompt: An instruction to put before every query.
         own_thoughts: The thoughts of the ``always`` arm, one per query, for the control arms; None generates
             them first. Other arms ignore them.
+        on_truncation: What happens if a query is cut; None means the model's default.
         show_progress_bar: Whether to show progress.
 
     Returns:
@@ -76,6 +79,7 @@ def encode_arm(
     shared: dict[str, Any] = {
         "batch_size": batch_size,
         "prompt": prompt,
+        "on_truncation": on_truncation,
         "show_progress_bar": show_progress_bar,
     }
     if arm in ("never", "always", "auto"):

@@ -1,0 +1,132 @@
+"""Batches of one source each, bounded in padded tokens, of texts about equally long."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sentence_transformers.base.sampler import DefaultBatchSampler
+
+_BUCKET_BATCHES = 16
+"""Examples are sorted by length within buckets of so many batches: long enough to save padding, short enough
+that the batches of an epoch differ from those of the next."""
+
+
+@dataclass(frozen=True)
+class ExampleShape:
+    """What a batch must know of an example.
+
+    Attributes:
+        group: Examples of different groups never share a batch.
+        query_tokens: Length of the query's sequence.
+        document_tokens: Lengths of the documents' sequences, the positive first.
+        keys: No two examples of a batch share a key: a duplicate would be a false negative.
+    """
+
+    group: str
+    query_tokens: int
+    document_tokens: tuple[int, ...]
+    keys: frozenset[str]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its sequences."""
+        return self.query_tokens + sum(self.document_tokens)
+
+
+class TokenBudgetBatchSampler(DefaultBatchSampler):
+    """Yields lists of example indices, the same ones for the same (seed, epoch).
+
+    With several processes, every process gets a batch of the same number of examples of the same group at
+    the same step, because in-batch negatives are gathered across processes.
+
+    Args:
+        shapes: One per example.
+        batch_tokens: Most tokens of a process's batch, padding included. An example too long to be with
+            another is left out: alone it has no in-batch negatives.
+        batch_rows: Most examples of a process's batch.
+        processes: Number of processes.
+        seed: Seed of the order.
+    """
+
+    def __init__(
+        self,
+        shapes: Sequence[ExampleShape],
+        *,
+        batch_tokens: int,
+        batch_rows: int,
+        processes: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(range(len(shapes)), batch_size=batch_rows, drop_last=True, seed=seed)
+        self._shapes = shapes
+        self._batch_tokens = batch_tokens
+        self._processes = processes
+        self._epochs: dict[int, list[list[int]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._batches())
+
+    def __iter__(self) -> Iterator[list[int]]:
+        yield from self._batches()
+
+    def _batches(self) -> list[list[int]]:
+        if self.epoch not in self._epochs:
+            self._epochs = {self.epoch: self._made(random.Random(f"{self.seed} {self.epoch}"))}
+        return self._epochs[self.epoch]
+
+    def _made(self, generator: random.Random) -> list[list[int]]:
+        groups: dict[str, list[int]] = defaultdict(list)
+        for place, shape in enumerate(self._shapes):
+            groups[shape.group].append(place)
+        together: list[list[int]] = []
+        for name in sorted(groups):
+            order = groups[name]
+            generator.shuffle(order)
+            bucket = _BUCKET_BATCHES * self.batch_size * self._processes
+            for start in range(0, len(order), bucket):
+                # By length, then by the shuffled place.
+                near = sorted(order[start : start + bucket], key=lambda place: self._shapes[place].tokens)
+                together += self._cut(near)
+        generator.shuffle(together)
+        return [part for rows in together for part in self._split(rows)]
+
+    def _cut(self, places: list[int]) -> list[list[int]]:
+        """Cut a sorted row of examples into batches for all processes; what no batch can take is left out."""
+        batches: list[list[int]] = []
+        while len(places) >= 2 * self._processes:
+            batch: list[int] = []
+            left: list[int] = []
+            keys: set[str] = set()
+            is_full = False
+            for place in places:
+                shape = self._shapes[place]
+                if is_full or not keys.isdisjoint(shape.keys):
+                    left.append(place)
+                elif batch and not self._fits([*batch, place]):
+                    is_full = True  # the next ones are longer still
+                    left.append(place)
+                else:
+                    batch.append(place)
+                    keys |= shape.keys
+            whole = len(batch) - len(batch) % self._processes
+            if whole >= 2 * self._processes:  # an example alone has no in-batch negatives
+                batches.append(batch[:whole])
+                left = batch[whole:] + left
+            places = left
+        return batches
+
+    def _fits(self, places: list[int]) -> bool:
+        rows = -(-len(places) // self._processes)
+        shapes = [self._shapes[place] for place in places]
+        columns = [
+            [shape.query_tokens for shape in shapes],
+            *zip(*(shape.document_tokens for shape in shapes), strict=True),
+        ]
+        return rows <= self.batch_size and rows * sum(max(column) for column in columns) <= self._batch_tokens
+
+    def _split(self, rows: list[int]) -> list[list[int]]:
+        """Deal a batch out to the processes, the short and the long ones evenly."""
+        return [rows[process :: self._processes] for process in range(self._processes)]

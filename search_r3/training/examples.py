@@ -1,0 +1,113 @@
+"""Which examples a supervised run sees, each through one of the model's two exits.
+
+- *Direct*: the embed token follows the query at once.
+- *Thinking*: a thought, then the embed token. A cut one is cut at a random length and gets the token there,
+  as at run time when a budget is spent.
+
+An example is *taught* if the model is to learn to write it, and not only to embed after it:
+
+- a thinking example teaches thoughts that help (a cut one without its end);
+- a direct example teaches the embed token as the first token, for queries that no thought helps: this is
+  what ``reasoning="auto"`` decides by;
+- thoughts that do not help are read without being taught, so that a bad thought does not spoil a vector.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from search_r3.data.pairs import TrainingPair
+from search_r3.training.config import DataConfig, SourceConfig
+from search_r3.training.thought_records import ThoughtRecord
+
+
+@dataclass(frozen=True)
+class Example:
+    """One query with its positive, its negatives, and the exit it leaves through.
+
+    Attributes:
+        query: The query's text.
+        thought: What was thought; None is the direct exit.
+        kept_share: Share of the thought's tokens that is kept, above 0; below 1 it is a cut one.
+        is_taught: Whether the model learns to write what stands between query and embedding.
+        positive: Text of the relevant document.
+        negatives: Texts of hard negatives.
+        source: The training set it comes from.
+    """
+
+    query: str
+    thought: str | None
+    kept_share: float
+    is_taught: bool
+    positive: str
+    negatives: tuple[str, ...]
+    source: str
+
+    def to_row(self) -> dict[str, object]:
+        """The example as a row of a ``datasets.Dataset``."""
+        return {**asdict(self), "negatives": list(self.negatives)}
+
+
+def draw_examples(
+    pairs: dict[str, list[TrainingPair]],
+    thoughts: Sequence[ThoughtRecord],
+    config: DataConfig,
+    seed: int,
+) -> list[Example]:
+    """Draw the examples of a run; the same arguments give the same ones.
+
+    Args:
+        pairs: Training pairs of every source in ``config``, those of the dev split taken out.
+        thoughts: Thoughts about them.
+        config: How many, and the shares of the exits.
+        seed: Seed of the draws.
+    """
+    about: dict[tuple[str, str], list[ThoughtRecord]] = defaultdict(list)
+    for record in thoughts:
+        about[record.source, record.query_id].append(record)
+    examples: list[Example] = []
+    for name, source in config.sources.items():
+        generator = random.Random(f"{seed} {name}")
+        order = sorted(pairs[name], key=lambda pair: pair.query_id)
+        drawn: list[Example] = []
+        while order and len(drawn) < source.examples:
+            generator.shuffle(order)
+            drawn += [
+                _example(pair, about[name, pair.query_id], source, config, generator)
+                for pair in order[: source.examples - len(drawn)]
+            ]
+        examples += drawn
+    return examples
+
+
+def _example(
+    pair: TrainingPair,
+    known: list[ThoughtRecord],
+    source: SourceConfig,
+    config: DataConfig,
+    generator: random.Random,
+) -> Example:
+    # Every example draws the same number of times, so that one more thought changes no other example.
+    is_reversed, thinks, is_cut, kept = (generator.random() for _ in range(4))
+    pick = generator.randrange(1 << 30)
+    if is_reversed < source.reversed:
+        return Example(pair.positive, None, 1.0, False, pair.query, (), pair.source)
+    negatives = pair.negatives[: source.negatives] if len(pair.negatives) >= source.negatives else ()
+    helpful = [record for record in known if record.helps]
+    if known and thinks < config.thinking_share:
+        chosen = (helpful or known)[pick % len(helpful or known)]
+        kept_share = kept if is_cut < config.cut_share else 1.0
+        return Example(
+            pair.query,
+            chosen.thought,
+            max(kept_share, 1e-6),
+            bool(helpful),
+            pair.positive,
+            negatives,
+            pair.source,
+        )
+    skips = bool(known) and not helpful
+    return Example(pair.query, None, 1.0, skips, pair.positive, negatives, pair.source)

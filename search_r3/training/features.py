@@ -1,0 +1,105 @@
+"""Examples to tensors: the collator of the trainer, and the shapes by which batches are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from search_r3.batching import left_pad
+from search_r3.data.leaks import normalise
+from search_r3.modules import ReasoningTransformer
+from search_r3.training.batches import ExampleShape
+from search_r3.training.config import DataConfig
+from search_r3.training.examples import Example
+
+EncodeWithTeacher = Callable[[list[str]], torch.Tensor]
+"""Texts to the teacher's vectors, shape (texts, its dimension)."""
+
+
+class ExampleEncoder:
+    """Turns examples into the sequences that the runtime would make of them.
+
+    Args:
+        module: The thinking module of the model that is trained.
+        config: Limits of lengths.
+        teacher: Gives the vectors to distil from; None if there is no such loss.
+    """
+
+    valid_label_columns: tuple[str, ...] = ()  # the trainer asks its collator for it
+
+    def __init__(
+        self, module: ReasoningTransformer, config: DataConfig, teacher: EncodeWithTeacher | None = None
+    ) -> None:
+        self._encoder = module.prompt_encoder
+        self._config = config
+        self._teacher = teacher
+
+    def shape(self, example: Example) -> ExampleShape:
+        """Measure an example, for the sampler."""
+        texts = (example.positive, *example.negatives)
+        # A source without structure may name one thing twice; words decide, not ids.
+        keys = frozenset(
+            f"{kind} {' '.join(normalise(text)) or text}"
+            for kind, text in (("query", example.query), ("document", example.positive))
+        )
+        return ExampleShape(
+            group=f"{example.source} {len(example.negatives)}",
+            query_tokens=len(self._query(example)[0]),
+            document_tokens=tuple(len(self._document(text)) for text in texts),
+            keys=keys,
+        )
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Encode a batch of rows (:meth:`Example.to_row`) with equally many negatives.
+
+        Returns:
+            For the columns ``query``, ``positive``, ``negative_1`` and so on: ``<column>_input_ids`` and
+            ``<column>_attention_mask`` (B, L), left padded. ``query_target_mask`` (B, L) is 1 where a token
+            is to be learnt from the tokens before it. With a teacher, ``<column>_teacher`` (B, its
+            dimension).
+        """
+        examples = [Example(**{**row, "negatives": tuple(row["negatives"])}) for row in rows]
+        queries = [self._query(example) for example in examples]
+        columns = [("positive", [example.positive for example in examples])]
+        columns += [
+            (f"negative_{place + 1}", [example.negatives[place] for example in examples])
+            for place in range(len(examples[0].negatives))
+        ]
+        batch: dict[str, torch.Tensor] = {}
+        batch["query_input_ids"], batch["query_attention_mask"] = left_pad([ids for ids, _ in queries])
+        batch["query_target_mask"], _ = left_pad([targets for _, targets in queries])
+        for name, texts in columns:
+            token_ids = [self._document(text) for text in texts]
+            batch[f"{name}_input_ids"], batch[f"{name}_attention_mask"] = left_pad(token_ids)
+        if self._teacher is not None:
+            for name, texts in [("query", [example.query for example in examples]), *columns]:
+                batch[f"{name}_teacher"] = self._teacher(texts)
+        return batch
+
+    def _query(self, example: Example) -> tuple[list[int], list[int]]:
+        """Token ids of a query's sequence, and 1 for every token of it that is to be learnt."""
+        thought: list[int] = []
+        is_cut = False
+        if example.thought is not None:
+            whole = self._encoder.encode_text(example.thought)
+            thought = whole[: self._config.max_thought_tokens]
+            kept = max(1, round(example.kept_share * len(thought))) if thought else 0
+            # A thought longer than the budget is cut by it, like one that is cut on purpose.
+            is_cut = kept < len(whole)
+            thought = thought[:kept]
+        encoded = self._encoder.encode_query(
+            example.query, thought=thought, max_tokens=self._config.max_query_tokens
+        )
+        length = len(encoded.token_ids)
+        targets = [0] * length
+        if example.is_taught:
+            for place in range(length - 1 - len(thought), length):
+                targets[place] = 1
+            if is_cut:
+                targets[-1] = 0
+        return encoded.token_ids, targets
+
+    def _document(self, text: str) -> list[int]:
+        return self._encoder.encode_document(text, max_tokens=self._config.max_document_tokens).token_ids

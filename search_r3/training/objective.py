@@ -1,0 +1,302 @@
+"""The supervised objective: embed well through both exits, write thoughts that help, stay near the base.
+
+    L = w1 * InfoNCE + w2 * next token + w3 * KL + w4 * triplet + w5 * distillation
+
+The paper (arXiv 2510.07048) sums the first four plainly; its weights, temperature and margin are not known.
+Deviations: the parts are weighted, the triplet part is off by default, and distillation from a small
+embedder is ours: it gives a run of a few thousand steps a signal about every text, not only about pairs.
+Contrastive, triplet and distillation losses are sentence-transformers' own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from sentence_transformers.sentence_transformer.losses import (
+    CachedMultipleNegativesRankingLoss,
+    EmbedDistillLoss,
+    MatryoshkaLoss,
+    MultipleNegativesRankingLoss,
+    TripletLoss,
+)
+from sentence_transformers.sentence_transformer.losses.triplet import TripletDistanceMetric
+from sentence_transformers.util import cos_sim
+from torch import nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from search_r3.errors import InvalidOptionError
+from search_r3.generation import last_hidden_states, next_token_logits
+from search_r3.model import SentenceTransformer
+from search_r3.modules import ReasoningTransformer
+from search_r3.training.config import LossConfig
+
+Features = dict[str, torch.Tensor]
+
+Similarity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class SupervisedLoss(nn.Module):
+    """The weighted sum of the parts, each returned by name so that the trainer logs it.
+
+    Args:
+        model: A Search-R3 model, with a peft adapter or without.
+        config: Weights and constants.
+        teacher_dimension: Dimension of the vectors to distil from.
+        processes: Number of processes; with several, in-batch negatives are gathered from all.
+
+    Raises:
+        InvalidOptionError: Parts are asked for that cannot be had together.
+    """
+
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        config: LossConfig,
+        *,
+        teacher_dimension: int | None = None,
+        processes: int = 1,
+    ) -> None:
+        super().__init__()
+        if config.cached and (
+            config.triplet or config.distillation or config.false_negative_margin is not None
+        ):
+            raise InvalidOptionError(
+                "Got cached=true with a triplet, a distillation or a false_negative_margin, wanted none of "
+                "them: gradient caching embeds a batch in pieces, and they need it whole."
+            )
+        if config.distillation and teacher_dimension is None:
+            raise InvalidOptionError("Got distillation without a teacher, wanted its dimension.")
+        self.model: Any = model
+        self.config = config
+        module = model[0]
+        assert isinstance(module, ReasoningTransformer)
+        # In a tuple, so that neither is registered as a part of the loss.
+        self._language_model = (module.model,)
+        self._reference = (None if _has_adapter(module.model) or not config.kl else _frozen(module.model),)
+        self._processes = processes
+        gather = processes > 1
+        similarity: Similarity = cos_sim
+        if config.false_negative_margin is not None:
+            similarity = masked_similarity(config.false_negative_margin)
+        if config.cached:
+            self.contrastive: nn.Module = CachedMultipleNegativesRankingLoss(
+                model,
+                scale=1 / config.temperature,
+                mini_batch_num_tokens=config.mini_batch_tokens,
+                gather_across_devices=gather,
+            )
+        else:
+            self.contrastive = MultipleNegativesRankingLoss(
+                model,
+                scale=1 / config.temperature,
+                similarity_fct=similarity,
+                gather_across_devices=gather,
+            )
+        if config.matryoshka_dimensions and config.cached:
+            whole = model.get_embedding_dimension() or 0
+            self.contrastive = MatryoshkaLoss(model, self.contrastive, [whole, *config.matryoshka_dimensions])
+        self.triplet = TripletLoss(
+            model, distance_metric=TripletDistanceMetric.COSINE, triplet_margin=config.triplet_margin
+        )
+        self.distillation = (
+            EmbedDistillLoss(model, projection_dim=teacher_dimension) if config.distillation else None
+        )
+
+    def forward(self, sentence_features: list[Features], labels: Any = None) -> dict[str, torch.Tensor]:
+        """Compute the parts for one batch.
+
+        Args:
+            sentence_features: Of :class:`search_r3.training.features.ExampleEncoder`: the queries, then the
+                positives, then the negatives, each of B rows.
+            labels: Not used; the trainer passes it.
+
+        Returns:
+            Scalars by name, each times its weight: ``contrastive`` always, the others if their weight is not
+            0. The trainer adds them up.
+        """
+        queries, *documents = sentence_features
+        if self.config.cached:
+            columns = [_plain(column) for column in sentence_features]
+            parts = {"contrastive": self.contrastive(columns, None)}
+            parts |= self._cached_language(queries)
+        else:
+            encoded = self.model(_plain(queries))
+            embeddings = [encoded["sentence_embedding"], *(self._embed(column) for column in documents)]
+            teachers = [column["teacher"] for column in sentence_features if "teacher" in column]
+            # Cosines in half precision would be coarser than the temperature.
+            with torch.autocast(queries["input_ids"].device.type, enabled=False):
+                parts = self._embedding_parts([vectors.float() for vectors in embeddings], teachers)
+            parts |= self._language(encoded["token_embeddings"], queries)
+        weights = self.config.model_dump()
+        return {name: part * weights[name] for name, part in parts.items()}
+
+    def _embed(self, column: Features) -> torch.Tensor:
+        """Embed one column in pieces of about equally long rows, so that padding costs nothing.
+
+        Returns:
+            Shape (B, D), in the order of the rows.
+        """
+        lengths = column["attention_mask"].sum(dim=1)
+        order = lengths.argsort(stable=True)
+        vectors = []
+        for rows in _pieces(order, lengths, self.config.mini_batch_tokens):
+            longest = int(lengths[rows].max())
+            piece = {key: column[key][rows, -longest:] for key in ("input_ids", "attention_mask")}
+            vectors.append(self.model(piece)["sentence_embedding"])
+        return torch.cat(vectors)[order.argsort()]
+
+    def _embedding_parts(
+        self, embeddings: list[torch.Tensor], teachers: list[torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        assert isinstance(self.contrastive, MultipleNegativesRankingLoss)
+        contrastive = self.contrastive.compute_loss_from_embeddings(embeddings, None)  # type: ignore[arg-type]
+        for dimension in self.config.matryoshka_dimensions:
+            shorter = [functional.normalize(vectors[:, :dimension], dim=1) for vectors in embeddings]
+            contrastive = contrastive + self.contrastive.compute_loss_from_embeddings(shorter, None)  # type: ignore[arg-type]
+        parts = {"contrastive": contrastive}
+        if self.config.triplet and len(embeddings) > 2:
+            parts["triplet"] = self.triplet.compute_loss_from_embeddings(embeddings[:3], None)  # type: ignore[arg-type]
+        if self.distillation is not None:
+            parts["distillation"] = self.distillation.compute_loss_from_embeddings(embeddings, teachers)
+        return parts
+
+    def _language(self, states: torch.Tensor, queries: Features) -> dict[str, torch.Tensor]:
+        if not self.config.next_token and not self.config.kl:
+            return {}
+        cross_entropy, divergence = self._language_sums(
+            states, queries["input_ids"], queries["attention_mask"], queries["target_mask"]
+        )
+        count = self._taught_tokens(queries)
+        parts = {}
+        if self.config.next_token:
+            parts["next_token"] = cross_entropy / count
+        if self.config.kl:
+            parts["kl"] = divergence / count
+        return parts
+
+    def _cached_language(self, queries: Features) -> dict[str, torch.Tensor]:
+        """The same in pieces, each computed again in the backward pass: gradient caching keeps no states."""
+        if not self.config.next_token and not self.config.kl:
+            return {}
+        lengths = queries["attention_mask"].sum(dim=1)
+        sums = []
+        for rows in _pieces(lengths.argsort(stable=True), lengths, self.config.mini_batch_tokens):
+            longest = int(lengths[rows].max())
+            piece = {key: queries[key][rows, -longest:] for key in _QUERY_KEYS}
+            sums.append(checkpoint(self._piece, *piece.values(), use_reentrant=False))
+        count = self._taught_tokens(queries)
+        parts = {}
+        if self.config.next_token:
+            parts["next_token"] = torch.stack([one for one, _ in sums]).sum() / count
+        if self.config.kl:
+            parts["kl"] = torch.stack([other for _, other in sums]).sum() / count
+        return parts
+
+    def _taught_tokens(self, queries: Features) -> torch.Tensor:
+        """Tokens to be learnt, per process: gradients are averaged over processes, whose numbers differ."""
+        count = queries["target_mask"].sum().float()
+        if self._processes > 1:
+            torch.distributed.all_reduce(count)
+            count = count / self._processes
+        return count.clamp(min=1)
+
+    def _piece(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, target_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        states = self.model({"input_ids": input_ids, "attention_mask": attention_mask})["token_embeddings"]
+        return self._language_sums(states, input_ids, attention_mask, target_mask)
+
+    def _language_sums(
+        self,
+        states: torch.Tensor,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        target_mask: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cross entropy and divergence from the base, each summed over the tokens to be learnt.
+
+        The divergence is KL(base || model): it is large where the model has lost what the base could write.
+        """
+        language_model = self._language_model[0]
+        rows, places = target_mask.nonzero(as_tuple=True)
+        if not len(rows):
+            return states.sum() * 0, states.sum() * 0
+        logits = next_token_logits(language_model, states[rows, places - 1])
+        targets = input_ids[rows, places]
+        cross_entropy = functional.cross_entropy(logits, targets, reduction="sum")
+        if not self.config.kl:
+            return cross_entropy, cross_entropy * 0
+        with torch.no_grad(), self._base() as base:
+            # Only rows with a token to be learnt are worth a pass of the base.
+            some, inverse = torch.unique(rows, return_inverse=True)
+            known = last_hidden_states(base, input_ids[some], attention_mask[some])
+            expected = next_token_logits(base, known[inverse, places - 1]).log_softmax(dim=-1)
+        divergence = functional.kl_div(logits.log_softmax(dim=-1), expected, reduction="sum", log_target=True)
+        return cross_entropy, divergence
+
+    @contextmanager
+    def _base(self) -> Iterator[Any]:
+        """The model as it was before training: its adapter off, or the frozen copy."""
+        reference = self._reference[0]
+        if reference is not None:
+            yield reference
+            return
+        language_model: Any = self._language_model[0]
+        language_model.disable_adapters()
+        try:
+            yield language_model
+        finally:
+            language_model.enable_adapters()
+
+
+_QUERY_KEYS = ("input_ids", "attention_mask", "target_mask")
+
+
+def masked_similarity(margin: float) -> Similarity:
+    """A similarity that takes likely false negatives out of the softmax, after Qwen3-Embedding and GIST.
+
+    A document more similar to a query than the query's own positive by over ``margin`` is likely relevant
+    too, and gets the similarity minus infinity.
+
+    Args:
+        margin: A difference of cosines, 0 or more. Qwen3-Embedding (arXiv 2506.05176) uses 0.1.
+
+    Returns:
+        Queries (B, D) and documents (N, D), the positives of all processes first, to similarities (B, N).
+    """
+
+    def similarity(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
+        scores = cos_sim(queries, documents)
+        initialised = torch.distributed.is_available() and torch.distributed.is_initialized()
+        offset = torch.distributed.get_rank() * len(queries) if initialised else 0
+        rows = torch.arange(len(queries), device=scores.device)
+        positives = scores[rows, rows + offset, None]
+        return scores.masked_fill((scores > positives + margin).detach(), -torch.inf)
+
+    return similarity
+
+
+def _plain(column: Features) -> Features:
+    return {key: column[key] for key in ("input_ids", "attention_mask")}
+
+
+def _pieces(order: torch.Tensor, lengths: torch.Tensor, most_tokens: int) -> Iterator[torch.Tensor]:
+    """Cut rows, sorted by length, into runs of at most so many padded tokens (or of one row)."""
+    start = 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or (end + 1 - start) * int(lengths[order[end]]) > most_tokens:
+            yield order[start:end]
+            start = end
+
+
+def _has_adapter(language_model: Any) -> bool:
+    return bool(getattr(language_model, "_hf_peft_config_loaded", False))
+
+
+def _frozen(language_model: Any) -> Any:
+    return copy.deepcopy(language_model).requires_grad_(False).eval()

@@ -1,0 +1,223 @@
+"""A supervised run from its configuration to a merged model, resumable at every checkpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentence_transformers
+import torch
+from datasets import Dataset
+from sentence_transformers import SentenceTransformerTrainingArguments
+from transformers import EarlyStoppingCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from search_r3.cache import data_dir
+from search_r3.data.minilm import minilm_folder
+from search_r3.embedded_model import default_model_folder
+from search_r3.errors import InvalidOptionError
+from search_r3.evaluation.arms import thinking_module
+from search_r3.evaluation.environment import describe_environment
+from search_r3.identity import fingerprint
+from search_r3.model import SentenceTransformer
+from search_r3.training.adapter import add_adapter, merge_adapter, trainable_parameters
+from search_r3.training.batches import TokenBudgetBatchSampler
+from search_r3.training.config import TrainingConfig
+from search_r3.training.dev_split import DevEvaluator
+from search_r3.training.features import EncodeWithTeacher, ExampleEncoder
+from search_r3.training.memory import MemoryEstimate, estimate_memory, require_memory
+from search_r3.training.objective import SupervisedLoss
+from search_r3.training.trainer import SupervisedTrainer
+from search_r3.training.training_data import load_training_data
+
+FINAL = "final"
+"""Folder of the merged model, inside a run's output."""
+
+ADAPTER = "adapter"
+"""Folder of the adapter that was merged, inside a run's output."""
+
+
+def train(config: TrainingConfig, *, resume: bool = False) -> Path:
+    """Train, and write the merged model.
+
+    Args:
+        config: The run.
+        resume: Go on from the newest checkpoint in the output folder, if there is one.
+
+    Returns:
+        Folder of the merged model. Beside it: ``run.json`` (resolved configuration, versions, commit, seeds,
+        data hashes), checkpoints, and TensorBoard logs.
+
+    Raises:
+        DataError: The data is missing or damaged.
+        InvalidOptionError: The run cannot be had as configured, will not fit into memory, or the output
+            folder holds another run.
+    """
+    output = config.output
+    checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
+    if checkpoint is not None and not resume:
+        raise InvalidOptionError(
+            f"{output} holds checkpoints of a run. Pass --resume to go on with it, or choose another output."
+        )
+    data = load_training_data(config.data, config.seed)
+    arguments = _arguments(config, has_dev=bool(data.dev))
+    model = load_base(config.model.base)
+    base_fingerprint = fingerprint(model)
+    module = thinking_module(model)
+    module.max_reasoning_tokens = config.data.max_thought_tokens
+    module.model.to(getattr(torch, config.model.dtype))
+    torch.manual_seed(config.seed)  # of the adapter's first values
+    if config.model.adapter is not None:
+        add_adapter(model, config.model.adapter)
+    needed = _memory(config, arguments, module.model)
+    require_memory(needed, arguments.device)
+
+    teacher, teacher_dimension = _teacher() if config.loss.distillation else (None, None)
+    encoder = ExampleEncoder(module, config.data, teacher)
+    sampler = TokenBudgetBatchSampler(
+        [encoder.shape(example) for example in data.examples],
+        batch_tokens=config.data.batch_tokens,
+        batch_rows=config.data.batch_rows,
+        processes=arguments.world_size,
+        seed=config.seed,
+    )
+    if arguments.process_index == 0:
+        facts = {
+            "config": json.loads(config.model_dump_json()),
+            "base_fingerprint": base_fingerprint,
+            "data_hashes": data.hashes,
+            "examples": len(data.examples),
+            "thinking_examples": sum(example.thought is not None for example in data.examples),
+            "taught_examples": sum(example.is_taught for example in data.examples),
+            "batches_per_epoch": len(sampler),
+            "examples_per_epoch": sum(len(batch) for batch in sampler),
+            "trained_parameters": trainable_parameters(model),
+            "memory_estimate_gib": round(needed.total, 1),
+            "processes": arguments.world_size,
+            "environment": describe_environment(),
+        }
+        _note_run(output, facts)
+    evaluator = None
+    if data.dev:
+        evaluator = DevEvaluator(
+            data.dev,
+            config.evaluation_arms,
+            max_reasoning_tokens=config.data.max_thought_tokens,
+            max_query_tokens=config.data.max_query_tokens,
+            max_document_tokens=config.data.max_document_tokens,
+        )
+    trainer = SupervisedTrainer(
+        model,
+        arguments,
+        train_dataset=Dataset.from_list([example.to_row() for example in data.examples]),
+        loss=SupervisedLoss(
+            model, config.loss, teacher_dimension=teacher_dimension, processes=arguments.world_size
+        ),
+        evaluator=evaluator,
+        data_collator=encoder,
+        sampler=sampler,
+        callbacks=[EarlyStoppingCallback(config.patience)] if config.patience else [],
+    )
+    trainer.train(resume_from_checkpoint=checkpoint)
+    final = output / FINAL
+    if arguments.process_index == 0:
+        _write_final(model, config, final)
+    return final
+
+
+def load_base(base: str) -> SentenceTransformer:
+    """Load what a configuration's base names: ``default`` (the embedded model), a folder, or a Hub id."""
+    folder = str(default_model_folder()) if base == "default" else base
+    return SentenceTransformer(folder, local_files_only=Path(folder).is_dir())
+
+
+def _arguments(config: TrainingConfig, *, has_dev: bool) -> SentenceTransformerTrainingArguments:
+    options: dict[str, Any] = {
+        "logging_steps": 10,
+        "save_steps": 100,
+        "save_total_limit": 2,
+        "report_to": "tensorboard",
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.05,
+    }
+    if has_dev:
+        options |= {
+            "eval_strategy": "steps",
+            "eval_steps": 100,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": f"eval_{config.evaluation_arms[0]}_ndcg_at_10",
+            "greater_is_better": True,
+        }
+    try:
+        return SentenceTransformerTrainingArguments(
+            **{**options, **config.trainer},
+            output_dir=str(config.output),
+            seed=config.seed,
+            data_seed=config.seed,
+            per_device_train_batch_size=config.data.batch_rows,
+            dataloader_drop_last=True,
+        )
+    except (TypeError, ValueError) as error:
+        raise InvalidOptionError(f"[trainer] is not usable: {error}") from error
+
+
+def _memory(
+    config: TrainingConfig, arguments: SentenceTransformerTrainingArguments, language_model: Any
+) -> MemoryEstimate:
+    tokens = config.data.batch_tokens
+    return estimate_memory(
+        language_model,
+        batch_tokens=min(tokens, config.loss.mini_batch_tokens) if config.loss.cached else tokens,
+        taught_tokens=config.data.batch_rows * (config.data.max_thought_tokens + 1),
+        half_precision=bool(arguments.bf16) or config.model.dtype == "bfloat16",
+        gradient_checkpointing=bool(arguments.gradient_checkpointing),
+        has_frozen_copy=config.model.adapter is None and config.loss.kl > 0,
+    )
+
+
+def _teacher() -> tuple[EncodeWithTeacher, int]:
+    """all-MiniLM-L6-v2, the teacher that comes out of a package registry."""
+    teacher = sentence_transformers.SentenceTransformer(
+        str(minilm_folder(data_dir() / "packages")), local_files_only=True
+    )
+
+    def encode(texts: list[str]) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(teacher.encode(texts, show_progress_bar=False)))
+
+    return encode, teacher.get_embedding_dimension() or 0
+
+
+def _note_run(output: Path, facts: dict[str, Any]) -> None:
+    """Write ``run.json``; what a resumed run notes is appended.
+
+    Raises:
+        InvalidOptionError: The folder holds another run.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "run.json"
+    runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    for name in ("config", "base_fingerprint", "data_hashes"):
+        if runs and runs[0][name] != facts[name]:
+            raise InvalidOptionError(
+                f"{path} is of a run with another {name}: going on would mix the two. Choose another output."
+            )
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps([*runs, facts], indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _write_final(model: SentenceTransformer, config: TrainingConfig, final: Path) -> None:
+    if config.model.adapter is not None:
+        adapter = final.with_name(ADAPTER)
+        model.save(str(adapter), create_model_card=False)
+        # The base is loaded anew, in the precision it is stored in.
+        model = merge_adapter(load_base(config.model.base), adapter)
+        thinking_module(model).max_reasoning_tokens = config.data.max_thought_tokens
+    part = final.with_name(f"{final.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    model.save(str(part), create_model_card=False)
+    shutil.rmtree(final, ignore_errors=True)
+    part.replace(final)

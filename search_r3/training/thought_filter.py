@@ -1,0 +1,94 @@
+"""What a thought is worth: does it help a reference scorer find the positive?
+
+After STaR (arXiv 2203.14465) and MMEmb-R1 (arXiv 2604.06156), which keep a rationale only if it leads to the
+right answer. The scorer is any sentence-transformers model; it reads the query with the thought behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import sentence_transformers
+from numpy.typing import NDArray
+
+from search_r3.data.pairs import TrainingPair
+from search_r3.training.thought_records import Origin, ThoughtRecord
+from search_r3.training.thought_sources import quotes
+
+Vectors = NDArray[np.float32]
+
+
+class ThoughtFilter:
+    """Scores thoughts about the pairs of one source.
+
+    Args:
+        pairs: The pairs; their positives and negatives are what a query is ranked against.
+        scorer: The reference scorer.
+        batch_size: Texts per pass.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[TrainingPair],
+        scorer: sentence_transformers.SentenceTransformer,
+        batch_size: int = 64,
+    ) -> None:
+        self._scorer = scorer
+        self._batch_size = batch_size
+        texts = [text for pair in pairs for text in (pair.positive, *pair.negatives)]
+        self._pool = list(dict.fromkeys(texts))
+        self._place = {text: place for place, text in enumerate(self._pool)}
+        self._documents = self._encode(self._pool)
+
+    def records(
+        self, pairs: Sequence[TrainingPair], thoughts: Sequence[Sequence[str]], origin: Origin
+    ) -> list[ThoughtRecord]:
+        """Measure what every thought is worth; those that quote the positive are left out.
+
+        Args:
+            pairs: Some of the source's pairs.
+            thoughts: The thoughts about each.
+            origin: Who wrote them.
+        """
+        asked = self._encode([pair.query for pair in pairs])
+        rows = [
+            (place, thought)
+            for place, (_, some) in enumerate(zip(pairs, thoughts, strict=True))
+            for thought in some
+            if not quotes(thought, pairs[place].positive)
+        ]
+        helped = self._encode([f"{pairs[place].query} {thought}" for place, thought in rows])
+        before = [self._standing(vector, pair) for vector, pair in zip(asked, pairs, strict=True)]
+        found = []
+        for (place, thought), vector in zip(rows, helped, strict=True):
+            rank, margin = self._standing(vector, pairs[place])
+            old_rank, old_margin = before[place]
+            found.append(
+                ThoughtRecord(
+                    source=pairs[place].source,
+                    query_id=pairs[place].query_id,
+                    thought=thought,
+                    origin=origin,
+                    gain=margin - old_margin,
+                    rank_gain=old_rank - rank,
+                )
+            )
+        return found
+
+    def _standing(self, vector: Vectors, pair: TrainingPair) -> tuple[int, float]:
+        """Rank of the positive (1 is best), and its margin over the best other document."""
+        similarities = self._documents @ vector
+        own = self._place[pair.positive]
+        others = np.delete(similarities, own)
+        return 1 + int((others > similarities[own]).sum()), float(
+            similarities[own] - others.max(initial=-1.0)
+        )
+
+    def _encode(self, texts: list[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self._scorer.get_embedding_dimension() or 0), dtype=np.float32)
+        vectors = self._scorer.encode(
+            texts, batch_size=self._batch_size, show_progress_bar=False, normalize_embeddings=True
+        )
+        return np.asarray(vectors, dtype=np.float32)

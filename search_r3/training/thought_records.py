@@ -1,0 +1,81 @@
+"""Thoughts to train on, kept as Parquet with where each came from and what it was worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from search_r3.errors import DataError
+
+Origin = Literal["self", "teacher", "terms"]
+"""Who wrote a thought: the model itself, a larger local model, or the salient terms of the positive."""
+
+SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("query_id", pa.string()),
+        ("thought", pa.string()),
+        ("origin", pa.string()),
+        ("gain", pa.float32()),
+        ("rank_gain", pa.int32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ThoughtRecord:
+    """One thought about one training query.
+
+    Attributes:
+        source: Name of the training set.
+        query_id: The query's id in it.
+        thought: What was thought.
+        origin: Who wrote it.
+        gain: By how much it widened the positive's margin over the best negative, as a difference of cosines
+            under the reference scorer (-4 to 4).
+        rank_gain: By how many places it moved the positive up.
+    """
+
+    source: str
+    query_id: str
+    thought: str
+    origin: Origin
+    gain: float
+    rank_gain: int
+
+    @property
+    def helps(self) -> bool:
+        """Whether the positive moved up, or its margin grew without it moving down."""
+        return self.rank_gain > 0 or (self.rank_gain == 0 and self.gain > 0)
+
+
+def write_thoughts(records: Iterable[ThoughtRecord], path: Path, provenance: dict[str, str]) -> None:
+    """Write records, with how they were made in the file's metadata; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMA)
+    part = path.with_name(path.name + ".part")
+    pq.write_table(table.replace_schema_metadata(provenance), part, compression="zstd")
+    part.replace(path)
+
+
+def read_thoughts(path: Path) -> list[ThoughtRecord]:
+    """Read a file of :func:`write_thoughts`.
+
+    Raises:
+        DataError: It cannot be read, or its columns or origins are not the known ones.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"Cannot read the thoughts {path}: {error}.") from None
+    if not table.schema.remove_metadata().equals(SCHEMA):
+        raise DataError(f"{path} has the columns {table.schema.names}, wanted {SCHEMA.names} of known types.")
+    records = [ThoughtRecord(**row) for row in table.to_pylist()]
+    if unknown := {record.origin for record in records} - set(get_args(Origin)):
+        raise DataError(f"{path} has thoughts of the origins {sorted(unknown)}, wanted {get_args(Origin)}.")
+    return records

@@ -1,0 +1,86 @@
+"""sentence-transformers' trainer with our batches, and with progress in tokens."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, cast
+
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformerTrainer
+from torch.utils.data import BatchSampler
+
+from search_r3.evaluation.arms import thinking_module
+from search_r3.model import SentenceTransformer
+from search_r3.training.adapter import ADAPTER_FILES
+from search_r3.training.batches import TokenBudgetBatchSampler
+
+
+class SupervisedTrainer(SentenceTransformerTrainer):
+    """``SentenceTransformerTrainer`` for Search-R3.
+
+    Logs ``tokens_per_second`` and ``hours_left`` beside the parts of the loss.
+
+    Args:
+        *args: As for the base class.
+        sampler: Makes the batches.
+        **kwargs: As for the base class.
+    """
+
+    def __init__(self, *args: Any, sampler: TokenBudgetBatchSampler, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sampler = sampler
+        self._tokens = 0
+        self._started: tuple[float, int] | None = None  # time and step at which this process began to train
+
+    def get_batch_sampler(self, *args: Any, **kwargs: Any) -> BatchSampler:
+        """Return the sampler given to the constructor."""
+        return self._sampler
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """Add none: it would sample the rows as texts. The project's cards are made from result files."""
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Count the tokens, then compute the loss."""
+        if self._started is None:
+            self._started = (time.monotonic(), self.state.global_step)
+        self._tokens += sum(int(inputs[key].sum()) for key in inputs if key.endswith("_attention_mask"))
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Add the speed to a step's log."""
+        if "loss" in logs and self._started is not None:
+            began, first = self._started
+            seconds = time.monotonic() - began
+            steps = max(1, self.state.global_step - first)
+            left = seconds / steps * (self.state.max_steps - self.state.global_step)
+            logs = {
+                **logs,
+                "tokens_per_second": round(self._tokens / seconds, 1),
+                "hours_left": round(left / 3600, 3),
+            }
+        super().log(logs, *args, **kwargs)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Save on the main process: transformers asks all, and those that do not write fail on adapters."""
+        if self.args.should_save or self.is_fsdp_enabled:
+            super()._save(output_dir, state_dict)
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:  # type: ignore[override]  # as in the base
+        """Read a checkpoint's weights into the model.
+
+        The base class would load a second model with its base; an adapter needs only its own file.
+        """
+        config, weights = (Path(checkpoint_path) / name for name in ADAPTER_FILES)
+        if not config.is_file():
+            super()._load_from_checkpoint(checkpoint_path)
+            return
+        from peft import set_peft_model_state_dict
+
+        found = load_file(weights)
+        language_model: Any = thinking_module(cast(SentenceTransformer, self.model)).model
+        state = {name.removeprefix("base_model.model."): tensor for name, tensor in found.items()}
+        outcome = set_peft_model_state_dict(language_model, state, adapter_name="default")
+        unexpected = getattr(outcome, "unexpected_keys", [])
+        if unexpected:
+            raise RuntimeError(f"{weights} has weights that the model does not have: {unexpected[:3]}.")

@@ -1,0 +1,63 @@
+"""Everything a run reads: training pairs and thoughts, divided into examples and a dev split."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from search_r3.cache import data_dir
+from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
+from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.errors import DataError
+from search_r3.training.config import DataConfig
+from search_r3.training.dev_split import split_pairs
+from search_r3.training.examples import Example, draw_examples
+from search_r3.training.thought_records import ThoughtRecord, read_thoughts
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run trains and is measured on.
+
+    Attributes:
+        examples: In the order of the sampler's indices.
+        dev: Dev tasks by source.
+        hashes: Hash of every source's pairs, and of the file of thoughts.
+    """
+
+    examples: list[Example]
+    dev: dict[str, RetrievalTask]
+    hashes: dict[str, str]
+
+
+def load_training_data(config: DataConfig, seed: int) -> TrainingData:
+    """Read the training sets, hold out the dev split and draw the examples.
+
+    Args:
+        config: What to read.
+        seed: Decides the dev split and the examples.
+
+    Raises:
+        DataError: A set is missing or damaged, or the thoughts are about other queries.
+    """
+    pairs: dict[str, list[TrainingPair]] = {}
+    dev: dict[str, RetrievalTask] = {}
+    hashes: dict[str, str] = {}
+    for name in config.sources:
+        path = data_dir() / "training" / f"{name}.parquet"
+        if not path.is_file():
+            raise DataError(f"There is no training set {path}. Build them with: search-r3 data")
+        found = read_pairs(path)
+        hashes[name] = pairs_hash(found)
+        split = split_pairs(found, queries=config.dev_queries, documents=config.dev_documents, seed=seed)
+        pairs[name] = split.training
+        if split.dev is not None:
+            dev[name] = split.dev
+    thoughts: list[ThoughtRecord] = []
+    if config.thoughts is not None:
+        known = {(name, pair.query_id) for name, some in pairs.items() for pair in some}
+        thoughts = [one for one in read_thoughts(config.thoughts) if (one.source, one.query_id) in known]
+        if not thoughts:
+            raise DataError(f"{config.thoughts} has no thought about a training query of this run.")
+        hashes["thoughts"] = hashlib.sha256(config.thoughts.read_bytes()).hexdigest()
+    return TrainingData(draw_examples(pairs, thoughts, config, seed), dev, hashes)

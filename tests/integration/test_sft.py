@@ -1,0 +1,318 @@
+"""The supervised stage end to end on the tiny model: it learns, resumes exactly, runs in two processes."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from search_r3 import SentenceTransformer
+from search_r3.data.pairs import TrainingPair, write_pairs
+from search_r3.errors import InvalidOptionError
+from search_r3.training.config import TrainingConfig, read_config
+from search_r3.training.run import train
+from search_r3.training.thought_records import ThoughtRecord, write_thoughts
+
+ROOT = Path(__file__).parents[2]
+WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]
+
+
+def pairs():
+    """Two words -> the same words backwards, between two others."""
+    generator = random.Random(1)
+    found = []
+    for number in range(132):
+        first, second = WORDS[number // 11], [w for w in WORDS if w != WORDS[number // 11]][number % 11]
+        around = generator.sample(WORDS, 2)
+        wrong = generator.sample(WORDS, 4)
+        positive = f"{around[0]} {second} {first} {around[1]}"
+        found.append(
+            TrainingPair(
+                f"{first} {second}", positive, (" ".join(wrong),), "words", f"q{number}", f"d{number}"
+            )
+        )
+    return found
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    """A training set and thoughts about half of it, where the package looks for them."""
+    monkeypatch.setenv("SEARCH_R3_DATA", str(tmp_path / "data"))
+    write_pairs(pairs(), tmp_path / "data" / "training" / "words.parquet")
+    thoughts = [
+        ThoughtRecord("words", pair.query_id, " ".join(reversed(pair.query.split())), "terms", gain, 0)
+        for number, pair in enumerate(pairs()[::2])
+        for gain in [0.1 if number % 3 else -0.1]
+    ]
+    write_thoughts(thoughts, tmp_path / "thoughts.parquet", {})
+    return tmp_path
+
+
+def config(built, base, output="run", **changes):
+    found = {
+        "output": built / output,
+        "model": {"base": str(base), "adapter": {"rank": 8, "alpha": 16}},
+        "data": {
+            "sources": {"words": {"examples": 200}},
+            "thoughts": built / "thoughts.parquet",
+            "max_query_tokens": 32,
+            "max_document_tokens": 32,
+            "max_thought_tokens": 8,
+            "batch_rows": 8,
+            "dev_queries": 10,
+            "dev_documents": 40,
+        },
+        "trainer": {
+            "learning_rate": 5e-3,
+            "max_steps": 30,
+            "eval_steps": 15,
+            "save_steps": 15,
+            "logging_steps": 1,
+            "use_cpu": True,
+            "disable_tqdm": True,
+        },
+    }
+    for name, value in changes.items():
+        found[name] = {**found.get(name, {}), **value} if isinstance(value, dict) else value
+    return TrainingConfig.model_validate(found)
+
+
+def losses(output):
+    """The loss of every step, as the newest checkpoint remembers it."""
+    newest = max(output.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    history = json.loads((newest / "trainer_state.json").read_text())["log_history"]
+    return {entry["step"]: entry for entry in history if "loss" in entry}
+
+
+@pytest.fixture(scope="module")
+def base(tiny_folder):
+    return tiny_folder
+
+
+def test_a_run_learns_and_leaves_a_plain_model(built, base):
+    """The loss falls by half, every part is logged, and `final` is a merged model that the runtime loads."""
+    final = train(config(built, base, trainer={"max_steps": 60, "eval_steps": 60, "save_steps": 60}))
+    found = losses(built / "run")
+    assert sorted(found) == list(range(1, 61))
+    first, last = (
+        np.mean([found[n]["contrastive"] for n in steps]) for steps in (range(1, 6), range(56, 61))
+    )
+    assert last < 0.5 * first
+    for part in ("next_token", "kl", "tokens_per_second", "hours_left"):
+        assert part in found[60]
+    assert np.mean([found[n]["next_token"] for n in range(51, 61)]) < np.mean(
+        [found[n]["next_token"] for n in range(1, 11)]
+    )
+    model = SentenceTransformer(final, device="cpu")
+    assert model[0].max_reasoning_tokens == 8
+    assert not any("lora" in name for name, _ in model.named_parameters())
+    assert list((built / "run" / "runs").glob("**/events.*")) or list((built / "run").glob("**/events.*"))
+    facts = json.loads((built / "run" / "run.json").read_text())[0]
+    assert facts["config"]["data"]["sources"]["words"]["examples"] == 200
+    assert facts["thinking_examples"] > 0 and facts["taught_examples"] > 0
+    assert {"words", "thoughts"} == set(facts["data_hashes"])
+    assert facts["environment"]["versions"]["torch"]
+
+
+def test_the_same_configuration_gives_the_same_model(built, base):
+    """Two runs are equal to the last bit."""
+    one, other = (train(config(built, base, output=name)) for name in ("one", "other"))
+    first, second = (SentenceTransformer(folder, device="cpu").state_dict() for folder in (one, other))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_full_fine_tuning_and_cached_gradients(built, base):
+    """Without an adapter every weight is trained; with gradient caching the loss is the plain one."""
+    options = {"max_steps": 3, "eval_steps": 3, "save_steps": 3}
+    plain = config(built, base, "plain", model={"adapter": None}, trainer=options)
+    cached = config(
+        built,
+        base,
+        "cached",
+        model={"adapter": None},
+        loss={"cached": True, "mini_batch_tokens": 64},
+        trainer=options,
+    )
+    train(plain)
+    train(cached)
+    wanted, found = losses(built / "plain"), losses(built / "cached")
+    for step in (1, 2, 3):
+        for part in ("contrastive", "next_token"):
+            assert found[step][part] == pytest.approx(wanted[step][part], abs=2e-3), (step, part)
+    facts = json.loads((built / "plain" / "run.json").read_text())[0]
+    model = SentenceTransformer(built / "plain" / "final", device="cpu")
+    assert facts["trained_parameters"] == sum(weights.numel() for weights in model.parameters())
+
+
+def test_killed_run_resumes_bit_for_bit(built, base):
+    """SIGKILL after the first checkpoint; resumed, every later loss and the weights are the whole run's."""
+    whole = train(config(built, base, "whole"))
+    path = built / "killed.toml"
+    path.write_text(_toml(config(built, base, "killed")))
+    command = [sys.executable, str(ROOT / "train" / "sft.py"), str(path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not (built / "killed" / "checkpoint-15" / "trainer_state.json").exists():
+        assert process.poll() is None, process.stderr.read().decode()[-2000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (built / "killed" / "final").exists()
+
+    refused = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "Pass --resume to go on with it" in refused.stderr
+    subprocess.run([*command, "--resume"], env=environment, check=True, capture_output=True)
+    wanted, found = losses(built / "whole"), losses(built / "killed")
+    for step in range(16, 31):
+        for part in ("loss", "contrastive", "next_token", "kl", "grad_norm", "learning_rate"):
+            assert found[step][part] == wanted[step][part], (step, part)
+    first, second = (
+        SentenceTransformer(f, device="cpu").state_dict() for f in (whole, built / "killed" / "final")
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert len(json.loads((built / "killed" / "run.json").read_text())) == 2
+
+
+def test_another_run_in_the_folder_is_refused(built, base):
+    """Resuming with another configuration would mix two runs."""
+    options = {"max_steps": 2, "eval_steps": 2, "save_steps": 2}
+    train(config(built, base, trainer=options))
+    with pytest.raises(InvalidOptionError, match="of a run with another config"):
+        train(config(built, base, trainer={**options, "learning_rate": 1e-4}), resume=True)
+
+
+def test_early_stopping_and_best_checkpoint(built, base):
+    """Without a better dev score training stops, and `final` is the best checkpoint, not the last."""
+    options = {"learning_rate": 0.0, "max_steps": 30, "eval_steps": 3, "save_steps": 3}
+    train(config(built, base, patience=2, trainer=options))
+    assert max(losses(built / "run")) == 9  # the first score is the best; two more are not better
+    untrained = SentenceTransformer(base, device="cpu").encode_document(["red sea"])
+    final = SentenceTransformer(built / "run" / "final", device="cpu").encode_document(["red sea"])
+    assert np.abs(final - untrained).max() < 1e-6
+
+
+def test_bad_trainer_options_are_named(built, base):
+    """A key that the trainer does not know fails before anything is loaded."""
+    with pytest.raises(InvalidOptionError, match="lerning_rate"):
+        train(config(built, base, trainer={"lerning_rate": 1.0}))
+
+
+def test_tiny_configuration_is_what_readers_run():
+    """The committed tiny configuration loads, and says where its base comes from."""
+    found = read_config(ROOT / "train" / "configs" / "tiny" / "sft.toml")
+    assert found.model.base == "runs/tiny-base"
+
+
+# -------------------------------------------------------------------------------------- several processes
+
+TWO = """
+import sys, torch
+from datetime import timedelta
+import torch.distributed as dist
+torch.set_num_threads(1)
+sys.path.insert(0, {tests!r})
+from test_training_objective import EXAMPLES, features, _disturb
+from search_r3 import SentenceTransformer
+from search_r3.training.adapter import add_adapter
+from search_r3.training.config import AdapterConfig, LossConfig
+from search_r3.training.objective import SupervisedLoss
+
+rank = int(sys.argv[1])
+dist.init_process_group("gloo", init_method={store!r}, rank=rank, world_size=2, timeout=timedelta(seconds=60))
+model = SentenceTransformer({base!r}, device="cpu").train()
+torch.manual_seed(0)  # of the adapter
+add_adapter(model, AdapterConfig(rank=4))
+_disturb(model)
+loss = SupervisedLoss(model, LossConfig(), processes=2)
+loss.model = torch.nn.parallel.DistributedDataParallel(model)
+parts = loss(features(model, EXAMPLES[:4][rank::2]))
+sum(parts.values()).backward()
+gradients = {{n: w.grad for n, w in model.named_parameters() if w.grad is not None}}
+torch.save([{{k: v.item() for k, v in parts.items()}}, gradients], {output!r} + str(rank))
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_have_the_loss_of_one(tiny_folder, tmp_path):
+    """A fixed batch dealt to two gloo processes: mean parts and gradients are those of one process."""
+    sys.path.insert(0, str(ROOT / "tests" / "unit"))
+    from test_training_objective import EXAMPLES, _disturb, features
+
+    from search_r3.training.adapter import add_adapter
+    from search_r3.training.config import AdapterConfig, LossConfig
+    from search_r3.training.objective import SupervisedLoss
+
+    model = SentenceTransformer(tiny_folder, device="cpu").train()
+    torch.manual_seed(0)
+    add_adapter(model, AdapterConfig(rank=4))
+    _disturb(model)
+    whole = SupervisedLoss(model, LossConfig())(features(model, EXAMPLES[:4]))
+    sum(whole.values()).backward()
+    program = TWO.format(
+        tests=str(ROOT / "tests" / "unit"),
+        store=f"file://{tmp_path}/store",
+        base=str(tiny_folder),
+        output=f"{tmp_path}/rank",
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", program, str(rank)], stderr=subprocess.PIPE)
+        for rank in (0, 1)
+    ]
+    for process in running:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()[-3000:]
+    results = [torch.load(f"{tmp_path}/rank{rank}") for rank in (0, 1)]
+    for name, part in whole.items():
+        mean = (results[0][0][name] + results[1][0][name]) / 2
+        assert mean == pytest.approx(part.item(), abs=1e-4), name
+    for name, weights in model.named_parameters():
+        if weights.grad is not None:
+            assert torch.allclose(results[0][1][name], weights.grad, atol=1e-4), name
+
+
+def test_torchrun_trains_in_two_processes(built, base):
+    """The whole script in two gloo processes: one run file, every step logged once, a model that loads."""
+    path = built / "two.toml"
+    found = config(built, base, "two", data={"batch_rows": 4}, trainer={"ddp_backend": "gloo"})
+    path.write_text(_toml(found))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [*command, str(ROOT / "train" / "sft.py"), str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr[-30000:]
+    runs = json.loads((built / "two" / "run.json").read_text())
+    assert [one["processes"] for one in runs] == [2]
+    assert sorted(losses(built / "two")) == list(range(1, 31))
+    SentenceTransformer(built / "two" / "final", device="cpu").encode_query(["red sea"])
+
+
+def _toml(found: TrainingConfig) -> str:
+    """A configuration as TOML (JSON's strings, numbers and arrays are TOML's too)."""
+    lines: list[str] = []
+    tables: list[tuple[str, dict]] = [("", json.loads(found.model_dump_json(exclude_none=True)))]
+    while tables:
+        name, table = tables.pop(0)
+        if name:
+            lines.append(f"[{name}]")
+        for key, value in table.items():
+            if isinstance(value, dict):
+                tables.append((f"{name}.{key}".strip("."), value))
+            else:
+                lines.append(f"{key} = {json.dumps(value)}")
+    return "\n".join(lines)
