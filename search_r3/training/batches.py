@@ -87,8 +87,10 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
             generator.shuffle(order)
             bucket = _BUCKET_BATCHES * self.batch_size * self._processes
             for start in range(0, len(order), bucket):
-                # By length, then by the shuffled place.
-                near = sorted(order[start : start + bucket], key=lambda place: self._shapes[place].tokens)
+                # By the query's length alone: the documents are sorted again when they are embedded.
+                near = sorted(
+                    order[start : start + bucket], key=lambda place: self._shapes[place].query_tokens
+                )
                 together += self._cut(near)
         generator.shuffle(together)
         return [part for rows in together for part in self._split(rows)]

@@ -23,8 +23,9 @@ class AdapterConfig(_Section):
         alpha: The update is scaled by alpha / rank.
         dropout: Dropout before the factors, 0 to 1.
         targets: Names of the linear layers that get one.
-        first_layer: Layers below it stay as they are, and need no gradient: training is faster.
-        train_embed_token: Whether the embed token's row is trained as well.
+        first_layer: Layers below it stay as they are.
+        train_embed_token: Whether the embed token's row is trained as well. If it is not, layers below
+            ``first_layer`` need no gradient at all, and training is faster by their share.
     """
 
     rank: int = Field(default=16, ge=1)
@@ -111,7 +112,7 @@ class LossConfig(_Section):
     false_negative_margin: float | None = Field(default=None, ge=0)
     matryoshka_dimensions: tuple[int, ...] = ()
     cached: bool = False
-    mini_batch_tokens: int = Field(default=2048, ge=64)
+    mini_batch_tokens: int = Field(default=512, ge=64)
 
 
 class TrainingConfig(_Section):

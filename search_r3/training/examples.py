@@ -75,6 +75,8 @@ def draw_examples(
         drawn: list[Example] = []
         while order and len(drawn) < source.examples:
             generator.shuffle(order)
+            # What there are thoughts about comes first: a thought costs more than a pair.
+            order.sort(key=lambda pair: not about[name, pair.query_id])
             drawn += [
                 _example(pair, about[name, pair.query_id], source, config, generator)
                 for pair in order[: source.examples - len(drawn)]
