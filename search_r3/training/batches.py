@@ -87,13 +87,14 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
             generator.shuffle(order)
             bucket = _BUCKET_BATCHES * self.batch_size * self._processes
             for start in range(0, len(order), bucket):
-                # By the query's length alone: the documents are sorted again when they are embedded.
-                near = sorted(
-                    order[start : start + bucket], key=lambda place: self._shapes[place].query_tokens
-                )
+                # By the query's length first: the documents are sorted again when they are embedded.
+                near = sorted(order[start : start + bucket], key=self._length)
                 together += self._cut(near)
         generator.shuffle(together)
         return [part for rows in together for part in self._split(rows)]
+
+    def _length(self, place: int) -> tuple[int, int]:
+        return self._shapes[place].query_tokens, self._shapes[place].tokens
 
     def _cut(self, places: list[int]) -> list[list[int]]:
         """Cut a sorted row of examples into batches for all processes; what no batch can take is left out."""
@@ -108,7 +109,7 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
                 if is_full or not keys.isdisjoint(shape.keys):
                     left.append(place)
                 elif batch and not self._fits([*batch, place]):
-                    is_full = True  # the next ones are longer still
+                    is_full = True  # the next ones are most likely longer still
                     left.append(place)
                 else:
                     batch.append(place)

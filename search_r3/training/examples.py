@@ -14,6 +14,7 @@ An example is *taught* if the model is to learn to write it, and not only to emb
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -73,14 +74,16 @@ def draw_examples(
         generator = random.Random(f"{seed} {name}")
         order = sorted(pairs[name], key=lambda pair: pair.query_id)
         drawn: list[Example] = []
-        while order and len(drawn) < source.examples:
+        for turn in itertools.count():
+            if not order or len(drawn) >= source.examples:
+                break
             generator.shuffle(order)
             # What there are thoughts about comes first: a thought costs more than a pair.
             order.sort(key=lambda pair: not about[name, pair.query_id])
-            drawn += [
-                _example(pair, about[name, pair.query_id], source, config, generator)
-                for pair in order[: source.examples - len(drawn)]
-            ]
+            for pair in order[: source.examples - len(drawn)]:
+                # Draws of its own, so that a thought about another pair does not change them.
+                own = random.Random(f"{seed} {turn} {name} {pair.query_id}")
+                drawn.append(_example(pair, about[name, pair.query_id], source, config, own))
         examples += drawn
     return examples
 
@@ -92,7 +95,6 @@ def _example(
     config: DataConfig,
     generator: random.Random,
 ) -> Example:
-    # Every example draws the same number of times, so that one more thought changes no other example.
     is_reversed, thinks, is_cut, kept = (generator.random() for _ in range(4))
     pick = generator.randrange(1 << 30)
     if is_reversed < source.reversed:

@@ -226,7 +226,9 @@ class SupervisedLoss(nn.Module):
         rows, places = target_mask.nonzero(as_tuple=True)
         if not len(rows):
             return states.sum() * 0, states.sum() * 0
-        logits = next_token_logits(language_model, states[rows, places - 1])
+        # The trainer's mixed precision ends with the model's forward pass, whose output it makes float32.
+        head_dtype = language_model.get_output_embeddings().weight.dtype
+        logits = next_token_logits(language_model, states[rows, places - 1].to(head_dtype))
         targets = input_ids[rows, places]
         cross_entropy = functional.cross_entropy(logits, targets, reduction="sum")
         if not self.config.kl:

@@ -202,6 +202,18 @@ def test_early_stopping_and_best_checkpoint(built, base):
     assert np.abs(final - untrained).max() < 1e-6
 
 
+def test_half_precision_learns_too(built, base):
+    resumed = built / "killed" / "final"
+    first, second = (SentenceTransformer(f, device="cpu").state_dict() for f in (whole, resumed))
+    options = {"bf16": True, "max_steps": 60, "eval_steps": 60, "save_steps": 60}
+    train(config(built, base, model={"dtype": "bfloat16"}, loss={"kl": 0.05}, trainer=options))
+    found = losses(built / "run")
+    parts = [[found[step][part] for step in found] for part in ("contrastive", "next_token", "kl")]
+    assert np.isfinite(parts).all()
+    assert np.mean(parts[0][-5:]) < 0.6 * np.mean(parts[0][:5])
+    assert max(parts[1]) > 0 and max(parts[2]) > 0
+
+
 def test_bad_trainer_options_are_named(built, base):
     """A key that the trainer does not know fails before anything is loaded."""
     with pytest.raises(InvalidOptionError, match="lerning_rate"):
