@@ -53,7 +53,7 @@ def estimate_memory(
     gradient_checkpointing: bool,
     has_frozen_copy: bool = False,
 ) -> MemoryEstimate:
-    """Estimate the peak of a training step; measured ones were within a third of it.
+    """Estimate the peak of a training step: a count of what must be kept, not of what allocators add.
 
     Args:
         language_model: A causal LM, weights to be trained marked as such.
