@@ -59,7 +59,7 @@ def split_pairs(pairs: Sequence[TrainingPair], *, queries: int, documents: int, 
     training = [
         pair for pair in training if not answers & {pair.query.casefold(), *map(str.casefold, pair.negatives)}
     ]
-    relevant = {pair.positive: f"d{place}" for place, pair in enumerate(held_out)}
+    relevant = dict.fromkeys(pair.positive for pair in held_out)
     hard = (negative for pair in chosen for negative in pair.negatives)
     others = (pair.positive for pair in training)
     corpus = dict.fromkeys([*relevant, *hard, *others])

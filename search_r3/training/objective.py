@@ -37,6 +37,9 @@ from search_r3.training.config import LossConfig
 
 Features = dict[str, torch.Tensor]
 
+_NO_LABELS: Any = None
+"""sentence-transformers' losses of pairs take labels, and do not look at them."""
+
 Similarity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -154,13 +157,13 @@ class SupervisedLoss(nn.Module):
         self, embeddings: list[torch.Tensor], teachers: list[torch.Tensor]
     ) -> dict[str, torch.Tensor]:
         assert isinstance(self.contrastive, MultipleNegativesRankingLoss)
-        contrastive = self.contrastive.compute_loss_from_embeddings(embeddings, None)  # type: ignore[arg-type]
+        contrastive = self.contrastive.compute_loss_from_embeddings(embeddings, _NO_LABELS)
         for dimension in self.config.matryoshka_dimensions:
             shorter = [functional.normalize(vectors[:, :dimension], dim=1) for vectors in embeddings]
-            contrastive = contrastive + self.contrastive.compute_loss_from_embeddings(shorter, None)  # type: ignore[arg-type]
+            contrastive = contrastive + self.contrastive.compute_loss_from_embeddings(shorter, _NO_LABELS)
         parts = {"contrastive": contrastive}
         if self.config.triplet and len(embeddings) > 2:
-            parts["triplet"] = self.triplet.compute_loss_from_embeddings(embeddings[:3], None)  # type: ignore[arg-type]
+            parts["triplet"] = self.triplet.compute_loss_from_embeddings(embeddings[:3], _NO_LABELS)
         if self.distillation is not None:
             parts["distillation"] = self.distillation.compute_loss_from_embeddings(embeddings, teachers)
         return parts
