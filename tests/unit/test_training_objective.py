@@ -63,11 +63,14 @@ def assert_same_gradients(found, wanted, tolerance=1e-5):
     assert set(found) == set(wanted)
     assert any(gradient.abs().max() > 1e-3 for gradient in wanted.values())
     for name, gradient in wanted.items():
-        assert torch.allclose(found[name], gradient, atol=tolerance, rtol=1e-3), name
+        # Sums in another order differ by rounding at the scale of the largest entry.
+        largest = max(1.0, gradient.abs().max().item())
+        assert (found[name] - gradient).abs().max().item() < tolerance * largest, name
 
 
 @pytest.fixture
 def model(fresh_tiny):
+    torch.manual_seed(0)  # of an adapter's first values
     return fresh_tiny.train()
 
 
