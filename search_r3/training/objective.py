@@ -174,13 +174,7 @@ class SupervisedLoss(nn.Module):
         cross_entropy, divergence = self._language_sums(
             states, queries["input_ids"], queries["attention_mask"], queries["target_mask"]
         )
-        count = self._taught_tokens(queries)
-        parts = {}
-        if self.config.next_token:
-            parts["next_token"] = cross_entropy / count
-        if self.config.kl:
-            parts["kl"] = divergence / count
-        return parts
+        return self._language_parts(cross_entropy, divergence, queries)
 
     def _cached_language(self, queries: Features) -> dict[str, torch.Tensor]:
         """The same in pieces, each computed again in the backward pass: gradient caching keeps no states."""
@@ -192,12 +186,20 @@ class SupervisedLoss(nn.Module):
             longest = int(lengths[rows].max())
             piece = {key: queries[key][rows, -longest:] for key in _QUERY_KEYS}
             sums.append(checkpoint(self._piece, *piece.values(), use_reentrant=False))
+        cross_entropies, divergences = zip(*sums, strict=True)
+        return self._language_parts(
+            torch.stack(cross_entropies).sum(), torch.stack(divergences).sum(), queries
+        )
+
+    def _language_parts(
+        self, cross_entropy: torch.Tensor, divergence: torch.Tensor, queries: Features
+    ) -> dict[str, torch.Tensor]:
         count = self._taught_tokens(queries)
         parts = {}
         if self.config.next_token:
-            parts["next_token"] = torch.stack([one for one, _ in sums]).sum() / count
+            parts["next_token"] = cross_entropy / count
         if self.config.kl:
-            parts["kl"] = torch.stack([other for _, other in sums]).sum() / count
+            parts["kl"] = divergence / count
         return parts
 
     def _taught_tokens(self, queries: Features) -> torch.Tensor:
