@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, cast
 
 import mteb
 from datasets import Dataset
@@ -15,6 +16,7 @@ from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash, load_task
+from search_r3.data.retrieval_task import RetrievalTask, read_beir
 from search_r3.errors import DataError, InvalidOptionError
 
 _NLM_TERMS = "https://www.nlm.nih.gov/databases/download/terms_and_conditions.html"
@@ -103,26 +105,26 @@ OWN_TASKS: dict[str, tuple[str, Size]] = {
 """Name and size of every task of this project, by its name in mteb."""
 
 
-class CatalogueTask(AbsTaskRetrieval):
-    """A task of the catalogue, read from the built data.
+class LocalTask(AbsTaskRetrieval):
+    """A task whose data is on this machine."""
 
-    Attributes:
-        card_name: Name of the task in the catalogue.
-        size: Its size.
-    """
-
-    card_name: str
-    size: Size
-
-    def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
-        """Read the data and hold it against its pinned hash; the arguments of mteb's loader are not needed.
+    def read(self) -> RetrievalTask:
+        """Read the data.
 
         Raises:
-            DataError: If the data is not built, or is not the pinned data.
+            DataError: If it is missing or damaged.
+        """
+        raise NotImplementedError
+
+    def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
+        """Read the data; the arguments of mteb's loader are not needed.
+
+        Raises:
+            DataError: As :meth:`read`.
         """
         if self.data_loaded:
             return
-        task = load_task(self.card_name, self.size)
+        task = self.read()
         corpus = {"id": list(task.corpus), "text": list(task.corpus.values())}
         queries = {"id": list(task.queries), "text": list(task.queries.values())}
         data = RetrievalSplitData(
@@ -133,6 +135,44 @@ class CatalogueTask(AbsTaskRetrieval):
         )
         self.dataset = {"default": {"test": data}}
         self.data_loaded = True
+
+
+class CatalogueTask(LocalTask):
+    """A task of the catalogue, read from the built data and held against its pinned hash.
+
+    Attributes:
+        card_name: Name of the task in the catalogue.
+        size: Its size.
+    """
+
+    card_name: str
+    size: Size
+
+    def read(self) -> RetrievalTask:
+        """Read the built data.
+
+        Raises:
+            DataError: If the data is not built, or is not the pinned data.
+        """
+        return load_task(self.card_name, self.size)
+
+
+class FolderTask(LocalTask):
+    """Anybody's task in BEIR's folder format.
+
+    Attributes:
+        folder: Holds ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/test.tsv``.
+    """
+
+    folder: Path
+
+    def read(self) -> RetrievalTask:
+        """Read the folder.
+
+        Raises:
+            DataError: If a file is missing or damaged.
+        """
+        return read_beir(self.folder)
 
 
 def retrieval_task(name: str) -> CatalogueTask:
@@ -147,19 +187,50 @@ def retrieval_task(name: str) -> CatalogueTask:
     return _task_class(card_name, size, expected_hash(card_name, size))()
 
 
-def find_task(name: str) -> AbsTask:
-    """Return a task of this project or, under any other name, of mteb.
+def folder_task(folder: Path) -> FolderTask:
+    """Return the task that a folder in BEIR's format holds, named after the folder.
 
     Raises:
-        InvalidOptionError: If neither has it.
+        DataError: If the folder does not hold one.
+    """
+    fields = {
+        "name": folder.resolve().name,
+        "description": "A task of a local folder.",
+        "reference": None,
+        "dataset": {"path": str(folder.resolve()), "revision": read_beir(folder).data_hash()},
+        "type": "Retrieval",
+        "category": "t2t",
+        "modalities": ["text"],
+        "eval_splits": ["test"],
+        "eval_langs": ["eng-Latn"],  # not known; mteb wants one, and looks at it only to filter
+        "main_score": "ndcg_at_10",
+    }
+    attributes = {
+        "__doc__": "A task of a local folder.",
+        "__module__": __name__,
+        "folder": folder,
+        "metadata": TaskMetadata.model_validate(fields),
+    }
+    return cast(FolderTask, type(folder.resolve().name, (FolderTask,), attributes)())
+
+
+def find_task(name: str) -> AbsTask:
+    """Return a task of this project, of a folder in BEIR's format or, under any other name, of mteb.
+
+    Raises:
+        DataError: If the folder does not hold a task.
+        InvalidOptionError: If there is no such task.
     """
     if name in OWN_TASKS:
         return retrieval_task(name)
+    if Path(name).is_dir():
+        return folder_task(Path(name))
     try:
         return mteb.get_task(name)
     except KeyError as error:
         raise InvalidOptionError(
-            f"Got the task {name!r}, wanted one of {', '.join(OWN_TASKS)}, or one of mteb. {error.args[0]}"
+            f"Got the task {name!r}, wanted one of {', '.join(OWN_TASKS)}, a folder, or one of mteb. "
+            f"{error.args[0]}"
         ) from None
 
 
@@ -173,7 +244,7 @@ def needing_hub(task: AbsTask) -> Iterator[None]:
     try:
         yield
     except (ConnectionError, FileNotFoundError) as error:
-        if isinstance(task, CatalogueTask):
+        if isinstance(task, LocalTask):
             raise
         raise DataError(
             f"The task {task.metadata.name} needs the Hugging Face Hub ({task.metadata.dataset['path']}), or "

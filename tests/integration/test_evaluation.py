@@ -9,6 +9,7 @@ import pytest
 
 from search_r3 import SentenceTransformer, fingerprint
 from search_r3.data import catalogue
+from search_r3.data.retrieval_task import write_beir
 from search_r3.errors import DataError, InvalidOptionError, ModelError
 from search_r3.metrics import measure
 
@@ -49,6 +50,21 @@ def test_mteb_beir_and_pytrec_eval_agree(reference, tiny, built, tmp_path, arm):
         assert by_beir.per_query[name] == pytest.approx(scores, abs=1e-4)
     assert by_mteb.harness == f"mteb {mteb.__version__}"
     assert by_beir.harness.startswith("beir 2.")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("harness", ["mteb", "beir"])
+def test_a_folder_in_beirs_format_is_a_task(tiny, built, tmp_path, harness):
+    """Anybody's folder is evaluated by its path, with the scores of the same data under a known name."""
+    write_beir(built, tmp_path / "my-task")
+    system = System("tiny", tiny, "never")
+    tasks = [benchmark_task(str(tmp_path / "my-task")), retrieval_task("CodeDocMini")]
+    found, wanted = (next(iter(run_arms(harness, system, ["never"], task, tmp_path))) for task in tasks)
+    assert found.per_query == wanted.per_query
+    assert (found.task, found.data_hash) == ("my-task", built.data_hash())
+    (tmp_path / "my-task" / "queries.jsonl").unlink()
+    with pytest.raises(DataError, match=r"queries\.jsonl"):
+        benchmark_task(str(tmp_path / "my-task"))
 
 
 @pytest.mark.filterwarnings("ignore")
