@@ -2,7 +2,7 @@
 
     python benchmarks/run_baselines.py --size mini
 
-BM25, all-MiniLM-L6-v2, the untrained default model (not thinking and thinking), and its LLM mean-pooled. The
+BM25, all-MiniLM-L6-v2, the untrained embedded LLM (not thinking and thinking), and its LLM mean-pooled. The
 mini size takes about 50 minutes on two cores; run `search-r3 data` first. Then: python benchmarks/report.py
 """
 
@@ -19,7 +19,7 @@ import datasets
 import torch
 from transformers.utils import logging as transformers_logging
 
-from search_r3 import SentenceTransformer, default_model_folder
+from search_r3 import SentenceTransformer, embedded_base_folder
 from search_r3.cache import cache_dir, data_dir
 from search_r3.data.catalogue import SIZES, TASKS, expected_hash
 from search_r3.data.minilm import minilm_folder
@@ -37,7 +37,7 @@ def load(name: str, dtype: torch.dtype) -> System:
         return System(name, None)
     if name == "all-MiniLM-L6-v2":
         return System(name, load_minilm(minilm_folder(data_dir() / "packages")))
-    folder = default_model_folder()
+    folder = embedded_base_folder()
     if name == "smollm2-135m":
         model = SentenceTransformer(folder, local_files_only=True)
     else:

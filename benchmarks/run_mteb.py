@@ -22,8 +22,9 @@ import datasets
 import torch
 from transformers.utils import logging as transformers_logging
 
-from search_r3 import SentenceTransformer, default_model_folder
+from search_r3 import SentenceTransformer
 from search_r3.cache import cache_dir
+from search_r3.embedded_model import EMBEDDED_MODELS
 from search_r3.errors import InvalidOptionError, SearchR3Error
 from search_r3.evaluation.arms import ARMS, Arm
 from search_r3.evaluation.baselines import mean_pooled
@@ -59,7 +60,7 @@ def main(harness: Harness, output: Path) -> None:
 def parse(harness: Harness, output: Path) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=f"Evaluate a model with {harness}.")
-    parser.add_argument("--model", required=True, help="model folder, Hub id, 'default' or 'bm25'")
+    parser.add_argument("--model", required=True, help="folder, Hub id, 'default', 'embedded' or 'bm25'")
     parser.add_argument(
         "--mean-pooled", action="store_true", help="the folder's LLM as it is: mean pooling, no template"
     )
@@ -89,7 +90,8 @@ def load(arguments: argparse.Namespace) -> tuple[System, list[Arm | None]]:
     """Load the model; one that does not think has the arm None."""
     if arguments.model == "bm25":
         return System(arguments.name or "bm25", None), [None]
-    folder = default_model_folder() if arguments.model == "default" else Path(arguments.model)
+    is_embedded = arguments.model in EMBEDDED_MODELS
+    folder = EMBEDDED_MODELS[arguments.model]() if is_embedded else Path(arguments.model)
     name = arguments.name or (Path(arguments.model).resolve().name if folder.is_dir() else arguments.model)
     if arguments.mean_pooled:
         if not folder.is_dir():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search_r3.base import prepare_base
-    from search_r3.embedded_model import default_model, default_model_folder
+    from search_r3.embedded_model import default_model, default_model_folder, embedded_base_folder
     from search_r3.identity import fingerprint
     from search_r3.index import VectorIndex
     from search_r3.model import QueryEncoding, SentenceTransformer
@@ -28,6 +28,7 @@ _HOME = {
     "VectorIndex": "index",
     "default_model": "embedded_model",
     "default_model_folder": "embedded_model",
+    "embedded_base_folder": "embedded_model",
     "fingerprint": "identity",
     "prepare_base": "base",
 }
@@ -42,6 +43,7 @@ __all__ = [
     "__version__",
     "default_model",
     "default_model_folder",
+    "embedded_base_folder",
     "fingerprint",
     "prepare_base",
 ]

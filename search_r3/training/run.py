@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,15 +16,16 @@ from sentence_transformers import SentenceTransformerTrainingArguments
 from transformers import EarlyStoppingCallback
 from transformers.trainer_utils import get_last_checkpoint
 
+from search_r3.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.cache import data_dir
 from search_r3.data.minilm import minilm_folder
-from search_r3.embedded_model import default_model_folder
+from search_r3.embedded_model import EMBEDDED_MODELS
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.arms import thinking_module
 from search_r3.evaluation.environment import describe_environment
 from search_r3.identity import fingerprint
 from search_r3.model import SentenceTransformer
-from search_r3.training.adapter import add_adapter, merge_adapter, trainable_parameters
+from search_r3.training.adapter import add_adapter, trainable_parameters
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.config import TrainingConfig
 from search_r3.training.dev_split import DevEvaluator
@@ -75,7 +77,9 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     needed = _memory(config, arguments, module.model)
     require_memory(needed, arguments.device)
 
-    teacher, teacher_dimension = _teacher() if config.loss.distillation else (None, None)
+    teacher, teacher_dimension = (
+        _teacher(config.data.max_document_tokens) if config.loss.distillation else (None, None)
+    )
     encoder = ExampleEncoder(module, config.data, teacher)
     sampler = TokenBudgetBatchSampler(
         [encoder.shape(example) for example in data.examples],
@@ -89,6 +93,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
             "config": json.loads(config.model_dump_json()),
             "base_fingerprint": base_fingerprint,
             "data_hashes": data.hashes,
+            "start_hash": _hash_of_start(config),
             "examples": len(data.examples),
             "thinking_examples": sum(example.thought is not None for example in data.examples),
             "taught_examples": sum(example.is_taught for example in data.examples),
@@ -129,8 +134,13 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
 
 
 def load_base(base: str) -> SentenceTransformer:
-    """Load what a configuration's base names: ``default`` (the embedded model), a folder, or a Hub id."""
-    folder = str(default_model_folder()) if base == "default" else base
+    """Load what a configuration's base names.
+
+    Args:
+        base: ``embedded`` (the embedded LLM, prepared and untrained), ``default`` (the trained default
+            model), a folder, or a Hub id.
+    """
+    folder = str(EMBEDDED_MODELS[base]()) if base in EMBEDDED_MODELS else base
     return SentenceTransformer(folder, local_files_only=Path(folder).is_dir())
 
 
@@ -178,16 +188,27 @@ def _memory(
     )
 
 
-def _teacher() -> tuple[EncodeWithTeacher, int]:
-    """all-MiniLM-L6-v2, the teacher that comes out of a package registry."""
+def _teacher(max_tokens: int) -> tuple[EncodeWithTeacher, int]:
+    """all-MiniLM-L6-v2, the teacher that comes out of a package registry.
+
+    It reads no further than the student, who could not learn what stands behind.
+    """
     teacher = sentence_transformers.SentenceTransformer(
         str(minilm_folder(data_dir() / "packages")), local_files_only=True
     )
+    teacher.max_seq_length = min(teacher.max_seq_length or max_tokens, max_tokens)
 
     def encode(texts: list[str]) -> torch.Tensor:
         return torch.from_numpy(np.asarray(teacher.encode(texts, show_progress_bar=False)))
 
     return encode, teacher.get_embedding_dimension() or 0
+
+
+def _hash_of_start(config: TrainingConfig) -> str | None:
+    """SHA-256 of the weights of the adapter that the run goes on with."""
+    if config.model.adapter is None or config.model.adapter.start is None:
+        return None
+    return hashlib.sha256((config.model.adapter.start / ADAPTER_FILES[1]).read_bytes()).hexdigest()
 
 
 def _note_run(output: Path, facts: dict[str, Any]) -> None:

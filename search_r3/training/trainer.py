@@ -6,13 +6,12 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformerTrainer
 from torch.utils.data import BatchSampler
 
-from search_r3.evaluation.arms import thinking_module
+from search_r3.adapter import ADAPTER_FILES
 from search_r3.model import SentenceTransformer
-from search_r3.training.adapter import ADAPTER_FILES
+from search_r3.training.adapter import load_adapter_weights
 from search_r3.training.batches import TokenBudgetBatchSampler
 
 
@@ -71,16 +70,8 @@ class SupervisedTrainer(SentenceTransformerTrainer):
 
         The base class would load a second model with its base; an adapter needs only its own file.
         """
-        config, weights = (Path(checkpoint_path) / name for name in ADAPTER_FILES)
-        if not config.is_file():
+        folder = Path(checkpoint_path)
+        if (folder / ADAPTER_FILES[0]).is_file():
+            load_adapter_weights(cast(SentenceTransformer, self.model), folder)
+        else:
             super()._load_from_checkpoint(checkpoint_path)
-            return
-        from peft import set_peft_model_state_dict
-
-        found = load_file(weights)
-        language_model: Any = thinking_module(cast(SentenceTransformer, self.model)).model
-        state = {name.removeprefix("base_model.model."): tensor for name, tensor in found.items()}
-        outcome = set_peft_model_state_dict(language_model, state, adapter_name="default")
-        unexpected = getattr(outcome, "unexpected_keys", [])
-        if unexpected:
-            raise RuntimeError(f"{weights} has weights that the model does not have: {unexpected[:3]}.")

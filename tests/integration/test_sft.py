@@ -16,7 +16,7 @@ import torch
 from search_r3 import SentenceTransformer
 from search_r3.data.pairs import TrainingPair, write_pairs
 from search_r3.errors import InvalidOptionError
-from search_r3.training.config import TrainingConfig, read_config
+from search_r3.training.config import TrainingConfig
 from search_r3.training.run import train
 from search_r3.training.thought_records import ThoughtRecord, write_thoughts
 
@@ -217,12 +217,6 @@ def test_bad_trainer_options_are_named(built, base):
     """A key that the trainer does not know fails before anything is loaded."""
     with pytest.raises(InvalidOptionError, match="lerning_rate"):
         train(config(built, base, trainer={"lerning_rate": 1.0}))
-
-
-def test_tiny_configuration_is_what_readers_run():
-    """The committed tiny configuration loads, and says where its base comes from."""
-    found = read_config(ROOT / "train" / "configs" / "tiny" / "sft.toml")
-    assert found.model.base == "runs/tiny-base"
 
 
 # -------------------------------------------------------------------------------------- several processes

