@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from search_r3 import SentenceTransformer, embedded_model
 from search_r3.data.pairs import TrainingPair, read_pairs
+from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.results import read_results
 from search_r3.golden import check_golden
 from search_r3.training.adapter import add_adapter
@@ -97,6 +98,49 @@ def test_a_shipped_adapter_is_the_default_model(tiny_folder, tmp_path, monkeypat
     weights = load_file(tmp_path / "shipped" / "adapter_model.safetensors")
     assert {values.dtype for values in weights.values()} == {torch.bfloat16}
     assert check_golden(shipped, tmp_path / "golden.safetensors").passed
+
+
+def test_points_of_the_sweep_differ_in_one_thing(monkeypatch):
+    """Every point is a run with one value of the base changed, in a folder of its own."""
+    monkeypatch.syspath_prepend(str(ROOT / "train"))
+    from sweep import read_points
+
+    points = {
+        name: config.model_dump()
+        for name, config in read_points(ROOT / "train" / "configs" / "smollm2-135m" / "sweep.toml").items()
+    }
+    assert len({config.pop("output") for config in points.values()}) == len(points) > 5
+    base = leaves(points.pop("base"))
+    for config in points.values():
+        found = leaves(config)
+        assert found.keys() == base.keys()
+        assert sum(found[key] != base[key] for key in base) == 1
+
+
+def leaves(settings, path=()):
+    """Every value of nested tables, by its path."""
+    found = {}
+    for key, value in settings.items():
+        found |= leaves(value, (*path, key)) if isinstance(value, dict) else {(*path, key): value}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('output = "x"\n[data.sources.a]\nexamples = 1\n', "has no \\[points\\]"),
+        ('output = "x"\n[points.one.loss]\ntemprature = 1.0\n', "The point one of .*temprature"),
+        ("output = ", "Cannot read"),
+    ],
+)
+def test_a_sweep_that_is_none(tmp_path, monkeypatch, text, message):
+    """No points, unknown keys in one, or no TOML: an error that says so."""
+    monkeypatch.syspath_prepend(str(ROOT / "train"))
+    from sweep import read_points
+
+    (tmp_path / "sweep.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidOptionError, match=f"(?s){message}"):
+        read_points(tmp_path / "sweep.toml")
 
 
 @pytest.mark.slow

@@ -1,0 +1,110 @@
+"""Train a run several times, each time with one thing changed, and say what each gave on the dev split.
+
+    python train/sweep.py train/configs/smollm2-135m/sweep.toml
+
+The file is a run's, with a table [points] beside: a name, and the keys that are different there. Each point's
+run lies in a folder of its own under `output`; finished points are kept, one that was interrupted goes
+on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from transformers.trainer_utils import get_last_checkpoint
+
+from search_r3.errors import InvalidOptionError, SearchR3Error
+from search_r3.evaluation.environment import describe_environment
+from search_r3.training.config import TrainingConfig
+from search_r3.training.run import FINAL, train
+
+MEASURE = "_ndcg_at_10"
+
+
+def main() -> None:
+    """Run the points that are missing, then write and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sweep", type=Path, help="TOML file")
+    parser.add_argument("--table", type=Path, default=Path("benchmarks/results/training/sweep.json"))
+    arguments = parser.parse_args()
+    try:
+        configs = read_points(arguments.sweep)
+        rows = {}
+        for name, config in configs.items():
+            final = config.output / FINAL
+            if not final.exists():
+                train(config, resume=True)
+                # The scores are what a sweep is for: 540 MB of weights per point are not.
+                shutil.rmtree(final)
+                final.mkdir()
+            rows[name] = scores(config.output)
+            print(
+                f"{name:24}" + "".join(f"{key} {value:.4f}  " for key, value in rows[name].items()),
+                flush=True,
+            )
+    except SearchR3Error as error:
+        sys.exit(f"error: {error}")
+    table = {"sweep": arguments.sweep.read_text(encoding="utf-8"), "scores": rows}
+    table["environment"] = describe_environment()
+    arguments.table.parent.mkdir(parents=True, exist_ok=True)
+    arguments.table.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    print(arguments.table)
+
+
+def read_points(path: Path) -> dict[str, TrainingConfig]:
+    """Read the configuration of every point.
+
+    Raises:
+        InvalidOptionError: The file is not a sweep, or a point is not a configuration of a run.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidOptionError(f"Cannot read {path}: {error}.") from None
+    points = found.pop("points", None)
+    if not points:
+        raise InvalidOptionError(f"{path} has no [points], wanted at least one.")
+    configs = {}
+    for name, changes in points.items():
+        try:
+            config = TrainingConfig.model_validate(changed(found, changes))
+        except ValidationError as error:
+            raise InvalidOptionError(f"The point {name} of {path} is not a configuration: {error}") from None
+        configs[name] = config.model_copy(update={"output": config.output / name})
+    return configs
+
+
+def changed(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Settings with some of them changed, table by table."""
+    result = dict(settings)
+    for key, value in changes.items():
+        is_table = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = changed(result[key], value) if is_table else value
+    return result
+
+
+def scores(output: Path) -> dict[str, float]:
+    """The last scores on the dev split, by arm."""
+    newest = get_last_checkpoint(str(output))
+    if newest is None:
+        raise InvalidOptionError(f"{output} holds no checkpoint.")
+    log = json.loads((Path(newest) / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
+    last = [entry for entry in log if any(key.startswith("eval_") for key in entry)][-1]
+    return {
+        key.removeprefix("eval_").removesuffix(MEASURE): value
+        for key, value in last.items()
+        if key.startswith("eval_") and key.endswith(MEASURE)
+    }
+
+
+if __name__ == "__main__":
+    main()
