@@ -1,9 +1,11 @@
-"""Make a training set of your own out of a JSONL file of pairs.
+"""Make a training set of your own out of a JSONL file of pairs, or of a folder in BEIR's format.
 
     python train/import_pairs.py pairs.jsonl --source mine
+    python train/import_pairs.py my-task --source mine --positives 5    # qrels/train.tsv
 
 A line is {"query": ..., "positive": ...}, and may have "negatives" (a list of texts), a "query_id" and a
-"doc_id". The set lies where `search-r3 data` puts its own: a run's [data.sources] names it.
+"doc_id". Of a folder every relevant document of a query makes a pair, or --positives of them. The set lies
+where `search-r3 data` puts its own: a run's [data.sources] names it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 
 from search_r3.cache import data_dir
 from search_r3.data.pairs import TrainingPair, write_pairs
+from search_r3.data.retrieval_task import read_beir
 from search_r3.errors import DataError, SearchR3Error
 
 
@@ -25,11 +28,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pairs", type=Path, help="JSONL file")
+    parser.add_argument("pairs", type=Path, help="JSONL file, or folder in BEIR's format")
     parser.add_argument("--source", required=True, help="name of the training set")
+    parser.add_argument("--positives", type=int, help="most pairs of one query of a folder [default: all]")
     arguments = parser.parse_args()
     try:
-        pairs = read_lines(arguments.pairs, arguments.source)
+        if arguments.pairs.is_dir():
+            pairs = read_folder(arguments.pairs, arguments.source, arguments.positives)
+        else:
+            pairs = read_lines(arguments.pairs, arguments.source)
     except (SearchR3Error, OSError) as error:
         sys.exit(f"error: {error}")
     target = data_dir() / "training" / f"{arguments.source}.parquet"
@@ -54,6 +61,23 @@ def read_lines(path: Path, source: str) -> list[TrainingPair]:
     if not pairs:
         raise DataError(f"{path} holds no pair.")
     return list(pairs.values())
+
+
+def read_folder(folder: Path, source: str, most: int | None) -> list[TrainingPair]:
+    """Make pairs of a folder's queries and their relevant documents, the best grades first."""
+    task = read_beir(folder, split="train")
+    pairs = []
+    for query_id, grades in task.qrels.items():
+        relevant = [doc_id for doc_id, grade in grades.items() if grade > 0]
+        # Among equal grades by a hash, so that queries that share documents do not take the same ones.
+        relevant.sort(key=lambda doc_id: (-grades[doc_id], digest(f"{query_id}\0{doc_id}")))
+        pairs += [
+            TrainingPair(
+                task.queries[query_id], task.corpus[doc_id], (), source, f"{query_id} {doc_id}", doc_id
+            )
+            for doc_id in relevant[:most]
+        ]
+    return pairs
 
 
 def pair_of(line: str, source: str, place: str) -> TrainingPair:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from search_r3 import SentenceTransformer, embedded_model
 from search_r3.data.pairs import TrainingPair, read_pairs
+from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.results import read_results
 from search_r3.golden import check_golden
@@ -69,6 +70,20 @@ def test_lines_that_are_no_pairs_are_named(tmp_path, line, message):
     assert outcome.returncode == 1
     assert message in outcome.stderr and "Traceback" not in outcome.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_in_beirs_format_becomes_a_training_set(tmp_path):
+    """Every relevant document of a query is a pair, or the best few; documents of grade 0 are none."""
+    corpus = {f"d{number}": f"text {number}" for number in range(4)}
+    task = RetrievalTask({"q": "asked"}, corpus, {"q": {"d0": 1, "d1": 0, "d2": 2, "d3": 1}})
+    write_beir(task, tmp_path / "task", split="train")
+    command = [sys.executable, ROOT / "train" / "import_pairs.py", tmp_path / "task", "--source", "mine"]
+    environment = {**os.environ, "SEARCH_R3_DATA": str(tmp_path / "data")}
+    for most, wanted in ((), {"d0", "d2", "d3"}), (("--positives", "1"), {"d2"}):
+        subprocess.run([*command, *most], check=True, env=environment, timeout=120)
+        pairs = read_pairs(tmp_path / "data" / "training" / "mine.parquet")
+        assert {pair.doc_id for pair in pairs} == wanted
+        assert {(pair.query, pair.positive) for pair in pairs} == {("asked", corpus[key]) for key in wanted}
 
 
 def test_a_shipped_adapter_is_the_default_model(tiny_folder, tmp_path, monkeypatch):
