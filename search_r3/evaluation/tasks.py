@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,13 +109,13 @@ OWN_TASKS: dict[str, tuple[str, Size]] = {
 class LocalTask(AbsTaskRetrieval):
     """A task whose data is on this machine."""
 
+    @abstractmethod
     def read(self) -> RetrievalTask:
         """Read the data.
 
         Raises:
             DataError: If it is missing or damaged.
         """
-        raise NotImplementedError
 
     def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
         """Read the data; the arguments of mteb's loader are not needed.

@@ -11,14 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from search_r3 import SentenceTransformer, embedded_model
+from search_r3 import embedded_model
 from search_r3.data.pairs import TrainingPair, read_pairs
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.results import read_results
 from search_r3.golden import check_golden
-from search_r3.training.adapter import add_adapter
-from search_r3.training.config import AdapterConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,19 +84,12 @@ def test_a_folder_in_beirs_format_becomes_a_training_set(tmp_path):
         assert {(pair.query, pair.positive) for pair in pairs} == {("asked", corpus[key]) for key in wanted}
 
 
-def test_a_shipped_adapter_is_the_default_model(tiny_folder, tmp_path, monkeypatch):
+def test_a_shipped_adapter_is_the_default_model(adapted_tiny, tiny_folder, tmp_path, monkeypatch):
     """Rounded to bfloat16, without the folder it was made in, and with golden vectors that hold."""
     monkeypatch.syspath_prepend(str(ROOT / "train"))
     from ship_adapter import ship
 
-    model = SentenceTransformer(tiny_folder, device="cpu")
-    torch.manual_seed(0)
-    add_adapter(model, AdapterConfig(rank=2))
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for weights in model.parameters():
-            if weights.requires_grad:
-                weights.add_(0.1 * torch.randn(weights.shape, generator=generator))
+    model = adapted_tiny
     model.save(str(tmp_path / "run"), create_model_card=False)
     monkeypatch.setenv("SEARCH_R3_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(embedded_model, "ADAPTER", str(tmp_path / "shipped"))

