@@ -12,13 +12,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
-from transformers.trainer_utils import get_last_checkpoint
 
-from search_r3.errors import DataError, SearchR3Error
+from search_r3.errors import SearchR3Error
 from search_r3.evaluation.plots import save
+from search_r3.training.run import read_log
 
 PARTS = ("contrastive", "distillation", "next_token", "kl", "triplet")
 MEASURE = "_ndcg_at_10"
@@ -35,29 +34,13 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     try:
         for folder in arguments.runs:
-            run = {"run": read_json(folder / "run.json"), "log": read_log(folder)}
+            log = read_log(folder)
+            run = {"run": json.loads((folder / "run.json").read_text(encoding="utf-8")), "log": log}
             stem = arguments.output / folder.resolve().name
             stem.with_suffix(".json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-            print("\n".join(map(str, [stem.with_suffix(".json"), *save(curve(run["log"]), stem)])))
-    except SearchR3Error as error:
+            print("\n".join(map(str, [stem.with_suffix(".json"), *save(curve(log), stem)])))
+    except (SearchR3Error, OSError) as error:
         sys.exit(f"error: {error}")
-
-
-def read_log(folder: Path) -> list[dict[str, float]]:
-    """What the newest checkpoint of a run remembers of its log."""
-    newest = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    if newest is None:
-        raise DataError(f"{folder} holds no checkpoint of a run.")
-    log: list[dict[str, float]] = read_json(Path(newest) / "trainer_state.json")["log_history"]
-    return log
-
-
-def read_json(path: Path) -> Any:
-    """Read a file that the trainer wrote."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"Cannot read {path}: {error}.") from None
 
 
 def curve(log: list[dict[str, float]]) -> Figure:

@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from transformers.trainer_utils import get_last_checkpoint
 
 from search_r3.errors import InvalidOptionError, SearchR3Error
 from search_r3.evaluation.environment import describe_environment
 from search_r3.training.config import TrainingConfig
-from search_r3.training.run import FINAL, train
+from search_r3.training.run import FINAL, read_log, train
 
 MEASURE = "_ndcg_at_10"
 
@@ -94,11 +93,7 @@ def changed(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
 
 def scores(output: Path) -> dict[str, float]:
     """The last scores on the dev split, by arm."""
-    newest = get_last_checkpoint(str(output))
-    if newest is None:
-        raise InvalidOptionError(f"{output} holds no checkpoint.")
-    log = json.loads((Path(newest) / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
-    last = [entry for entry in log if any(key.startswith("eval_") for key in entry)][-1]
+    last = [entry for entry in read_log(output) if any(key.startswith("eval_") for key in entry)][-1]
     return {
         key.removeprefix("eval_").removesuffix(MEASURE): value
         for key, value in last.items()

@@ -20,7 +20,7 @@ from search_r3.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.cache import data_dir
 from search_r3.data.minilm import minilm_folder
 from search_r3.embedded_model import EMBEDDED_MODELS
-from search_r3.errors import InvalidOptionError
+from search_r3.errors import DataError, InvalidOptionError
 from search_r3.evaluation.arms import thinking_module
 from search_r3.evaluation.environment import describe_environment
 from search_r3.identity import fingerprint
@@ -142,6 +142,23 @@ def load_base(base: str) -> SentenceTransformer:
     """
     folder = str(EMBEDDED_MODELS[base]()) if base in EMBEDDED_MODELS else base
     return SentenceTransformer(folder, local_files_only=Path(folder).is_dir())
+
+
+def read_log(output: Path) -> list[dict[str, float]]:
+    """Read what a run's newest checkpoint remembers of its log, one entry per logged step or evaluation.
+
+    Raises:
+        DataError: There is no checkpoint, or it is damaged.
+    """
+    newest = get_last_checkpoint(str(output)) if output.is_dir() else None
+    if newest is None:
+        raise DataError(f"{output} holds no checkpoint of a run.")
+    path = Path(newest) / "trainer_state.json"
+    try:
+        log: list[dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))["log_history"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"Cannot read {path}: {error}.") from None
+    return log
 
 
 def _arguments(config: TrainingConfig, *, has_dev: bool) -> SentenceTransformerTrainingArguments:
