@@ -3,8 +3,8 @@
     python train/sweep.py train/configs/smollm2-135m/sweep.toml
 
 The file is a run's, with a table [points] beside: a name, and the keys that are different there. Each point's
-run lies in a folder of its own under `output`; finished points are kept, one that was interrupted goes
-on.
+run lies in a folder of its own under `output`; finished points are kept as long as their configuration is the
+same, one that was interrupted goes on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from search_r3.errors import InvalidOptionError, SearchR3Error
 from search_r3.evaluation.environment import describe_environment
 from search_r3.training.config import TrainingConfig
-from search_r3.training.run import FINAL, read_log, train
+from search_r3.training.run import read_log, train
 
 MEASURE = "_ndcg_at_10"
 
@@ -39,13 +39,7 @@ def main() -> None:
         configs = read_points(arguments.sweep)
         rows = {}
         for name, config in configs.items():
-            final = config.output / FINAL
-            if not final.exists():
-                train(config, resume=True)
-                # The scores are what a sweep is for: 540 MB of weights per point are not.
-                shutil.rmtree(final)
-                final.mkdir()
-            rows[name] = scores(config.output)
+            rows[name] = run_point(config)
             print(
                 f"{name:24}" + "".join(f"{key} {value:.4f}  " for key, value in rows[name].items()),
                 flush=True,
@@ -57,6 +51,35 @@ def main() -> None:
     arguments.table.parent.mkdir(parents=True, exist_ok=True)
     arguments.table.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     print(arguments.table)
+
+
+def run_point(config: TrainingConfig) -> dict[str, float]:
+    """Train a point, unless it is finished.
+
+    Returns:
+        Its scores on the dev split, by arm.
+
+    Raises:
+        InvalidOptionError: The point's folder holds another run.
+    """
+    done = config.output / "scores.json"
+    if done.exists():
+        found = json.loads(done.read_text(encoding="utf-8"))
+        if found["config"] != json.loads(config.model_dump_json()):
+            raise InvalidOptionError(
+                f"{done} is of another configuration: remove the folder, or choose another output."
+            )
+        kept: dict[str, float] = found["scores"]
+        return kept
+    final = train(config, resume=True)
+    # The scores are what a sweep is for: 540 MB of weights per point are not.
+    shutil.rmtree(final)
+    facts = {"config": json.loads(config.model_dump_json()), "scores": scores(config.output)}
+    part = done.with_suffix(".part")
+    part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    part.replace(done)
+    result: dict[str, float] = facts["scores"]
+    return result
 
 
 def read_points(path: Path) -> dict[str, TrainingConfig]:

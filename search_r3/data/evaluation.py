@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from itertools import combinations
 
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.sentences import split_sentences, states_aim
 from search_r3.data.sources.obo import Term
 from search_r3.data.sources.pubmed import Article
 from search_r3.data.sources.python_functions import PythonFunction
@@ -22,16 +23,6 @@ _POSITIVES_PER_TOPIC_PAIR = range(3, 16)
 _MIN_QUERY_WORDS = 8
 _MIN_CONCLUSION_WORDS = 12
 _MIN_RESULTS_WORDS = 25
-# How a sentence states an aim: "To assess", "Assess", "we assessed", "this study", "the aim was".
-_AIM = re.compile(
-    r"^(?:To|Investigate|Assess|Evaluate|Examine|Determine|Explore|Compare|Describe|Identify|Analy[sz]e|Report)\b"
-    r"|\bwe (?:also |here )?(?:investigat|assess|evaluat|examin|determin|explor|compar|describ|identif|"
-    r"analy[sz]|stud|test|report)|\b(?:this|present|current) (?:study|trial|review|work|article|paper)\b"
-    r"|\b(?:aim(?:s|ed)?|objectives?|purposes?|goals?|sought|hypothes\w+)\b",
-    re.IGNORECASE,
-)
-# A full stop after an initial ("U.S.", "M."), "vs.", "i.e." or "e.g." ends no sentence.
-_NO_ABBREVIATION = r"(?<!\b[A-Z]\.)(?<!\bvs\.)(?<!\bi\.e\.)(?<!\be\.g\.)"
 
 
 def wiki_trivia(questions: list[Question], articles: dict[str, str]) -> RetrievalTask:
@@ -111,7 +102,7 @@ def pubmed_objective(articles: Iterable[Article]) -> RetrievalTask:
         if len(conclusions.split()) < _MIN_CONCLUSION_WORDS:
             continue
         corpus[f"pmid-{article.pmid}"] = conclusions
-        aim = next((sentence for sentence in _sentences(objective, ".?") if _AIM.search(sentence)), "")
+        aim = next((sentence for sentence in split_sentences(objective, ".?") if states_aim(sentence)), "")
         if len(aim.split()) >= _MIN_QUERY_WORDS:
             queries.append((f"objective-{article.pmid}", aim))
             relevant[f"objective-{article.pmid}"] = [f"pmid-{article.pmid}"]
@@ -123,7 +114,7 @@ def pubmed_claim(articles: Iterable[Article]) -> RetrievalTask:
     corpus, queries, relevant = {}, [], {}
     for article in articles:
         results = article.sections.get("RESULTS", "")
-        claim = _sentences(article.sections.get("CONCLUSIONS", ""), ".")[0]
+        claim = split_sentences(article.sections.get("CONCLUSIONS", ""), ".")[0]
         if len(results.split()) < _MIN_RESULTS_WORDS:
             continue
         corpus[f"pmid-{article.pmid}"] = results
@@ -162,10 +153,6 @@ def _merged(
         for doc_id in relevant[query_id]:
             qrels.setdefault(chosen, {}).update(dict.fromkeys(twins[corpus[doc_id].casefold()], 1))
     return RetrievalTask(kept, corpus, qrels)
-
-
-def _sentences(text: str, ends: str) -> list[str]:
-    return re.split(rf"(?<=[{ends}]){_NO_ABBREVIATION}\s+(?=[^a-z\s])", text)
 
 
 def _stems(text: str) -> set[str]:

@@ -6,16 +6,13 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from search_r3.data.evaluation import is_held_out, lay_wordings
+from search_r3.data.evaluation import lay_wordings
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.sources.obo import Term
-from search_r3.data.sources.pubmed import Article
 from search_r3.data.sources.python_functions import PythonFunction
 from search_r3.data.sources.siblings import Entry, Hierarchy, training_pairs
 
 _FUNCTIONS_PER_PACKAGE = 3000
-_MIN_ABSTRACT_CHARS = 200
-_NEIGHBOURS = 30
 
 
 def code_pairs(functions: Iterable[PythonFunction]) -> list[TrainingPair]:
@@ -49,34 +46,6 @@ def code_pairs(functions: Iterable[PythonFunction]) -> list[TrainingPair]:
 
     entries = [Entry(key, key, function.summary, texts[key]) for key, function in chosen.items()]
     return training_pairs("code", entries, neighbours)
-
-
-def title_pairs(articles: Iterable[Article]) -> list[TrainingPair]:
-    """Title to abstract, of the records of 1977 to 1979 that are not held out.
-
-    Negatives are abstracts that share a major topic with the article.
-    """
-    chosen = {
-        article.pmid: article
-        for article in articles
-        if not is_held_out(article) and len(article.abstract) >= _MIN_ABSTRACT_CHARS and article.title
-    }
-    by_topic: dict[str, list[str]] = defaultdict(list)
-    for article in chosen.values():
-        for topic in article.major_topics:
-            by_topic[topic].append(article.pmid)
-
-    def neighbours(entry: Entry) -> Mapping[str, str]:
-        # A general topic has hundreds of articles: each topic gives a few, others for each article.
-        near = {
-            pmid
-            for topic in chosen[entry.item_id].major_topics
-            for pmid in sorted(by_topic[topic], key=lambda pmid: _digest(entry.item_id + pmid))[:_NEIGHBOURS]
-        }
-        return {pmid: chosen[pmid].abstract for pmid in near - {entry.item_id}}
-
-    entries = [Entry(pmid, pmid, article.title, article.abstract) for pmid, article in chosen.items()]
-    return training_pairs("pubmed_titles", entries, neighbours)
 
 
 def trainable_terms(terms: Iterable[Term]) -> list[Term]:

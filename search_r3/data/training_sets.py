@@ -10,6 +10,7 @@ from search_r3.data.graded import graded_phenotypes, graded_topics
 from search_r3.data.packages import debian_descriptions, pinned_packages
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.parsed import Sources
+from search_r3.data.pubmed_pairs import sentence_pairs, title_pairs, topic_pairs
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.sources import (
     debian_packages,
@@ -20,7 +21,7 @@ from search_r3.data.sources import (
     manual_pages,
     wordnet,
 )
-from search_r3.data.training_pairs import code_pairs, phenotype_pairs, title_pairs
+from search_r3.data.training_pairs import code_pairs, phenotype_pairs
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,16 @@ TRAINING_SETS: dict[str, TrainingSet] = {
         "title -> abstract (1977 to 1979, even PMIDs)",
         "NLM citation data; abstracts may be under publishers' copyright",
         lambda sources: title_pairs(sources.pubmed_1977),
+    ),
+    "pubmed_sentences": TrainingSet(
+        "sentence of aim -> last sentence, last sentence -> those before it (1977 to 1979, even PMIDs)",
+        "NLM citation data; abstracts may be under publishers' copyright",
+        lambda sources: sentence_pairs(sources.pubmed_1977),
+    ),
+    "pubmed_topics": TrainingSet(
+        "two index terms -> abstract with both (1977 to 1979, even PMIDs)",
+        "NLM citation data; abstracts may be under publishers' copyright",
+        lambda sources: topic_pairs(sources.pubmed_1977),
     ),
     "debian_packages": TrainingSet(
         "synopsis -> long description",

@@ -165,3 +165,17 @@ def test_the_whole_way_on_the_toy_set():
     # 60 queries, 240 words: chance is 0.019, the untrained LLM is at 0.02 to 0.04.
     assert results["never"].mean("ndcg_at_10") > 0.2
     assert results["always"].mean("ndcg_at_10") > 0.2
+
+
+def test_a_finished_point_is_kept_only_for_its_configuration(tmp_path, monkeypatch):
+    """Its scores are read again without training; after a change of the file it is an error."""
+    monkeypatch.syspath_prepend(str(ROOT / "train"))
+    from sweep import read_points, run_point
+
+    config = read_points(ROOT / "train" / "configs" / "smollm2-135m" / "sweep.toml")["base"]
+    config = config.model_copy(update={"output": tmp_path})
+    done = {"config": json.loads(config.model_dump_json()), "scores": {"never": 0.25}}
+    (tmp_path / "scores.json").write_text(json.dumps(done), encoding="utf-8")
+    assert run_point(config) == {"never": 0.25}
+    with pytest.raises(InvalidOptionError, match="of another configuration"):
+        run_point(config.model_copy(update={"seed": 1}))

@@ -5,12 +5,13 @@ import pytest
 from search_r3.data import evaluation
 from search_r3.data.evaluation import is_held_out
 from search_r3.data.graded import graded_phenotypes, graded_topics
+from search_r3.data.pubmed_pairs import sentence_pairs, title_pairs, topic_pairs
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.sources.obo import Synonym, Term
 from search_r3.data.sources.pubmed import Article
 from search_r3.data.sources.python_functions import PythonFunction
 from search_r3.data.sources.trivia import Question
-from search_r3.data.training_pairs import code_pairs, phenotype_pairs, title_pairs, trainable_terms
+from search_r3.data.training_pairs import code_pairs, phenotype_pairs, trainable_terms
 from search_r3.errors import DataError
 
 
@@ -363,6 +364,56 @@ def test_title_pairs_by_hand():
         ("Title 6", text["6"], {text["4"]}, "6", "6"),
         ("Title 12", text["12"], set(), "12", "12"),
     ]
+
+
+def test_sentence_pairs_by_hand():
+    """The aim finds the last sentence, which finds those before it; negatives are neighbours' same parts."""
+    aim = "This study asks whether tea is hot."
+    long_aim = "This study asks whether tea of number {} is hot enough."
+    rest = " ".join(f"Cup {place} held tea for an hour." for place in range(8))
+    last = "We conclude that tea number {} was hot in all of the cups."
+    short = "Tea number {} was hot in every cup."
+    articles = [
+        article(2, ["A"], text=f"{long_aim.format(2)} {rest} {last.format(2)}"),
+        article(4, ["A"], text=f"{aim} {rest} {last.format(4)}"),  # the aim has seven words
+        article(6, ["A"], text=f"{long_aim.format(6)} {rest} {short.format(6)}"),  # the last one has eight
+        article(8, ["A"], text=f"{rest} {long_aim.format(8)}"),  # the aim is the last one
+        article(10, ["A"], text=f"{long_aim.format(10)} {rest} Tea was hot."),
+        article(11, ["A"], text=f"{long_aim.format(11)} {rest} {last.format(11)}"),  # held out
+    ]
+    before = {
+        "2": f"{long_aim.format(2)} {rest}",
+        "4": f"{aim} {rest}",
+        "6": f"{long_aim.format(6)} {rest}",
+        "8": rest,
+    }
+    asked = {"2": last.format(2), "4": last.format(4), "6": short.format(6), "8": long_aim.format(8)}
+    expected = [
+        (
+            asked[pmid],
+            before[pmid],
+            {text for other, text in before.items() if other != pmid},
+            f"{pmid}/claim",
+        )
+        for pmid in before
+    ]
+    expected.insert(1, (long_aim.format(2), last.format(2), set(), "2/aim"))
+    got = [(p.query, p.positive, set(p.negatives), p.query_id) for p in sentence_pairs(articles)]
+    assert got == expected
+    assert [p.doc_id for p in sentence_pairs(articles)][:2] == ["2/before", "2/last"]
+
+
+def test_topic_pairs_by_hand():
+    """Three abstracts with both topics; negatives have one of the two."""
+    articles = [article(number, ["A", "B"]) for number in (2, 4, 6, 8)]
+    articles += [article(10, ["A"]), article(12, ["B"]), article(14, ["C"]), article(11, ["A", "B"])]
+    text = {each.pmid: f"{each.title} {each.abstract}" for each in articles}
+    pairs = topic_pairs(articles)
+    assert len(pairs) == 3 and {pair.query for pair in pairs} == {"Studies of A and B"}
+    both = {text[pmid] for pmid in ("2", "4", "6", "8")}
+    assert len({pair.positive for pair in pairs}) == 3 and {pair.positive for pair in pairs} < both
+    assert [set(pair.negatives) for pair in pairs] == [{text["10"], text["12"]}] * 3
+    assert {pair.query_id for pair in pairs} == {f"both/A/B {pair.doc_id}" for pair in pairs}
 
 
 def test_code_pairs_by_hand():
