@@ -226,6 +226,21 @@ ALLOWED = {
         "training.trainer",
         "training.training_data",
     },
+    # Reinforcement learning. Rewards and advantages know of no model, the environment only of an encoder.
+    "rl": set(),
+    "rl.rewards": {"errors"},
+    "rl.advantages": {"errors"},
+    "rl.drift": set(),
+    "rl.refresh": set(),
+    "rl.rows": {"errors", "rl.rewards"},
+    "rl.environment": {
+        "data.retrieval_task",
+        "errors",
+        "rl.drift",
+        "rl.refresh",
+        "rl.rewards",
+        "rl.rows",
+    },
     # What puts the two together.
     "comparison": {"index", "model", "thoughts"},
     "demo": {

@@ -1,0 +1,1 @@
+"""Stage 2: the retrieval environment, its rewards, and GRPO on them."""

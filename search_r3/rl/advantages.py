@@ -1,0 +1,72 @@
+"""Advantages within groups, with a baseline that asks what thinking gained over not thinking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_r3.errors import InvalidInputError
+
+Scaling = Literal["group", "batch", "none"]
+
+_EPSILON = 1e-4
+"""Added to a deviation before it divides, as TRL does."""
+
+
+@dataclass(frozen=True)
+class Advantages:
+    """What each rollout is worth above its baseline.
+
+    Attributes:
+        values: Shape (Q, G). A group in which every rollout, the direct one included, earns the same has 0.
+        is_dead: Whether a group is such a one, shape (Q,).
+    """
+
+    values: NDArray[np.float64]
+    is_dead: NDArray[np.bool_]
+
+
+def group_advantages(
+    rewards: NDArray[np.float64],
+    direct: NDArray[np.float64],
+    *,
+    direct_weight: float,
+    scaling: Scaling = "group",
+) -> Advantages:
+    """Compare the rollouts of each query with one another, and with not thinking at all.
+
+    The baseline is ``direct_weight`` times the direct exit's reward plus the rest times the group's mean. At
+    0 this is GRPO (arXiv 2402.03300): a thought is better or worse than other thoughts. At 1 a thought is
+    better or worse than none, and a group whose thoughts all hurt is discouraged as a whole.
+
+    Args:
+        rewards: Of Q groups of G rollouts that thought, shape (Q, G).
+        direct: Of the direct exit of each query, shape (Q,).
+        direct_weight: In [0, 1].
+        scaling: Whether advantages are divided by the deviation of their group's rewards (the direct one
+            included), by that of the whole batch, or not.
+
+    Raises:
+        InvalidInputError: Shapes do not fit, a reward is not finite, or the weight is out of range.
+    """
+    if rewards.ndim != 2 or direct.shape != rewards.shape[:1]:
+        raise InvalidInputError(
+            f"got rewards {rewards.shape} and direct {direct.shape}, wanted (Q, G) and (Q,)"
+        )
+    if not 0 <= direct_weight <= 1:
+        raise InvalidInputError(f"got direct_weight={direct_weight}, wanted a number from 0 to 1")
+    if not np.isfinite(rewards).all() or not np.isfinite(direct).all():
+        raise InvalidInputError("got a reward that is not finite")
+    baseline = direct_weight * direct + (1 - direct_weight) * rewards.mean(axis=1)
+    values = rewards - baseline[:, None]
+    together = np.concatenate([rewards, direct[:, None]], axis=1)  # (Q, G + 1)
+    is_dead = np.ptp(together, axis=1) < 1e-9
+    if scaling == "group":
+        values = values / (together.std(axis=1, keepdims=True) + _EPSILON)
+    elif scaling == "batch":
+        values = values / (together.std() + _EPSILON)
+    values[is_dead] = 0.0
+    return Advantages(values, is_dead)
