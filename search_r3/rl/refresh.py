@@ -136,6 +136,6 @@ class Selective:
             return chosen
         priority = age * (1 + state.hits)
         priority[chosen] = 0
-        stalest = np.argsort(-priority, kind="stable")[: self.background]
+        stalest: Rows = np.argsort(-priority, kind="stable")[: self.background]
         both: Rows = np.union1d(chosen, stalest[priority[stalest] > 0])
         return both

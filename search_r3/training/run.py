@@ -104,7 +104,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
             "processes": arguments.world_size,
             "environment": describe_environment(),
         }
-        _note_run(output, facts)
+        note_run(output, facts)
     evaluator = None
     if data.dev:
         evaluator = DevEvaluator(
@@ -228,8 +228,12 @@ def _hash_of_start(config: TrainingConfig) -> str | None:
     return hashlib.sha256((config.model.adapter.start / ADAPTER_FILES[1]).read_bytes()).hexdigest()
 
 
-def _note_run(output: Path, facts: dict[str, Any]) -> None:
+def note_run(output: Path, facts: dict[str, Any]) -> None:
     """Write ``run.json``; what a resumed run notes is appended.
+
+    Args:
+        output: The run's folder.
+        facts: ``config``, ``base_fingerprint`` and ``data_hashes``, which must not change, and others.
 
     Raises:
         InvalidOptionError: The folder holds another run.

@@ -1,0 +1,111 @@
+"""How a policy does between two steps: scores, sample thoughts to read, and signs of decay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from itertools import chain
+from typing import Any
+
+from transformers import TrainerCallback
+
+from search_r3.evaluation.arms import encode_arm, thinking_module
+from search_r3.model import SentenceTransformer
+from search_r3.rl.config import HealthConfig, RLConfig
+from search_r3.rl.health import distinct_share, repeated_share, thought_perplexity
+from search_r3.training.dev_split import DevEvaluator
+
+_SAMPLES = 64
+
+
+class PolicyEvaluator:
+    """nDCG@10 on the dev split by arm, and the state of the thoughts.
+
+    Args:
+        evaluator: The dev split's.
+        config: The run.
+        start: While its context is entered, the model is the one that training started from.
+    """
+
+    def __init__(
+        self, evaluator: DevEvaluator, config: RLConfig, start: Callable[[], AbstractContextManager[Any]]
+    ) -> None:
+        self._evaluator = evaluator
+        self._config = config
+        self._start = start
+
+    def __call__(self, model: SentenceTransformer, step: int) -> dict[str, float]:
+        """Measure, and write the sample thoughts to ``thoughts/step-<step>.jsonl`` of the output.
+
+        Returns:
+            ``eval_<arm>_ndcg_at_10`` and the scores of each source, and of up to 64 greedy thoughts
+            ``eval_thought_distinct``, ``eval_thought_repeated`` and ``eval_thought_perplexity`` (under the
+            policy that training started from).
+        """
+        was_training = model.training
+        model.eval()
+        found = {f"eval_{name}": score for name, score in self._evaluator(model).items()}
+        # A few of each source, in turn.
+        columns = [list(task.queries.values()) for task in self._evaluator.tasks.values()]
+        each = -(-_SAMPLES // max(len(columns), 1))
+        queries = list(chain.from_iterable(column[:each] for column in columns))[:_SAMPLES]
+        encoding = encode_arm(
+            model,
+            queries,
+            "always",
+            max_reasoning_tokens=self._config.rollouts.max_thought_tokens,
+            on_truncation="ignore",
+        )
+        thoughts = [thought.token_ids for thought in encoding.thoughts]
+        module = thinking_module(model)
+        limit = self._config.queries.max_query_tokens
+        prompts = [
+            module.prompt_encoder.encode_query(query, max_tokens=limit).token_ids[:-1] for query in queries
+        ]
+        with self._start():
+            perplexity = thought_perplexity(module.model, prompts, thoughts)
+        found |= {
+            "eval_thought_distinct": distinct_share(thoughts),
+            "eval_thought_repeated": repeated_share(thoughts),
+            "eval_thought_perplexity": perplexity,
+        }
+        folder = self._config.output / "thoughts"
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [
+            json.dumps({"query": query, "thought": thought.text, "ending": thought.ending})
+            for query, thought in zip(queries, encoding.thoughts, strict=True)
+        ]
+        (folder / f"step-{step}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        model.train(was_training)
+        return found
+
+
+class StopOnDecay(TrainerCallback):
+    """Stops training when the thoughts decay: text goes before the score does.
+
+    Args:
+        config: The limits.
+    """
+
+    def __init__(self, config: HealthConfig) -> None:
+        self._config = config
+        self._first: float | None = None
+        self.reason: str | None = None
+        """Why training was stopped; None if it was not."""
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any
+    ) -> None:
+        """Look at an evaluation's thoughts."""
+        del args, state, kwargs
+        if metrics is None or "eval_thought_distinct" not in metrics:
+            return
+        distinct, perplexity = metrics["eval_thought_distinct"], metrics["eval_thought_perplexity"]
+        self._first = distinct if self._first is None else self._first
+        if distinct < self._config.distinct * self._first:
+            self.reason = f"share of distinct tokens fell from {self._first:.3f} to {distinct:.3f}"
+        elif perplexity > self._config.perplexity:
+            self.reason = f"perplexity under the first policy rose to {perplexity:.0f}"
+        if self.reason:
+            control.should_training_stop = True

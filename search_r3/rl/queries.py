@@ -1,0 +1,118 @@
+"""Queries and one corpus out of several sets, without what the dev split asks."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from search_r3.cache import data_dir
+from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
+from search_r3.data.retrieval_task import RetrievalTask, read_beir
+from search_r3.errors import DataError
+from search_r3.rl.config import QueriesConfig, SetConfig
+from search_r3.training.dev_split import split_pairs
+
+
+@dataclass(frozen=True)
+class QueryData:
+    """What a run asks, and is measured on.
+
+    Attributes:
+        task: Queries and corpus of all sets; ids begin with the set's name.
+        dev: Dev tasks by source.
+        hashes: Hash of every set and dev source, before anything was chosen.
+    """
+
+    task: RetrievalTask
+    dev: dict[str, RetrievalTask]
+    hashes: dict[str, str]
+
+
+def load_queries(config: QueriesConfig, seed: int) -> QueryData:
+    """Read the sets, choose from them, and put them together.
+
+    Args:
+        config: Which, and how much of each.
+        seed: Decides what is chosen of a set that has more.
+
+    Raises:
+        DataError: A set is missing or damaged, or has nothing left to ask.
+    """
+    dev: dict[str, RetrievalTask] = {}
+    hashes: dict[str, str] = {}
+    for name in config.dev_sources:
+        pairs = _pairs(name)
+        hashes[f"dev/{name}"] = pairs_hash(pairs)
+        split = split_pairs(
+            pairs, queries=config.dev_queries, documents=config.dev_documents, seed=config.dev_seed
+        )
+        if split.dev is not None:
+            dev[name] = split.dev
+    held_out = {text.casefold() for task in dev.values() for text in task.queries.values()}
+    queries: dict[str, str] = {}
+    corpus: dict[str, str] = {}
+    qrels: dict[str, dict[str, int]] = {}
+    for name, some in config.sets.items():
+        whole = _task(name)
+        hashes[name] = whole.data_hash()
+        part = _chosen(whole, some, held_out, random.Random(f"{seed} {name}"))
+        if not part.queries:
+            raise DataError(f"The set {name} has no query that the dev split does not ask.")
+        queries |= {f"{name}/{query_id}": text for query_id, text in part.queries.items()}
+        corpus |= {f"{name}/{doc_id}": text for doc_id, text in part.corpus.items()}
+        for query_id, grades in part.qrels.items():
+            qrels[f"{name}/{query_id}"] = {f"{name}/{doc_id}": grade for doc_id, grade in grades.items()}
+    return QueryData(RetrievalTask(queries, corpus, qrels), dev, hashes)
+
+
+def _task(name: str) -> RetrievalTask:
+    for folder in (data_dir() / "graded" / name, Path(name)):
+        if (folder / "qrels").is_dir():
+            return read_beir(folder, split="train")
+    return _task_of(_pairs(name))
+
+
+def _pairs(name: str) -> list[TrainingPair]:
+    path = data_dir() / "training" / f"{name}.parquet"
+    if not path.is_file():
+        raise DataError(
+            f"There is no set {name!r}: neither a graded nor a training set, nor a folder with qrels/. Build "
+            "them with: search-r3 data"
+        )
+    return read_pairs(path)
+
+
+def _task_of(pairs: list[TrainingPair]) -> RetrievalTask:
+    """A training set as a task; pairs that ask the same are one query with several answers."""
+    queries: dict[str, str] = {}
+    corpus: dict[str, str] = {}
+    qrels: dict[str, dict[str, int]] = {}
+    first_with: dict[str, str] = {}
+    for pair in pairs:
+        query_id = first_with.setdefault(pair.query.casefold(), f"query {pair.query_id}")
+        queries.setdefault(query_id, pair.query)
+        corpus[pair.doc_id] = pair.positive
+        qrels.setdefault(query_id, {})[pair.doc_id] = 1
+    return RetrievalTask(queries, corpus, qrels)
+
+
+def _chosen(
+    task: RetrievalTask, config: SetConfig, held_out: set[str], generator: random.Random
+) -> RetrievalTask:
+    """Choose queries whose relevant documents all fit, then fill the corpus with others."""
+    order = sorted(query_id for query_id, text in task.queries.items() if text.casefold() not in held_out)
+    generator.shuffle(order)
+    queries: list[str] = []
+    documents: dict[str, None] = {}
+    for query_id in order:
+        if len(queries) == config.queries:
+            break
+        wanted = [doc_id for doc_id, grade in task.qrels[query_id].items() if grade > 0]
+        if len(documents.keys() | wanted) <= config.documents:
+            queries.append(query_id)
+            documents.update(dict.fromkeys(wanted))
+    others = sorted(task.corpus.keys() - documents.keys())
+    generator.shuffle(others)
+    documents.update(dict.fromkeys(others[: config.documents - len(documents)]))
+    return task.subset(set(queries), set(documents))

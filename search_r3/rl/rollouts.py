@@ -1,0 +1,98 @@
+"""Rollouts: a query, a sampled thought, and the embedding that the policy reads after it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from search_r3.batching import left_pad
+from search_r3.generation import Sampling, last_hidden_states, think
+from search_r3.modules import ReasoningTransformer
+from search_r3.rl.config import RolloutConfig
+from search_r3.thoughts import Ending
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One way from a query to its embedding.
+
+    Attributes:
+        prompt_ids: Tokens of the query with its template.
+        thought_ids: Tokens of the thought.
+        ending: How the thought ended.
+        embedding: Unit vector, shape (D,), float32: what the policy's own state at the embed token gives.
+        is_direct: Whether it was forced to the direct exit; nothing of it is the policy's choice.
+    """
+
+    prompt_ids: list[int]
+    thought_ids: list[int]
+    ending: Ending
+    embedding: torch.Tensor
+    is_direct: bool
+
+    @property
+    def chosen(self) -> list[bool]:
+        """Which tokens of the completion (thought, embed token) the policy chose itself."""
+        ended_itself = not self.is_direct and self.ending in ("embed_token", "skipped")
+        return [True] * len(self.thought_ids) + [ended_itself]
+
+
+@torch.no_grad()
+def sample_rollouts(
+    module: ReasoningTransformer,
+    queries: Sequence[str],
+    is_direct: Sequence[bool],
+    seeds: Sequence[int],
+    config: RolloutConfig,
+    *,
+    max_query_tokens: int,
+) -> list[Rollout]:
+    """Sample one rollout for each entry of ``queries``; a group is the same query several times.
+
+    Args:
+        module: The policy; dropout must be off.
+        queries: B texts, cut to ``max_query_tokens``.
+        is_direct: For each, whether it is forced to the direct exit.
+        seeds: Seed of each thought.
+        config: How to sample.
+        max_query_tokens: Limit of a query with its template.
+    """
+    encoder = module.prompt_encoder
+    device = module.model.device
+    prompts = [encoder.encode_query(query, max_tokens=max_query_tokens).token_ids[:-1] for query in queries]
+    rollouts: list[Rollout | None] = [None] * len(queries)
+    if direct := [place for place, forced in enumerate(is_direct) if forced]:
+        input_ids, mask = left_pad([[*prompts[place], encoder.embed_token_id] for place in direct])
+        states = last_hidden_states(module.model, input_ids.to(device), mask.to(device))[:, -1]
+        for place, embedding in zip(direct, _unit(states), strict=True):
+            rollouts[place] = Rollout(prompts[place], [], "skipped", embedding, True)
+    if free := [place for place, forced in enumerate(is_direct) if not forced]:
+        input_ids, mask = left_pad([prompts[place] for place in free])
+        read_out = think(
+            module.model,
+            input_ids.to(device),
+            mask.to(device),
+            embed_token_id=encoder.embed_token_id,
+            allowed_ids=encoder.allowed_thought_ids(module.model.get_output_embeddings().weight.shape[0]),
+            max_reasoning_tokens=config.max_thought_tokens,
+            may_skip=config.may_skip,
+            sampling=Sampling(config.temperature, config.top_p, [seeds[place] for place in free]),
+        )
+        found = zip(free, read_out.thoughts, read_out.endings, _unit(read_out.hidden_states), strict=True)
+        for place, thought, ending, embedding in found:
+            rollouts[place] = Rollout(prompts[place], thought, ending, embedding, False)
+    return [rollout for rollout in rollouts if rollout is not None]
+
+
+def rollout_seed(seed: int, step: int, query_id: str, place: int) -> int:
+    """A seed that depends on the run, the step, the query and the place in its group, and on nothing else."""
+    digest = hashlib.sha256(repr((seed, step, query_id, place)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _unit(states: torch.Tensor) -> torch.Tensor:
+    return functional.normalize(states.float(), dim=1).cpu()

@@ -1,0 +1,141 @@
+"""A reinforcement-learning run from its configuration to a merged model, resumable at every checkpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.trainer_utils import get_last_checkpoint
+from trl.trainer.grpo_config import GRPOConfig
+
+from search_r3.adapter import merge_adapter
+from search_r3.errors import InvalidOptionError
+from search_r3.evaluation.arms import thinking_module
+from search_r3.evaluation.environment import describe_environment
+from search_r3.identity import fingerprint
+from search_r3.rl.config import EnvironmentConfig, FullConfig, RLConfig, SelectiveConfig
+from search_r3.rl.dev_evaluation import PolicyEvaluator, StopOnDecay
+from search_r3.rl.queries import load_queries
+from search_r3.rl.refresh import Frozen, Full, InBatch, NoRefresh, RefreshPolicy, Selective
+from search_r3.rl.trainer import RetrievalGRPOTrainer
+from search_r3.training.dev_split import DevEvaluator
+from search_r3.training.run import ADAPTER, FINAL, load_base, note_run
+
+
+def train(config: RLConfig, *, resume: bool = False) -> Path:
+    """Train, and write the merged model.
+
+    Args:
+        config: The run.
+        resume: Go on from the newest checkpoint in the output folder, if there is one.
+
+    Returns:
+        Folder of the merged model. Beside it: ``run.json``, checkpoints with the environment's state,
+        TensorBoard logs, and ``thoughts``, samples at every evaluation.
+
+    Raises:
+        DataError: The data is missing or damaged.
+        InvalidOptionError: The run cannot be had as configured, or the output folder holds another run.
+    """
+    output = config.output
+    checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
+    if checkpoint is not None and not resume:
+        raise InvalidOptionError(
+            f"{output} holds checkpoints of a run. Pass --resume to go on with it, or choose another output."
+        )
+    data = load_queries(config.queries, config.seed)
+    arguments = _arguments(config, has_dev=bool(data.dev))
+    model = load_base(config.model.base)
+    facts = {
+        "config": json.loads(config.model_dump_json()),
+        "base_fingerprint": fingerprint(model),
+        "data_hashes": data.hashes,
+        "queries": len(data.task.queries),
+        "documents": len(data.task.corpus),
+        "processes": arguments.world_size,
+        "environment": describe_environment(),
+    }
+    if arguments.process_index == 0:
+        note_run(output, facts)
+    module = thinking_module(model)
+    module.max_reasoning_tokens = config.rollouts.max_thought_tokens
+    module.model.to(getattr(torch, config.model.dtype))
+    stop = StopOnDecay(config.health)
+    trainer = RetrievalGRPOTrainer(
+        model, data.task, config, make_policy(config.environment), arguments, callbacks=[stop]
+    )
+    if data.dev:
+        trainer.evaluator = PolicyEvaluator(
+            DevEvaluator(
+                data.dev,
+                config.evaluation_arms,
+                max_reasoning_tokens=config.rollouts.max_thought_tokens,
+                max_query_tokens=config.queries.max_query_tokens,
+                max_document_tokens=config.queries.max_document_tokens,
+            ),
+            config,
+            trainer.start_policy,
+        )
+    trainer.train(resume_from_checkpoint=checkpoint)
+    final = output / FINAL
+    if arguments.process_index == 0:
+        policy: Any = trainer.accelerator.unwrap_model(trainer.model)
+        policy.save_pretrained(str(output / ADAPTER))
+        merged = merge_adapter(load_base(config.model.base), output / ADAPTER)
+        thinking_module(merged).max_reasoning_tokens = config.rollouts.max_thought_tokens
+        part = final.with_name(f"{final.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        merged.save(str(part), create_model_card=False)
+        shutil.rmtree(final, ignore_errors=True)
+        part.replace(final)
+        if stop.reason:
+            (output / "stopped.txt").write_text(f"{stop.reason}\n", encoding="utf-8")
+    return final
+
+
+def make_policy(config: EnvironmentConfig) -> RefreshPolicy:
+    """Make the refresh policy that a configuration names."""
+    refresh = config.refresh
+    if isinstance(refresh, SelectiveConfig):
+        return Selective(**refresh.model_dump(exclude={"policy"}))
+    if isinstance(refresh, FullConfig):
+        return Full(every=refresh.every)
+    plain: dict[str, RefreshPolicy] = {"frozen": Frozen(), "none": NoRefresh(), "in_batch": InBatch()}
+    return plain[refresh.policy]
+
+
+def _arguments(config: RLConfig, *, has_dev: bool) -> GRPOConfig:
+    options: dict[str, Any] = {
+        "learning_rate": 2e-5,
+        "epsilon_high": 0.28,
+        "logging_steps": 5,
+        "save_steps": 100,
+        "save_total_limit": 2,
+        "report_to": "tensorboard",
+        "lr_scheduler_type": "constant_with_warmup",
+        "warmup_steps": 5,
+    }
+    if has_dev:
+        options |= {
+            "eval_strategy": "steps",
+            "eval_steps": 100,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": f"eval_{config.evaluation_arms[0]}_ndcg_at_10",
+            "greater_is_better": True,
+        }
+    try:
+        return GRPOConfig(
+            **{**options, **config.trainer},
+            output_dir=str(config.output),
+            seed=config.seed,
+            data_seed=config.seed,
+            num_generations=config.rollouts.group,
+            temperature=config.rollouts.temperature,
+            top_p=config.rollouts.top_p,
+            max_completion_length=config.rollouts.max_thought_tokens + 1,
+        )
+    except (TypeError, ValueError) as error:
+        raise InvalidOptionError(f"[trainer] is not usable: {error}") from error
