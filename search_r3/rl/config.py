@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from search_r3.errors import InvalidOptionError
 from search_r3.rl.advantages import Scaling
@@ -35,8 +35,11 @@ class PolicyModelConfig(_Section):
     @field_validator("adapter")
     @classmethod
     def _plain(cls, adapter: AdapterConfig) -> AdapterConfig:
-        if adapter.train_embed_token or adapter.start is not None:
-            raise ValueError("wanted train_embed_token=false and no start: merge it into the base first")
+        if adapter.train_embed_token or adapter.start is not None or adapter.dropout:
+            raise ValueError(
+                "wanted train_embed_token=false, no start (merge it into the base first), and no dropout "
+                "(what is learnt would not be what sampled)"
+            )
         return adapter
 
 
@@ -81,15 +84,14 @@ class RolloutConfig(_Section):
     Attributes:
         group: Rollouts of a query, the one forced to the direct exit among them.
         max_thought_tokens: Longest thought; the embed token is appended when it is spent.
-        temperature: Softmax temperature of the samples. It is the policy gradient's too.
-        top_p: Share of probability mass sampled from.
+        temperature: Softmax temperature of the samples, and of the log-probabilities that are learnt. (The
+            samples never hold special tokens; the log-probabilities do count their mass.)
         may_skip: Whether a rollout may emit the embed token first, which is how ``auto`` learns.
     """
 
     group: int = Field(default=8, ge=3)
     max_thought_tokens: int = Field(default=16, ge=1)
     temperature: float = Field(default=1.0, gt=0)
-    top_p: float = Field(default=1.0, gt=0, le=1)
     may_skip: bool = True
 
 
@@ -221,12 +223,24 @@ class RLConfig(_Section):
     @classmethod
     def _keep_out(cls, trainer: dict[str, Any]) -> dict[str, Any]:
         ours = {
-            "output_dir", "seed", "data_seed", "num_generations", "temperature", "top_p", "reward_weights",
+            "output_dir", "seed", "data_seed", "num_generations", "temperature", "reward_weights",
             "scale_rewards", "max_completion_length", "mask_truncated_completions",
+            # What our rollouts would pass over.
+            "top_p", "top_k", "min_p", "repetition_penalty", "generation_kwargs", "use_vllm",
+            "multi_objective_aggregation", "shuffle_dataset", "per_device_eval_batch_size",
         }  # fmt: skip
         if taken := sorted(ours & set(trainer)):
-            raise ValueError(f"{taken} are decided by the other tables, not by [trainer]")
+            raise ValueError(f"{taken} are decided by the other tables, or not used: take them out")
         return trainer
+
+    @model_validator(mode="after")
+    def _samples_fit_baseline(self) -> RLConfig:
+        if not self.rollouts.may_skip and self.reward.direct_weight:
+            raise ValueError(
+                "may_skip=false wants direct_weight=0: with thoughts that are worth less than none, "
+                "probability would flow to the first token that may not be sampled"
+            )
+        return self
 
 
 def read_config(path: Path) -> RLConfig:

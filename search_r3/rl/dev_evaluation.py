@@ -50,6 +50,8 @@ class PolicyEvaluator:
         columns = [list(task.queries.values()) for task in self._evaluator.tasks.values()]
         each = -(-_SAMPLES // max(len(columns), 1))
         queries = list(chain.from_iterable(column[:each] for column in columns))[:_SAMPLES]
+        limit = self._config.queries.max_query_tokens
+        whole, model.max_seq_length = model.max_seq_length, limit
         encoding = encode_arm(
             model,
             queries,
@@ -57,9 +59,9 @@ class PolicyEvaluator:
             max_reasoning_tokens=self._config.rollouts.max_thought_tokens,
             on_truncation="ignore",
         )
+        model.max_seq_length = whole
         thoughts = [thought.token_ids for thought in encoding.thoughts]
         module = thinking_module(model)
-        limit = self._config.queries.max_query_tokens
         prompts = [
             module.prompt_encoder.encode_query(query, max_tokens=limit).token_ids[:-1] for query in queries
         ]
@@ -84,13 +86,16 @@ class PolicyEvaluator:
 class StopOnDecay(TrainerCallback):
     """Stops training when the thoughts decay: text goes before the score does.
 
+    The evaluation that shows it cannot choose the checkpoint, however good its score is.
+
     Args:
         config: The limits.
+        measure: Name of the score that chooses the checkpoint.
     """
 
-    def __init__(self, config: HealthConfig) -> None:
+    def __init__(self, config: HealthConfig, measure: str) -> None:
         self._config = config
-        self._first: float | None = None
+        self._measure = measure
         self.reason: str | None = None
         """Why training was stopped; None if it was not."""
 
@@ -98,14 +103,17 @@ class StopOnDecay(TrainerCallback):
         self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any
     ) -> None:
         """Look at an evaluation's thoughts."""
-        del args, state, kwargs
+        del args, kwargs
         if metrics is None or "eval_thought_distinct" not in metrics:
             return
-        distinct, perplexity = metrics["eval_thought_distinct"], metrics["eval_thought_perplexity"]
-        self._first = distinct if self._first is None else self._first
-        if distinct < self._config.distinct * self._first:
-            self.reason = f"share of distinct tokens fell from {self._first:.3f} to {distinct:.3f}"
+        name = "eval_thought_distinct"
+        distinct, perplexity = metrics[name], metrics["eval_thought_perplexity"]
+        # Out of the log, which a resumed run has too; this evaluation is in it already.
+        first = next(entry[name] for entry in state.log_history if name in entry)
+        if distinct < self._config.distinct * first:
+            self.reason = f"share of distinct tokens fell from {first:.3f} to {distinct:.3f}"
         elif perplexity > self._config.perplexity:
             self.reason = f"perplexity under the first policy rose to {perplexity:.0f}"
         if self.reason:
+            metrics[self._measure] = float("-inf")
             control.should_training_stop = True

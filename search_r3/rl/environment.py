@@ -21,7 +21,8 @@ from search_r3.rl.rows import DocumentRows
 Encode = Callable[[list[str]], NDArray[np.float32]]
 """Embeds documents by the weights of the moment: texts to unit vectors, shape (N, D)."""
 
-_STATE = "environment.npz"
+STATE = "environment.npz"
+"""File of an environment's state, inside a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class RetrievalEnvironment:
     def save(self, folder: Path) -> None:
         """Write rows, their steps, the graph and the counts, atomically, into one file of ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{_STATE}.part"
+        part = folder / f"{STATE}.part"
         with part.open("wb") as stream:
             np.savez(
                 stream,
@@ -194,7 +195,7 @@ class RetrievalEnvironment:
                 probe=self._probe,
                 counts=np.array(json.dumps({"encoded_documents": self.encoded_documents})),
             )
-        part.replace(folder / _STATE)
+        part.replace(folder / STATE)
 
     def load(self, folder: Path) -> None:
         """Restore what :meth:`save` wrote, exactly.
@@ -202,7 +203,7 @@ class RetrievalEnvironment:
         Raises:
             DataError: There is no such file, or it is of another corpus.
         """
-        path = folder / _STATE
+        path = folder / STATE
         try:
             with np.load(path) as found:
                 state = {name: found[name] for name in found.files}

@@ -49,14 +49,14 @@ def load_queries(config: QueriesConfig, seed: int) -> QueryData:
         )
         if split.dev is not None:
             dev[name] = split.dev
-    held_out = {text.casefold() for task in dev.values() for text in task.queries.values()}
+    held_out = {text.casefold() for task in dev.values() for text in _asked_and_answers(task)}
     queries: dict[str, str] = {}
     corpus: dict[str, str] = {}
     qrels: dict[str, dict[str, int]] = {}
     for name, some in config.sets.items():
         whole = _task(name)
         hashes[name] = whole.data_hash()
-        part = _chosen(whole, some, held_out, random.Random(f"{seed} {name}"))
+        part = _chosen(_without(whole, held_out), some, random.Random(f"{seed} {name}"))
         if not part.queries:
             raise DataError(f"The set {name} has no query that the dev split does not ask.")
         queries |= {f"{name}/{query_id}": text for query_id, text in part.queries.items()}
@@ -97,11 +97,31 @@ def _task_of(pairs: list[TrainingPair]) -> RetrievalTask:
     return RetrievalTask(queries, corpus, qrels)
 
 
-def _chosen(
-    task: RetrievalTask, config: SetConfig, held_out: set[str], generator: random.Random
-) -> RetrievalTask:
+def _asked_and_answers(task: RetrievalTask) -> list[str]:
+    answers = {doc_id for grades in task.qrels.values() for doc_id, grade in grades.items() if grade > 0}
+    return [*task.queries.values(), *(task.corpus[doc_id] for doc_id in answers)]
+
+
+def _without(task: RetrievalTask, held_out: set[str]) -> RetrievalTask:
+    """Drop the queries that the dev split asks, and those whose best answers it asks or answers with.
+
+    A graded document may be several wordings with a semicolon between: each of them counts. The documents
+    stay, as distractors.
+    """
+
+    def is_held_out(query_id: str) -> bool:
+        grades = task.qrels[query_id]
+        best = [task.corpus[doc_id] for doc_id, grade in grades.items() if grade == max(grades.values())]
+        parts = [part for text in best for part in (text, *text.split("; "))]
+        return any(text.casefold() in held_out for text in (task.queries[query_id], *parts))
+
+    kept = {query_id for query_id in task.queries if not is_held_out(query_id)}
+    return task.subset(kept, set(task.corpus))
+
+
+def _chosen(task: RetrievalTask, config: SetConfig, generator: random.Random) -> RetrievalTask:
     """Choose queries whose relevant documents all fit, then fill the corpus with others."""
-    order = sorted(query_id for query_id, text in task.queries.items() if text.casefold() not in held_out)
+    order = sorted(task.queries)
     generator.shuffle(order)
     queries: list[str] = []
     documents: dict[str, None] = {}
@@ -109,7 +129,7 @@ def _chosen(
         if len(queries) == config.queries:
             break
         wanted = [doc_id for doc_id, grade in task.qrels[query_id].items() if grade > 0]
-        if len(documents.keys() | wanted) <= config.documents:
+        if len(documents) + sum(doc_id not in documents for doc_id in wanted) <= config.documents:
             queries.append(query_id)
             documents.update(dict.fromkeys(wanted))
     others = sorted(task.corpus.keys() - documents.keys())

@@ -80,7 +80,7 @@ def sample_rollouts(
             allowed_ids=encoder.allowed_thought_ids(module.model.get_output_embeddings().weight.shape[0]),
             max_reasoning_tokens=config.max_thought_tokens,
             may_skip=config.may_skip,
-            sampling=Sampling(config.temperature, config.top_p, [seeds[place] for place in free]),
+            sampling=Sampling(config.temperature, seeds=[seeds[place] for place in free]),
         )
         found = zip(free, read_out.thoughts, read_out.endings, _unit(read_out.hidden_states), strict=True)
         for place, thought, ending, embedding in found:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.trainer_utils import get_last_checkpoint
 from trl.trainer.grpo_config import GRPOConfig
 
 from search_r3.adapter import merge_adapter
@@ -18,11 +17,15 @@ from search_r3.evaluation.environment import describe_environment
 from search_r3.identity import fingerprint
 from search_r3.rl.config import EnvironmentConfig, FullConfig, RLConfig, SelectiveConfig
 from search_r3.rl.dev_evaluation import PolicyEvaluator, StopOnDecay
+from search_r3.rl.environment import STATE
 from search_r3.rl.queries import load_queries
 from search_r3.rl.refresh import Frozen, Full, InBatch, NoRefresh, RefreshPolicy, Selective
 from search_r3.rl.trainer import RetrievalGRPOTrainer
 from search_r3.training.dev_split import DevEvaluator
 from search_r3.training.run import ADAPTER, FINAL, load_base, note_run
+
+STOPPED = "stopped.txt"
+"""Says why a run ended early, inside its output."""
 
 
 def train(config: RLConfig, *, resume: bool = False) -> Path:
@@ -41,7 +44,11 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
         InvalidOptionError: The run cannot be had as configured, or the output folder holds another run.
     """
     output = config.output
-    checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
+    checkpoint = last_checkpoint(output)
+    if (output / STOPPED).is_file():
+        raise InvalidOptionError(
+            f"{output} holds a run that stopped because its thoughts decayed: choose another output."
+        )
     if checkpoint is not None and not resume:
         raise InvalidOptionError(
             f"{output} holds checkpoints of a run. Pass --resume to go on with it, or choose another output."
@@ -63,7 +70,7 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
     module = thinking_module(model)
     module.max_reasoning_tokens = config.rollouts.max_thought_tokens
     module.model.to(getattr(torch, config.model.dtype))
-    stop = StopOnDecay(config.health)
+    stop = StopOnDecay(config.health, _measure(config))
     trainer = RetrievalGRPOTrainer(
         model, data.task, config, make_policy(config.environment), arguments, callbacks=[stop]
     )
@@ -81,6 +88,13 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
         )
     trainer.train(resume_from_checkpoint=checkpoint)
     final = output / FINAL
+    if stop.reason and arguments.process_index == 0:
+        (output / STOPPED).write_text(f"{stop.reason}\n", encoding="utf-8")
+    if stop.reason and trainer.state.best_model_checkpoint is None:
+        raise InvalidOptionError(
+            f"The thoughts decayed before the first good evaluation ({stop.reason}): there is no model to "
+            "keep. Lower the learning rate, or raise beta or contrastive.weight."
+        )
     if arguments.process_index == 0:
         policy: Any = trainer.accelerator.unwrap_model(trainer.model)
         policy.save_pretrained(str(output / ADAPTER))
@@ -91,9 +105,18 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
         merged.save(str(part), create_model_card=False)
         shutil.rmtree(final, ignore_errors=True)
         part.replace(final)
-        if stop.reason:
-            (output / "stopped.txt").write_text(f"{stop.reason}\n", encoding="utf-8")
     return final
+
+
+def last_checkpoint(output: Path) -> str | None:
+    """The newest checkpoint that is whole; one that was being written at a kill is passed over."""
+    whole = [
+        path.parent
+        for path in output.glob(f"checkpoint-*/{STATE}")
+        if (path.parent / "trainer_state.json").is_file()
+    ]
+    newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    return None if newest is None else str(newest)
 
 
 def make_policy(config: EnvironmentConfig) -> RefreshPolicy:
@@ -123,19 +146,30 @@ def _arguments(config: RLConfig, *, has_dev: bool) -> GRPOConfig:
             "eval_strategy": "steps",
             "eval_steps": 100,
             "load_best_model_at_end": True,
-            "metric_for_best_model": f"eval_{config.evaluation_arms[0]}_ndcg_at_10",
+            "metric_for_best_model": _measure(config),
             "greater_is_better": True,
         }
     try:
-        return GRPOConfig(
+        arguments = GRPOConfig(
             **{**options, **config.trainer},
             output_dir=str(config.output),
             seed=config.seed,
             data_seed=config.seed,
             num_generations=config.rollouts.group,
             temperature=config.rollouts.temperature,
-            top_p=config.rollouts.top_p,
             max_completion_length=config.rollouts.max_thought_tokens + 1,
+            per_device_eval_batch_size=config.rollouts.group,  # TRL checks it; our evaluation has no rollouts
         )
     except (TypeError, ValueError) as error:
         raise InvalidOptionError(f"[trainer] is not usable: {error}") from error
+    generation = (arguments.steps_per_generation or 1) * arguments.num_iterations
+    if arguments.save_steps * arguments.gradient_accumulation_steps % generation:
+        raise InvalidOptionError(
+            f"Got save_steps={arguments.save_steps}, at which rollouts are half used ({generation} passes "
+            "for each generation): a resumed run would sample them again. Save at a multiple."
+        )
+    return arguments
+
+
+def _measure(config: RLConfig) -> str:
+    return f"eval_{config.evaluation_arms[0]}_ndcg_at_10"

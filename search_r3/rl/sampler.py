@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from transformers import TrainerCallback
 from trl.trainer.utils import RepeatSampler
 
 
@@ -24,3 +25,19 @@ class EpochSampler(RepeatSampler):
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer when an epoch begins."""
         self.generator.manual_seed(hash((self.seed, epoch)) & (2**63 - 1))
+
+
+class EpochOrder(TrainerCallback):
+    """Tells the sampler the epoch: what skips batches after a resume does not pass it on.
+
+    Args:
+        sampler: The sampler.
+    """
+
+    def __init__(self, sampler: EpochSampler) -> None:
+        self._sampler = sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Set it."""
+        del args, control, kwargs
+        self._sampler.set_epoch(int(state.epoch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -30,7 +31,7 @@ from search_r3.rl.health import mean_pair_cosine, repeated_share
 from search_r3.rl.refresh import RefreshPolicy
 from search_r3.rl.rewards import RETRIEVAL_REWARDS, Ranking, hit_margin, overlength
 from search_r3.rl.rollouts import Rollout, rollout_seed, sample_rollouts
-from search_r3.rl.sampler import EpochSampler
+from search_r3.rl.sampler import EpochOrder, EpochSampler
 
 REWARD_PARTS = ("retrieval", "margin", "unfinished", "overlength", "tokens")
 
@@ -98,13 +99,15 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         self._advantages: Advantages | None = None
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
-        return EpochSampler(
+        sampler = EpochSampler(
             data_source=self.train_dataset if dataset is None else dataset,
             mini_repeat_count=self.num_generations,
             batch_size=self.args.generation_batch_size // self.num_generations,
             repeat_count=self.num_iterations * self.args.steps_per_generation,
             seed=self.args.seed,
         )
+        self.add_callback(EpochOrder(sampler))
+        return sampler
 
     # ------------------------------------------------------------------------------------- rollouts
 
@@ -112,7 +115,9 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         """TRL's hook: sample the batch's rollouts, groups one after the other."""
         del trainer  # it is this one
         group = self.config.rollouts.group
-        places = [place % group for place in range(len(prompts))]
+        # Counted over all processes: a group may begin on one and end on the next.
+        first = self.accelerator.process_index * len(prompts)
+        places = [(first + place) % group for place in range(len(prompts))]
         step = self.state.global_step
         self.pipeline.eval()
         self._rollouts = sample_rollouts(
@@ -274,12 +279,11 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         finally:
             self.pipeline.max_seq_length = limit
             self.pipeline.train(was_training)
-        if self.accelerator.num_processes == 1:
-            return np.asarray(found, dtype=np.float32)
-        parts = gather_object([np.asarray(found, dtype=np.float32)])
         together = np.empty((len(texts), self.pipeline.get_embedding_dimension() or 0), dtype=np.float32)
-        for process, part in enumerate(parts):
+        for process, part in enumerate(gather_object([np.asarray(found, dtype=np.float32)])):
             together[process :: self.accelerator.num_processes] = part.reshape(-1, together.shape[1])
+        # Again, in float32: half precision leaves lengths that differ by more than neighbours' similarities.
+        together /= np.linalg.norm(together, axis=1, keepdims=True)
         return together
 
     def _encode_frozen(self, texts: list[str]) -> NDArray[np.float32]:
@@ -297,7 +301,10 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         """Measure the policy on the dev split, not on rollouts."""
         del args, kwargs
         metrics = self.evaluator(self.pipeline, self.state.global_step) if self.evaluator else {}
+        # TRL puts what training has noted since its last log into whatever is logged next.
+        noted, self._metrics["train"] = self._metrics["train"], defaultdict(list)
         self.log(dict(metrics))
+        self._metrics["train"] = noted
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
