@@ -5,8 +5,8 @@
     torchrun --nproc-per-node 2 train/grpo.py CONFIG.toml                         # CPUs: ddp_backend = "gloo"
 
 Needs `pip install 'search-r3[train,eval]'` and the data (`search-r3 data`). The run's folder gets checkpoints
-with the corpus index, TensorBoard logs, run.json (configuration, versions, commit, seeds, data hashes), sample
-thoughts of every evaluation, and `final`, the merged model.
+with the corpus index, TensorBoard logs, run.json (configuration, versions, commit, seeds, data hashes),
+sample thoughts of every evaluation, and `final`, the merged model.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ MEASURE = "_ndcg_at_10"
 
 
 def main() -> None:
-    """Run the points that are missing, then write and print the table."""
+    """Run the points that are missing; the table is written after each."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,17 +40,24 @@ def main() -> None:
         rows = {}
         for name, config in configs.items():
             rows[name] = run_point(config)
+            write_table(arguments.table, arguments.sweep, rows)
             print(
                 f"{name:24}" + "".join(f"{key} {value:.4f}  " for key, value in rows[name].items()),
                 flush=True,
             )
     except SearchR3Error as error:
         sys.exit(f"error: {error}")
-    table = {"sweep": arguments.sweep.read_text(encoding="utf-8"), "scores": rows}
-    table["environment"] = describe_environment()
-    arguments.table.parent.mkdir(parents=True, exist_ok=True)
-    arguments.table.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     print(arguments.table)
+
+
+def write_table(path: Path, sweep: Path, scores: dict[str, dict[str, float]]) -> None:
+    """Write what is known so far."""
+    table = {"sweep": sweep.read_text(encoding="utf-8"), "scores": scores}
+    table["environment"] = describe_environment()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
 
 
 def run_point(config: TrainingConfig) -> dict[str, float]:

@@ -87,12 +87,16 @@ class RolloutConfig(_Section):
         temperature: Softmax temperature of the samples, and of the log-probabilities that are learnt. (The
             samples never hold special tokens; the log-probabilities do count their mass.)
         may_skip: Whether a rollout may emit the embed token first, which is how ``auto`` learns.
+        generator: ``own`` samples on the live cache, which gives the embedding for free; ``trl`` samples as
+            the trainer is configured to (transformers, or vLLM with ``use_vllm`` in [trainer]; the latter is
+            not tested on hardware), and reads the embedding in one more pass.
     """
 
     group: int = Field(default=8, ge=3)
     max_thought_tokens: int = Field(default=16, ge=1)
     temperature: float = Field(default=1.0, gt=0)
     may_skip: bool = True
+    generator: Literal["own", "trl"] = "own"
 
 
 class RewardConfig(_Section):
@@ -152,7 +156,7 @@ class EnvironmentConfig(_Section):
     refresh: Annotated[SelectiveConfig | FullConfig | PlainPolicyConfig, Field(discriminator="policy")] = (
         SelectiveConfig()
     )
-    neighbours: int = Field(default=16, ge=1)
+    neighbours: int = Field(default=16, ge=0)
     nearest: int = Field(default=32, ge=1)
     positives: int = Field(default=8, ge=1)
     probe: int = Field(default=128, ge=10)
@@ -226,7 +230,7 @@ class RLConfig(_Section):
             "output_dir", "seed", "data_seed", "num_generations", "temperature", "reward_weights",
             "scale_rewards", "max_completion_length", "mask_truncated_completions",
             # What our rollouts would pass over.
-            "top_p", "top_k", "min_p", "repetition_penalty", "generation_kwargs", "use_vllm",
+            "top_p", "top_k", "min_p", "repetition_penalty", "generation_kwargs",
             "multi_objective_aggregation", "shuffle_dataset", "per_device_eval_batch_size",
         }  # fmt: skip
         if taken := sorted(ours & set(trainer)):
@@ -240,6 +244,10 @@ class RLConfig(_Section):
                 "may_skip=false wants direct_weight=0: with thoughts that are worth less than none, "
                 "probability would flow to the first token that may not be sampled"
             )
+        if self.rollouts.generator == "trl" and not self.rollouts.may_skip:
+            raise ValueError("generator='trl' wants may_skip=true: TRL cannot forbid the first token")
+        if self.trainer.get("use_vllm") and self.rollouts.generator != "trl":
+            raise ValueError("use_vllm wants generator='trl' in [rollouts]")
         return self
 
 

@@ -14,6 +14,7 @@ from search_r3.evaluation.arms import encode_arm, thinking_module
 from search_r3.model import SentenceTransformer
 from search_r3.rl.config import HealthConfig, RLConfig
 from search_r3.rl.health import distinct_share, repeated_share, thought_perplexity
+from search_r3.rl.rollouts import encode_prompts
 from search_r3.training.dev_split import DevEvaluator
 
 _SAMPLES = 64
@@ -62,9 +63,7 @@ class PolicyEvaluator:
         model.max_seq_length = whole
         thoughts = [thought.token_ids for thought in encoding.thoughts]
         module = thinking_module(model)
-        prompts = [
-            module.prompt_encoder.encode_query(query, max_tokens=limit).token_ids[:-1] for query in queries
-        ]
+        prompts = encode_prompts(module, queries, limit)
         with self._start():
             perplexity = thought_perplexity(module.model, prompts, thoughts)
         found |= {

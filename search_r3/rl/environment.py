@@ -18,6 +18,9 @@ from search_r3.rl.refresh import RefreshPolicy, RefreshState, Rows
 from search_r3.rl.rewards import Ranking
 from search_r3.rl.rows import DocumentRows
 
+_EXACT_GRAPH = 20_000
+"""Most rows whose graph is exact: the work grows with their square."""
+
 Encode = Callable[[list[str]], NDArray[np.float32]]
 """Embeds documents by the weights of the moment: texts to unit vectors, shape (N, D)."""
 
@@ -30,7 +33,7 @@ class EnvironmentOptions:
     """How an environment looks after its rows.
 
     Attributes:
-        neighbours: Edges of each document in the graph.
+        neighbours: Edges of each document in the graph; 0 builds none.
         nearest: Rows of each rollout that a policy may look at, and that count as hit.
         positives: Most rows of a query that count as its positives, best grades first.
         probe: Documents of the drift meter.
@@ -250,10 +253,21 @@ class RetrievalEnvironment:
 
 
 def neighbour_graph(embeddings: NDArray[np.float32], neighbours: int) -> Rows:
-    """The nearest other rows of each row, best first, shape (N, min(neighbours, N - 1))."""
+    """The nearest other rows of each row, best first, shape (N, min(neighbours, N - 1)).
+
+    Exact up to 20,000 rows; above, neighbours come from an inverted file, and a row that has fewer there is
+    filled up with its last one.
+    """
     k = min(neighbours, len(embeddings) - 1)
-    found = faiss.knn(embeddings, embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT)[1]
+    if k < 1:
+        return np.empty((len(embeddings), 0), dtype=np.int64)
+    if len(embeddings) <= _EXACT_GRAPH:
+        found = faiss.knn(embeddings, embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT)[1]
+    else:
+        found = DocumentRows(embeddings, exact_up_to=_EXACT_GRAPH).search(embeddings, k + 1)
     graph = np.empty((len(embeddings), k), dtype=np.int64)
     for row, near in enumerate(found):
-        graph[row] = near[near != row][:k]  # a twin may stand before the row itself
+        others = near[(near != row) & (near >= 0)][:k]  # a twin may stand before the row itself
+        last = others[-1] if len(others) else row
+        graph[row] = np.concatenate([others, np.full(k - len(others), last)])
     return graph

@@ -129,7 +129,7 @@ class Selective:
         """The chosen rows in ascending order."""
         near = state.neighbours[state.positives, : self.neighbours].ravel()
         top = state.nearest[:, : self.top].ravel()
-        chosen = np.unique(np.concatenate([state.positives, near, top[top >= 0]]))
+        chosen: Rows = np.unique(np.concatenate([state.positives, near, top[top >= 0]]))
         age = state.step - state.encoded_at
         chosen = chosen[age[chosen] >= self.fresh_for]
         if not self.background:

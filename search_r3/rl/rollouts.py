@@ -41,6 +41,14 @@ class Rollout:
         return [True] * len(self.thought_ids) + [ended_itself]
 
 
+def encode_prompts(
+    module: ReasoningTransformer, queries: Sequence[str], max_query_tokens: int
+) -> list[list[int]]:
+    """Tokens of each query with its template, up to where a thought begins."""
+    encode = module.prompt_encoder.encode_query
+    return [encode(query, max_tokens=max_query_tokens).token_ids[:-1] for query in queries]
+
+
 @torch.no_grad()
 def sample_rollouts(
     module: ReasoningTransformer,
@@ -63,7 +71,7 @@ def sample_rollouts(
     """
     encoder = module.prompt_encoder
     device = module.model.device
-    prompts = [encoder.encode_query(query, max_tokens=max_query_tokens).token_ids[:-1] for query in queries]
+    prompts = encode_prompts(module, queries, max_query_tokens)
     rollouts: list[Rollout | None] = [None] * len(queries)
     if direct := [place for place, forced in enumerate(is_direct) if forced]:
         input_ids, mask = left_pad([[*prompts[place], encoder.embed_token_id] for place in direct])
@@ -86,6 +94,45 @@ def sample_rollouts(
         for place, thought, ending, embedding in found:
             rollouts[place] = Rollout(prompts[place], thought, ending, embedding, False)
     return [rollout for rollout in rollouts if rollout is not None]
+
+
+@torch.no_grad()
+def read_rollouts(
+    module: ReasoningTransformer,
+    prompts: Sequence[list[int]],
+    completions: Sequence[list[int]],
+    is_direct: Sequence[bool],
+    max_thought_tokens: int,
+) -> list[Rollout]:
+    """Make rollouts of completions that something else sampled: one pass reads the embeddings.
+
+    Args:
+        module: The policy; dropout must be off.
+        prompts: Tokens of B prompts.
+        completions: What was sampled after each. A thought ends before the first token that no thought may
+            hold; if that is not the embed token, the model did not finish it.
+        is_direct: For each, whether its completion is left aside for the direct exit.
+        max_thought_tokens: Longest thought.
+    """
+    encoder = module.prompt_encoder
+    end = encoder.embed_token_id
+    thoughts: list[list[int]] = []
+    endings: list[Ending] = []
+    for completion, forced in zip(completions, is_direct, strict=True):
+        stops = [place for place, token in enumerate(completion) if token in encoder.structural_ids]
+        length = min([*stops[:1], len(completion), max_thought_tokens])
+        ended = length < len(completion) and completion[length] == end
+        thoughts.append([] if forced else completion[:length])
+        endings.append(
+            "skipped" if forced or (ended and not length) else "embed_token" if ended else "budget"
+        )
+    sequences = [[*prompt, *thought, end] for prompt, thought in zip(prompts, thoughts, strict=True)]
+    input_ids, mask = left_pad(sequences)
+    device = module.model.device
+    states = last_hidden_states(module.model, input_ids.to(device), mask.to(device))[:, -1]
+    return [
+        Rollout(*parts) for parts in zip(prompts, thoughts, endings, _unit(states), is_direct, strict=True)
+    ]
 
 
 def rollout_seed(seed: int, step: int, query_id: str, place: int) -> int:

@@ -30,7 +30,7 @@ from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
 from search_r3.rl.health import mean_pair_cosine, repeated_share
 from search_r3.rl.refresh import RefreshPolicy
 from search_r3.rl.rewards import RETRIEVAL_REWARDS, Ranking, hit_margin, overlength
-from search_r3.rl.rollouts import Rollout, rollout_seed, sample_rollouts
+from search_r3.rl.rollouts import Rollout, encode_prompts, read_rollouts, rollout_seed, sample_rollouts
 from search_r3.rl.sampler import EpochOrder, EpochSampler
 
 REWARD_PARTS = ("retrieval", "margin", "unfinished", "overlength", "tokens")
@@ -72,6 +72,8 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         ends = language_model.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends] if ends is not None else []
         language_model.generation_config.eos_token_id = [*ends, self.module.prompt_encoder.embed_token_id]
+        if arguments.use_vllm:
+            arguments.generation_kwargs = {"stop_token_ids": language_model.generation_config.eos_token_id}
         rows = [{"prompt": text, "query_id": query_id} for query_id, text in task.queries.items()]
         super().__init__(
             model=language_model,
@@ -99,12 +101,13 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         self._advantages: Advantages | None = None
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
+        arguments: Any = self.args
         sampler = EpochSampler(
             data_source=self.train_dataset if dataset is None else dataset,
             mini_repeat_count=self.num_generations,
-            batch_size=self.args.generation_batch_size // self.num_generations,
-            repeat_count=self.num_iterations * self.args.steps_per_generation,
-            seed=self.args.seed,
+            batch_size=arguments.generation_batch_size // self.num_generations,
+            repeat_count=self.num_iterations * arguments.steps_per_generation,
+            seed=arguments.seed,
         )
         self.add_callback(EpochOrder(sampler))
         return sampler
@@ -119,24 +122,39 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         first = self.accelerator.process_index * len(prompts)
         places = [(first + place) % group for place in range(len(prompts))]
         step = self.state.global_step
+        is_direct = [place == 0 for place in places]
+        logprobs = None
         self.pipeline.eval()
-        self._rollouts = sample_rollouts(
-            self.module,
-            prompts,
-            [place == 0 for place in places],
-            [
-                rollout_seed(self.config.seed, step, row["query_id"], place)
-                for row, place in zip(self._batch, places, strict=True)
-            ],
-            self.config.rollouts,
-            max_query_tokens=self.config.queries.max_query_tokens,
-        )
+        if self.config.rollouts.generator == "own":
+            self._rollouts = sample_rollouts(
+                self.module,
+                prompts,
+                is_direct,
+                [
+                    rollout_seed(self.config.seed, step, row["query_id"], place)
+                    for row, place in zip(self._batch, places, strict=True)
+                ],
+                self.config.rollouts,
+                max_query_tokens=self.config.queries.max_query_tokens,
+            )
+        else:
+            prompt_ids = encode_prompts(self.module, prompts, self.config.queries.max_query_tokens)
+            generate: Any = self._generate_single_turn
+            completions, logprobs = generate(prompt_ids, None, {}, group)
+            self._rollouts = read_rollouts(
+                self.module, prompt_ids, completions, is_direct, self.config.rollouts.max_thought_tokens
+            )
+            if logprobs is not None:
+                logprobs = [
+                    [*values[: len(rollout.thought_ids) + 1], 0.0][: len(rollout.thought_ids) + 1]
+                    for values, rollout in zip(logprobs, self._rollouts, strict=True)
+                ]
         self.pipeline.train()
         end = [self.module.prompt_encoder.embed_token_id]
         return {
             "prompt_ids": [rollout.prompt_ids for rollout in self._rollouts],
             "completion_ids": [rollout.thought_ids + end for rollout in self._rollouts],
-            "logprobs": None,
+            "logprobs": logprobs,
             "env_mask": [[int(chosen) for chosen in rollout.chosen] for rollout in self._rollouts],
         }
 

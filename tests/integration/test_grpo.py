@@ -96,7 +96,7 @@ def test_thoughts_learn_the_hidden_keyword(toy, tiny_folder):
     for shuffled in rises:
         for seed in range(3):
             output = f"{shuffled}-{seed}"
-            reward = _merged(toy, tiny_folder, "reward", {"shuffled": shuffled})
+            reward = {"shuffled": shuffled}
             train(config(toy, tiny_folder, output, seed=seed, reward=reward))
             rises[shuffled].append(rise(toy / output))
     assert min(rises[False]) > 0.25, rises
@@ -127,11 +127,7 @@ def test_a_moving_corpus_is_followed(toy, tiny_folder):
         "contrastive": {"weight": 0.1, "negatives": 3},
         "trainer": {"max_steps": 6, "eval_steps": 3, "save_steps": 3},
     }
-    final = train(
-        config(
-            toy, tiny_folder, **{key: _merged(toy, tiny_folder, key, value) for key, value in changes.items()}
-        )
-    )
+    final = train(config(toy, tiny_folder, **changes))
     found = history(toy / "run")
     for name in (
         "reward/thinking", "reward/direct", "reward/retrieval_gain", "rewards/retrieval/mean",
@@ -157,10 +153,6 @@ def test_a_moving_corpus_is_followed(toy, tiny_folder):
     assert facts["queries"] == 16 and facts["documents"] == 20 and "dev/words" in facts["data_hashes"]
 
 
-def _merged(toy, base, key, value):
-    return {**json.loads(config(toy, base).model_dump_json())[key], **value}
-
-
 def test_killed_run_resumes_bit_for_bit(toy, tiny_folder):
     """SIGKILL after the first checkpoint; resumed, rewards, losses and weights are the whole run's."""
     changes = {
@@ -171,7 +163,7 @@ def test_killed_run_resumes_bit_for_bit(toy, tiny_folder):
         "contrastive": {"weight": 0.1, "negatives": 3},
     }  # fmt: skip
     # In mid-epoch: an epoch is four steps.
-    trainer = _merged(toy, tiny_folder, "trainer", {"max_steps": 204, "save_steps": 102})
+    trainer = {"max_steps": 204, "save_steps": 102}
     whole = config(toy, tiny_folder, "whole", **changes, trainer=trainer)
     path = toy / "killed.json"
     killed = config(toy, tiny_folder, "killed", **changes, trainer=trainer)
@@ -224,7 +216,7 @@ def test_two_processes(toy, tiny_folder, rows):
     configs = {
         name: config(
             toy, tiny_folder, name, environment=environment,
-            trainer=_merged(toy, tiny_folder, "trainer", {**trainer, **options}),
+            trainer={**trainer, **options},
         )
         for name, options in {
             "one": {"per_device_train_batch_size": 2 * rows},
@@ -311,6 +303,53 @@ def test_rollouts_depend_on_their_seed_alone(tiny):
         assert rollout.chosen[-1] == (rollout.ending != "budget")
         assert torch.linalg.norm(rollout.embedding) == pytest.approx(1)
     assert len({rollout_seed(0, step, "q", place) for step in range(3) for place in range(3)}) == 9
+
+
+def test_completions_of_another_sampler(adapted_tiny):
+    """A thought ends before the first structural token; only the embed token finishes it."""
+    from search_r3.rl.rollouts import encode_prompts, read_rollouts
+
+    module = thinking_module(adapted_tiny)
+    adapted_tiny.eval()
+    end = module.prompt_encoder.embed_token_id
+    other = next(iter(sorted(module.prompt_encoder.structural_ids - {end})))
+    thought = module.prompt_encoder.encode_text("a red star and the sea")[:4]
+    prompts = encode_prompts(module, ["red apple"] * 6, 32)
+    completions = [
+        [*thought, end],
+        [*thought, 9],
+        [*thought[:2], other, end],
+        [end],
+        [*thought, end],
+        thought[:3],
+    ]
+    found = read_rollouts(module, prompts, completions, [False] * 4 + [True, False], 4)
+    assert [one.ending for one in found] == [
+        "embed_token",
+        "budget",
+        "budget",
+        "skipped",
+        "skipped",
+        "budget",
+    ]
+    assert [len(one.thought_ids) for one in found] == [4, 4, 2, 0, 0, 3]
+    assert [one.chosen[-1] for one in found] == [True, False, False, True, False, False]
+    wanted = adapted_tiny.encode_query_with_thoughts(
+        ["red apple"] * 6, thoughts=[one.thought_ids for one in found]
+    )
+    np.testing.assert_allclose(torch.stack([one.embedding for one in found]), wanted.embeddings, atol=1e-5)
+
+
+def test_trl_can_sample(toy, tiny_folder):
+    """With TRL's own generation every step is trained and logged as with ours."""
+    changes = {
+        "rollouts": {"may_skip": True, "generator": "trl"},
+        "trainer": {"max_steps": 3, "save_steps": 3},
+    }
+    train(config(toy, tiny_folder, **changes))
+    found = history(toy / "run")
+    assert sorted(found) == [1, 2, 3]
+    assert all(np.isfinite(entry["loss"]) and entry["thought/length"] > 0 for entry in found.values())
 
 
 def test_info_nce_by_hand():

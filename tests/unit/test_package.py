@@ -259,6 +259,7 @@ ALLOWED = {
         "model",
         "rl.config",
         "rl.health",
+        "rl.rollouts",
         "training.dev_split",
     },
     "rl.trainer": {
@@ -284,6 +285,7 @@ ALLOWED = {
         "identity",
         "rl.config",
         "rl.dev_evaluation",
+        "rl.environment",
         "rl.queries",
         "rl.refresh",
         "rl.trainer",

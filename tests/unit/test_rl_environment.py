@@ -322,6 +322,17 @@ def test_graph_has_the_nearest_others():
     )
 
 
+def test_graph_of_many_rows_is_nearly_exact(monkeypatch):
+    """Above the limit it comes from an inverted file: most neighbours are the true ones, none is the row."""
+    vectors = unit(np.random.default_rng(0).normal(size=(3000, D)))
+    exact = neighbour_graph(vectors, 8)
+    monkeypatch.setattr("search_r3.rl.environment._EXACT_GRAPH", 1000)
+    found = neighbour_graph(vectors, 8)
+    shared = np.mean([len(np.intersect1d(*pair)) / 8 for pair in zip(exact, found, strict=True)])
+    assert shared > 0.7 and not (found == np.arange(3000)[:, None]).any()
+    assert neighbour_graph(vectors, 0).shape == (3000, 0)
+
+
 def test_errors_say_what_is_wrong(tmp_path):
     """Unknown queries, rows twice, other corpora, too few negatives."""
     moving, weights = environment(NoRefresh())

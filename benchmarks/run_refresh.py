@@ -1,0 +1,351 @@
+"""How right the corpus index stays under each refresh policy, and what that costs.
+
+    python benchmarks/run_refresh.py --base embedded --adapters runs/x/checkpoint-60 runs/x/checkpoint-120 \
+        --sets phenotypes wordnet --documents 1000 10000
+
+A run's saved checkpoints are its trajectory: every document and the rollouts of some queries are embedded by
+each of them (checkpoint-<step> gives the step; the base is step 0), and steps between two checkpoints are
+interpolated on the sphere. Along it every policy keeps an environment of its own, and its rewards are held
+against those of rows that are all fresh, on the same rollouts. With --simulated N the corpus is larger: its
+start is embedded for real, and each document beyond the measured ones drifts as the nearest measured one did,
+with noise until the mean cosine with the start is the measured one.
+
+Writes refresh.json and plots into benchmarks/results/refresh.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from search_r3 import SentenceTransformer
+from search_r3.adapter import ADAPTER_FILES, merge_adapter
+from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.errors import InvalidInputError, SearchR3Error
+from search_r3.evaluation.arms import thinking_module
+from search_r3.evaluation.environment import describe_environment
+from search_r3.evaluation.plots import save
+from search_r3.rl.config import QueriesConfig, RolloutConfig, SetConfig
+from search_r3.rl.drift import reward_error
+from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
+from search_r3.rl.queries import load_queries
+from search_r3.rl.refresh import Full, InBatch, NoRefresh, RefreshPolicy, Selective
+from search_r3.rl.rewards import RETRIEVAL_REWARDS
+from search_r3.rl.rollouts import rollout_seed, sample_rollouts
+from search_r3.rl.rows import DocumentRows
+from search_r3.training.run import load_base
+
+Vectors = NDArray[np.float32]
+
+POLICIES: dict[str, tuple[RefreshPolicy, bool]] = {
+    "none": (NoRefresh(), False),
+    "in batch": (InBatch(), False),
+    "full, every 25 steps": (Full(every=25), False),
+    "full, every 10 steps": (Full(every=10), False),
+    "selective, small": (Selective(neighbours=2, top=3, background=0, fresh_for=8), False),
+    "selective": (Selective(), False),
+    "selective, with correction": (Selective(), True),
+    "selective, large": (Selective(neighbours=16, top=20, background=64, fresh_for=2), False),
+}
+"""Each policy, and whether the other rows are turned along. `frozen` is never stale, by definition."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Embeddings along a run.
+
+    Attributes:
+        steps: Steps of the checkpoints, ascending, 0 first; shape (C,).
+        documents: Shape (C, N, D).
+        rollouts: Of Q queries, G each, shape (C, Q, G, D).
+    """
+
+    steps: list[int]
+    documents: Vectors
+    rollouts: Vectors
+
+    def at(self, step: int) -> tuple[Vectors, Vectors]:
+        """Documents and rollouts at a step, interpolated between its neighbours."""
+        after = next(place for place, known in enumerate(self.steps) if known >= step)
+        if self.steps[after] == step:
+            return self.documents[after], self.rollouts[after]
+        share = (step - self.steps[after - 1]) / (self.steps[after] - self.steps[after - 1])
+        return (
+            unit((1 - share) * self.documents[after - 1] + share * self.documents[after]),
+            unit((1 - share) * self.rollouts[after - 1] + share * self.rollouts[after]),
+        )
+
+
+def main() -> None:
+    """Embed the trajectory, run every policy along it, write and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--base", required=True, help="what the run started from: default, embedded, a folder"
+    )
+    parser.add_argument(
+        "--adapters", nargs="+", type=Path, required=True, help="the run's checkpoints, in order"
+    )
+    parser.add_argument("--sets", nargs="+", default=["phenotypes"], help="graded or training sets")
+    parser.add_argument("--documents", nargs="+", type=int, default=[1000, 10_000])
+    parser.add_argument(
+        "--simulated", nargs="*", type=int, default=[], help="larger sizes with simulated drift"
+    )
+    parser.add_argument("--queries", type=int, default=128, help="queries whose rollouts are taken")
+    parser.add_argument("--per-step", type=int, default=4, help="queries of a step")
+    parser.add_argument("--group", type=int, default=8)
+    parser.add_argument("--reward", default="log_rank", choices=RETRIEVAL_REWARDS)
+    parser.add_argument("--cache", type=Path, default=Path("runs/refresh"), help="embeddings are kept here")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/refresh"))
+    arguments = parser.parse_args()
+    try:
+        results = [
+            row
+            for size in [*arguments.documents, *arguments.simulated]
+            for row in measure(arguments, size, is_simulated=size not in arguments.documents)
+        ]
+    except SearchR3Error as error:
+        sys.exit(f"error: {error}")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    table = {
+        "arguments": {name: str(value) for name, value in vars(arguments).items()},
+        "adapters": {str(folder): digest(folder) for folder in arguments.adapters},
+        "policies": {name: asdict(policy) for name, (policy, _) in POLICIES.items()},  # type: ignore[call-overload]
+        "results": results,
+        "environment": describe_environment(),
+    }
+    path = arguments.output / "refresh.json"
+    path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    for row in results:
+        print(
+            f"{row['documents']:>7,}  {row['policy']:27} encoded per step {row['encoded_per_step']:>8.1f}  "
+            f"error {row['mean_absolute']:.4f}  rank correlation {row['rank_correlation']:.4f}"
+        )
+    print("\n".join(map(str, [path, *save(plot(results), arguments.output / "refresh")])))
+
+
+def measure(arguments: argparse.Namespace, size: int, *, is_simulated: bool) -> list[dict[str, Any]]:
+    """Run every policy on a corpus of one size."""
+    measured = max(arguments.documents)
+    task = load_task(arguments, measured if is_simulated else size)
+    trajectory = embed_trajectory(arguments, task)
+    if is_simulated:
+        larger = load_task(arguments, size)
+        trajectory = simulate(arguments, trajectory, task, larger)
+        task = larger
+    return [
+        {
+            "documents": size,
+            "drift": "simulated" if is_simulated else "measured",
+            "policy": name,
+            "cosine_with_start": float(
+                (trajectory.documents[0] * trajectory.documents[-1]).sum(axis=1).mean()
+            ),
+            **follow(arguments, task, trajectory, policy, corrects),
+        }
+        for name, (policy, corrects) in tqdm(POLICIES.items(), desc=f"{size:,} documents")
+    ]
+
+
+def load_task(arguments: argparse.Namespace, size: int) -> RetrievalTask:
+    """Queries of all sets, and `size` documents, as many of each set as there are, at most an equal share."""
+    share = -(-size // len(arguments.sets))
+    queries = -(-arguments.queries // len(arguments.sets))
+    config = QueriesConfig(
+        sets={name: SetConfig(queries=queries, documents=share) for name in arguments.sets}
+    )
+    task = load_queries(config, 0).task
+    if len(task.corpus) < 0.9 * size:
+        raise InvalidInputError(
+            f"got sets with {len(task.corpus):,} documents, wanted {size:,}: name more sets"
+        )
+    return task
+
+
+def embed_trajectory(arguments: argparse.Namespace, task: RetrievalTask) -> Trajectory:
+    """Embed by every checkpoint, or read what was embedded before."""
+    steps = [0, *(int(folder.name.rpartition("-")[2]) for folder in arguments.adapters)]
+    parts = [embed(arguments, task, folder) for folder in (None, *arguments.adapters)]
+    documents, rollouts = zip(*parts, strict=True)
+    return Trajectory(steps, np.stack(documents), np.stack(rollouts))
+
+
+def embed(
+    arguments: argparse.Namespace, task: RetrievalTask, adapter: Path | None
+) -> tuple[Vectors, Vectors]:
+    """Documents and rollouts by one checkpoint; None is the base."""
+    key = hashlib.sha256(
+        repr((arguments.base, adapter and digest(adapter), task.data_hash(), arguments.group)).encode()
+    ).hexdigest()[:16]
+    path = arguments.cache / f"{key}.npz"
+    if path.is_file():
+        with np.load(path) as found:
+            return found["documents"], found["rollouts"]
+    model = load_base(arguments.base)
+    if adapter is not None:
+        model = merge_adapter(model, adapter)
+    model.to(torch.bfloat16).eval()
+    documents = embed_documents(model, list(task.corpus.values()))
+    module = thinking_module(model)
+    rollouts = []
+    for query_id, text in tqdm(task.queries.items(), desc="rollouts"):
+        found = sample_rollouts(
+            module,
+            [text] * arguments.group,
+            [place == 0 for place in range(arguments.group)],
+            [rollout_seed(0, 0, query_id, place) for place in range(arguments.group)],
+            RolloutConfig(group=arguments.group, max_thought_tokens=12),
+            max_query_tokens=48,
+        )
+        rollouts.append(torch.stack([one.embedding for one in found]).numpy())
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("wb") as stream:
+        np.savez(stream, documents=documents, rollouts=np.stack(rollouts))
+    part.replace(path)
+    return documents, np.stack(rollouts)
+
+
+def embed_documents(model: SentenceTransformer, texts: list[str]) -> Vectors:
+    """Unit vectors in float32."""
+    model.max_seq_length = 96
+    found = model.encode_document(texts, batch_size=64, show_progress_bar=True, on_truncation="ignore")
+    return unit(np.asarray(found, dtype=np.float32))
+
+
+def simulate(
+    arguments: argparse.Namespace, known: Trajectory, measured: RetrievalTask, task: RetrievalTask
+) -> Trajectory:
+    """A larger corpus: real embeddings at the start, drift borrowed from the nearest measured document."""
+    path = (
+        arguments.cache
+        / f"start-{task.data_hash()[:16]}-{hashlib.sha256(arguments.base.encode()).hexdigest()[:8]}.npy"
+    )
+    if path.is_file():
+        start = np.load(path)
+    else:
+        model = load_base(arguments.base)
+        model.to(torch.bfloat16).eval()
+        start = embed_documents(model, list(task.corpus.values()))
+        np.save(path, start)
+    nearest = faiss.knn(start, known.documents[0], 1, metric=faiss.METRIC_INNER_PRODUCT)[1][:, 0]
+    generator = np.random.default_rng(0)
+    direction = unit(generator.normal(size=start.shape).astype(np.float32))
+    documents = [start]
+    for measured_now in known.documents[1:]:
+        moved = start + (measured_now - known.documents[0])[nearest]
+        wanted = float((known.documents[0] * measured_now).sum(axis=1).mean())
+        low, high = 0.0, 4.0
+        for _ in range(30):  # the noise that gives the measured mean cosine
+            noise = (low + high) / 2
+            cosine = float((start * unit(moved + noise * direction)).sum(axis=1).mean())
+            low, high = (noise, high) if cosine > wanted else (low, noise)
+        documents.append(unit(moved + low * direction))
+    order = {query_id: place for place, query_id in enumerate(measured.queries)}
+    missing = [query_id for query_id in task.queries if query_id not in order]
+    if missing:
+        raise InvalidInputError(
+            f"got {len(missing)} queries without rollouts: wanted those of the measured size"
+        )
+    places = [order[query_id] for query_id in task.queries]
+    return Trajectory(known.steps, np.stack(documents), known.rollouts[:, places])
+
+
+def follow(
+    arguments: argparse.Namespace,
+    task: RetrievalTask,
+    trajectory: Trajectory,
+    policy: RefreshPolicy,
+    corrects: bool,
+) -> dict[str, float]:
+    """Let one policy keep an environment along the trajectory."""
+    numbered = RetrievalTask(
+        task.queries, {doc_id: str(row) for row, doc_id in enumerate(task.corpus)}, task.qrels
+    )
+    now = trajectory.documents[0]
+    neighbours = 16 if isinstance(policy, Selective) else 0  # a graph of 100,000 takes its time
+    options = EnvironmentOptions(probe_every=0, corrects=corrects, neighbours=neighbours)
+    environment = RetrievalEnvironment(
+        numbered, lambda texts: now[np.array([int(text) for text in texts])], policy, options
+    )
+    pays = RETRIEVAL_REWARDS[arguments.reward]
+    generator = np.random.default_rng(0)
+    ids = list(task.queries)
+    row_of = {doc_id: row for row, doc_id in enumerate(task.corpus)}
+    relevant = {
+        query_id: {row_of[doc_id]: float(grade) for doc_id, grade in grades.items() if grade > 0}
+        for query_id, grades in task.qrels.items()
+    }
+    stale, fresh, encoded, seconds = [], [], [], 0.0
+    for step in range(1, trajectory.steps[-1] + 1):
+        now, rollouts = trajectory.at(step)
+        chosen = generator.choice(len(ids), arguments.per_step, replace=False)
+        asked = [ids[place] for place in chosen for _ in range(arguments.group)]
+        embeddings = rollouts[chosen].reshape(len(asked), -1)
+        began = time.perf_counter()
+        encoded.append(environment.refresh(asked, embeddings, step).encoded)
+        rankings = environment.rank(asked, embeddings)
+        seconds += time.perf_counter() - began
+        stale += [pays(ranking, ranking.documents) for ranking in rankings]
+        truth = DocumentRows(now).rankings(embeddings, [relevant[query_id] for query_id in asked])
+        fresh += [pays(ranking, ranking.documents) for ranking in truth]
+    error = reward_error(np.array(stale), np.array(fresh))
+    return {
+        "encoded_per_step": float(np.mean(encoded)),
+        "share_of_full": float(np.mean(encoded) / len(task.corpus)),
+        "mean_absolute": error.mean_absolute,
+        "rank_correlation": error.rank_correlation,
+        "own_milliseconds_per_step": 1000 * seconds / trajectory.steps[-1],
+        "steps": trajectory.steps[-1],
+    }
+
+
+def plot(results: Sequence[dict[str, Any]]) -> Figure:
+    """Reward error against documents encoded per step, one panel for each size."""
+    sizes = sorted({row["documents"] for row in results})
+    figure = Figure(figsize=(5 * len(sizes), 4.5), layout="constrained", facecolor="white")
+    panels = figure.subplots(1, len(sizes), squeeze=False, sharey=True)[0]
+    for axes, size in zip(panels, sizes, strict=True):
+        rows = [row for row in results if row["documents"] == size]
+        for row, marker in zip(rows, "os^DvP*X", strict=True):
+            axes.plot(
+                row["encoded_per_step"], row["mean_absolute"], marker, markersize=9, label=row["policy"]
+            )
+        axes.axhline(0.01, color="#555555", linestyle=":")
+        axes.axvline(0.05 * size, color="#555555", linestyle=":")
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set(title=f"{size:,} documents ({rows[0]['drift']} drift)", xlabel="documents encoded per step")
+        axes.grid(alpha=0.3)
+    panels[0].set(ylabel="mean absolute error of the reward")
+    panels[-1].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Scaled to unit length, in float32."""
+    scaled: Vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+    return scaled
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of an adapter's weights."""
+    return hashlib.sha256((folder / ADAPTER_FILES[1]).read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()
