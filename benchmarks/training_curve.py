@@ -1,9 +1,9 @@
-"""Keep what a training run logged, and draw it: the parts of its loss, and its scores on the dev split.
+"""Keep what a training run logged, and draw it: a supervised run's losses, an RL run's rewards and health.
 
     python benchmarks/training_curve.py runs/smollm2-135m-sft
 
 Writes <name>.json (the run's `run.json` and its log), <name>.svg and <name>.png into
-benchmarks/results/training; the name is that of the run's folder.
+benchmarks/results/training; the name is that of the run's folder. An RL run's sample thoughts are copied too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,18 @@ from matplotlib.figure import Figure
 from search_r3.errors import SearchR3Error
 from search_r3.evaluation.plots import save
 from search_r3.training.run import read_log
+
+PANELS = {
+    "reward": ("reward/thinking", "reward/direct", "reward/retrieval_gain"),
+    "nDCG@10 on the dev split": ("eval_always_ndcg_at_10", "eval_never_ndcg_at_10", "eval_auto_ndcg_at_10"),
+    "tokens of a thought": ("thought/length",),
+    "share of rollouts": ("thought/embed_token", "thought/skipped", "thought/budget"),
+    "share": ("thought/repeated", "eval_thought_distinct", "groups/dead"),
+    "perplexity under the first policy": ("eval_thought_perplexity",),
+    "documents": ("documents/encoded", "documents/age"),
+    "cosine": ("drift/cosine", "drift/top10_overlap", "documents/mean_cosine"),
+}
+"""What an RL run's panels show, by their vertical axes."""
 
 PARTS = ("contrastive", "distillation", "next_token", "kl", "triplet")
 MEASURE = "_ndcg_at_10"
@@ -38,7 +50,13 @@ def main() -> None:
             run = {"run": json.loads((folder / "run.json").read_text(encoding="utf-8")), "log": log}
             stem = arguments.output / folder.resolve().name
             stem.with_suffix(".json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-            print("\n".join(map(str, [stem.with_suffix(".json"), *save(curve(log), stem)])))
+            is_rl = any("reward/thinking" in entry for entry in log)
+            figure = health(log) if is_rl else curve(log)
+            print("\n".join(map(str, [stem.with_suffix(".json"), *save(figure, stem)])))
+            for sample in sorted((folder / "thoughts").glob("step-*.jsonl")):
+                target = stem.with_name(f"{stem.name}-thoughts-{sample.name}")
+                target.write_text(sample.read_text(encoding="utf-8"), encoding="utf-8")
+                print(target)
     except (SearchR3Error, OSError) as error:
         sys.exit(f"error: {error}")
 
@@ -64,6 +82,23 @@ def curve(log: list[dict[str, float]]) -> Figure:
     for axes in (losses, scores):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
+    return figure
+
+
+def health(log: list[dict[str, float]]) -> Figure:
+    """Draw everything that says how an RL run does, one panel for each kind of number."""
+    figure = Figure(figsize=(12, 12), layout="constrained", facecolor="white")
+    panels = figure.subplots(len(PANELS) // 2, 2, sharex=True)
+    for axes, (label, names) in zip(panels.flat, PANELS.items(), strict=True):
+        for name in names:
+            points = [(entry["step"], entry[name]) for entry in log if entry.get(name) is not None]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker="o" if len(points) < 20 else "", label=name)
+        axes.set(ylabel=label)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize=8)
+    for axes in panels[-1]:
+        axes.set(xlabel="step")
     return figure
 
 
