@@ -11,6 +11,7 @@ from search_r3.data.pairs import TrainingPair
 from search_r3.data.sources.obo import Term
 from search_r3.data.sources.python_functions import PythonFunction
 from search_r3.data.sources.siblings import Entry, Hierarchy, training_pairs
+from search_r3.data.sources.trivia import Question, match_answers, normalise_title
 
 _FUNCTIONS_PER_PACKAGE = 3000
 
@@ -46,6 +47,32 @@ def code_pairs(functions: Iterable[PythonFunction]) -> list[TrainingPair]:
 
     entries = [Entry(key, key, function.summary, texts[key]) for key, function in chosen.items()]
     return training_pairs("code", entries, neighbours)
+
+
+def trivia_pairs(questions: Iterable[Question], titles: Iterable[str]) -> list[TrainingPair]:
+    """A trivia question to its answer, where WikiTrivia has no article: no title is the answer.
+
+    Answers without three letters (numbers, yes and no) are left out, and so are questions whose answer is the
+    answer of a question of WikiTrivia in another wording.
+    """
+    asked = list(questions)
+    evaluated = match_answers(asked, list(titles))
+    names = {
+        normalise_title(answer)
+        for question in asked
+        if question.question_id in evaluated
+        for answer in question.answers
+    }
+    entries = [
+        Entry(question.question_id, question.question_id, question.text, question.answers[0])
+        for question in asked
+        if question.question_id not in evaluated
+        and question.answers
+        and sum(map(str.isalpha, question.answers[0])) >= 3
+        and question.answers[0].casefold() not in ("yes", "true", "false")
+        and names.isdisjoint(map(normalise_title, question.answers))
+    ]
+    return training_pairs("trivia", entries)
 
 
 def trainable_terms(terms: Iterable[Term]) -> list[Term]:

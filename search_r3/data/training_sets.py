@@ -21,7 +21,7 @@ from search_r3.data.sources import (
     manual_pages,
     wordnet,
 )
-from search_r3.data.training_pairs import code_pairs, phenotype_pairs
+from search_r3.data.training_pairs import code_pairs, phenotype_pairs, trivia_pairs
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,11 @@ TRAINING_SETS: dict[str, TrainingSet] = {
         "two index terms -> abstract with both (1977 to 1979, even PMIDs)",
         "NLM citation data; abstracts may be under publishers' copyright",
         lambda sources: topic_pairs(sources.pubmed_1977),
+    ),
+    "trivia": TrainingSet(
+        "question -> answer (none of WikiTrivia's)",
+        "GPL-3.0",
+        lambda sources: trivia_pairs(sources.questions, sources.encyclopedia),
     ),
     "debian_packages": TrainingSet(
         "synopsis -> long description",

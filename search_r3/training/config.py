@@ -103,7 +103,8 @@ class LossConfig(_Section):
     """Weights and constants of the parts; a weight of 0 leaves the part out. See ``objective``.
 
     The paper sums its parts plainly and its weights are not known (arXiv 2510.07048). The defaults follow
-    LREM (arXiv 2510.14321), which has the same token design.
+    LREM (arXiv 2510.14321), which has the same token design; the temperature is a sweep's choice
+    (benchmarks/README.md).
     """
 
     contrastive: float = Field(default=1.0, ge=0)
@@ -111,7 +112,7 @@ class LossConfig(_Section):
     kl: float = Field(default=0.05, ge=0)
     triplet: float = Field(default=0.0, ge=0)
     distillation: float = Field(default=0.0, ge=0)
-    temperature: float = Field(default=0.05, gt=0)
+    temperature: float = Field(default=0.02, gt=0)
     triplet_margin: float = Field(default=0.2, gt=0)
     false_negative_margin: float | None = Field(default=None, ge=0)
     matryoshka_dimensions: tuple[int, ...] = ()

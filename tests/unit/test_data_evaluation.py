@@ -11,7 +11,7 @@ from search_r3.data.sources.obo import Synonym, Term
 from search_r3.data.sources.pubmed import Article
 from search_r3.data.sources.python_functions import PythonFunction
 from search_r3.data.sources.trivia import Question
-from search_r3.data.training_pairs import code_pairs, phenotype_pairs, trainable_terms
+from search_r3.data.training_pairs import code_pairs, phenotype_pairs, trainable_terms, trivia_pairs
 from search_r3.errors import DataError
 
 
@@ -401,6 +401,23 @@ def test_sentence_pairs_by_hand():
     got = [(p.query, p.positive, set(p.negatives), p.query_id) for p in sentence_pairs(articles)]
     assert got == expected
     assert [p.doc_id for p in sentence_pairs(articles)][:2] == ["2/before", "2/last"]
+
+
+def test_trivia_pairs_by_hand():
+    """Questions that WikiTrivia asks, or whose answer it asks for, are not trained on."""
+    questions = [
+        Question("g-0", "Which planet is the red one?", ("Mars",)),  # there is an article
+        Question("g-1", "Which planet has the name of a god of war?", ("The Mars!", "Ares")),
+        Question("g-2", "Who wrote the epic poems?", ("Homer", "homeros")),
+        Question("g-3", "How many legs has a spider?", ("8", "eight")),
+        Question("g-4", "Is the moon made of green cheese?", ("False",)),
+        Question("g-5", "Who is the father of Telemachus?", ("Odysseus",)),
+    ]
+    pairs = trivia_pairs(questions, ["Mars", "Spider"])
+    assert [(pair.query, pair.positive, pair.query_id) for pair in pairs] == [
+        ("Who wrote the epic poems?", "Homer", "g-2"),
+        ("Who is the father of Telemachus?", "Odysseus", "g-5"),
+    ]
 
 
 def test_topic_pairs_by_hand():

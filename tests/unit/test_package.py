@@ -108,6 +108,7 @@ ALLOWED = {
         "data.sources.obo",
         "data.sources.python_functions",
         "data.sources.siblings",
+        "data.sources.trivia",
     },
     "data.training_sets": {
         "data.graded",

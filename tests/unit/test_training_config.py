@@ -59,11 +59,11 @@ def test_empty_section_is_its_defaults(tmp_path):
 
 
 def test_promised_defaults():
-    """Weights after LREM: contrastive 1, next token 0.1, divergence 0.05, and no triplet or teacher."""
+    """Contrastive 1, next token 0.1, divergence 0.05, temperature 0.02, and no triplet or teacher."""
     loss = LossConfig()
     assert (loss.contrastive, loss.next_token, loss.kl) == (1.0, 0.1, 0.05)
     assert (loss.triplet, loss.distillation) == (0.0, 0.0)
-    assert (loss.temperature, loss.matryoshka_dimensions, loss.cached) == (0.05, (), False)
+    assert (loss.temperature, loss.matryoshka_dimensions, loss.cached) == (0.02, (), False)
     assert loss.false_negative_margin is None
     source = SourceConfig(examples=1)
     assert (source.negatives, source.reversed) == (1, 0.0)
