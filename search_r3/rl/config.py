@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from search_r3.errors import InvalidOptionError
 from search_r3.rl.advantages import Scaling
 from search_r3.rl.rewards import RetrievalReward
-from search_r3.training.config import AdapterConfig
+from search_r3.training.config import AdapterConfig, Section, read_run_file
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PolicyModelConfig(_Section):
+class PolicyModelConfig(Section):
     """The policy to start from.
 
     Attributes:
@@ -43,7 +37,7 @@ class PolicyModelConfig(_Section):
         return adapter
 
 
-class SetConfig(_Section):
+class SetConfig(Section):
     """How much of a set is used.
 
     Attributes:
@@ -55,7 +49,7 @@ class SetConfig(_Section):
     documents: int = Field(ge=2)
 
 
-class QueriesConfig(_Section):
+class QueriesConfig(Section):
     """Queries and corpus. The corpora of all sets are one: a rollout is ranked among everything.
 
     Attributes:
@@ -78,7 +72,7 @@ class QueriesConfig(_Section):
     max_document_tokens: int = Field(default=96, ge=8)
 
 
-class RolloutConfig(_Section):
+class RolloutConfig(Section):
     """How thoughts are sampled.
 
     Attributes:
@@ -99,7 +93,7 @@ class RolloutConfig(_Section):
     generator: Literal["own", "trl"] = "own"
 
 
-class RewardConfig(_Section):
+class RewardConfig(Section):
     """What a rollout is paid; see :mod:`search_r3.rl.rewards`.
 
     Attributes:
@@ -127,7 +121,7 @@ class RewardConfig(_Section):
     shuffled: bool = False
 
 
-class SelectiveConfig(_Section):
+class SelectiveConfig(Section):
     """Re-encode what can change a reward; see :class:`search_r3.rl.refresh.Selective`."""
 
     policy: Literal["selective"] = "selective"
@@ -137,20 +131,20 @@ class SelectiveConfig(_Section):
     fresh_for: int = Field(default=4, ge=0)
 
 
-class FullConfig(_Section):
+class FullConfig(Section):
     """Re-encode everything, every so many steps."""
 
     policy: Literal["full"] = "full"
     every: int = Field(default=1, ge=1)
 
 
-class PlainPolicyConfig(_Section):
+class PlainPolicyConfig(Section):
     """Policies without options."""
 
     policy: Literal["frozen", "none", "in_batch"]
 
 
-class EnvironmentConfig(_Section):
+class EnvironmentConfig(Section):
     """The corpus index; see :class:`search_r3.rl.environment.EnvironmentOptions`."""
 
     refresh: Annotated[SelectiveConfig | FullConfig | PlainPolicyConfig, Field(discriminator="policy")] = (
@@ -165,7 +159,7 @@ class EnvironmentConfig(_Section):
     corrects: bool = False
 
 
-class ContrastiveConfig(_Section):
+class ContrastiveConfig(Section):
     """InfoNCE on every rollout's embedding, so that it learns to be read along with the text.
 
     Attributes:
@@ -180,7 +174,7 @@ class ContrastiveConfig(_Section):
     negatives: int = Field(default=7, ge=0)
 
 
-class HealthConfig(_Section):
+class HealthConfig(Section):
     """When training stops because the text decays.
 
     Attributes:
@@ -192,7 +186,7 @@ class HealthConfig(_Section):
     perplexity: float = Field(default=1000.0, gt=1)
 
 
-class RLConfig(_Section):
+class RLConfig(Section):
     """A whole run.
 
     Attributes:
@@ -252,18 +246,9 @@ class RLConfig(_Section):
 
 
 def read_config(path: Path) -> RLConfig:
-    """Read a run's TOML file.
+    """Read a reinforcement-learning run's TOML file.
 
     Raises:
-        InvalidOptionError: The file cannot be read, is not TOML, or has a key or value that is not known.
+        InvalidOptionError: As :func:`search_r3.training.config.read_run_file`.
     """
-    try:
-        return RLConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidOptionError(f"Cannot read {path}: {error}.") from None
-    except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in one['loc'])}: {one['msg']} (got {one['input']!r:.60})"
-            for one in error.errors()
-        ]
-        raise InvalidOptionError("\n".join([f"{path} is not a configuration of a run:", *lines])) from None
+    return read_run_file(path, RLConfig)

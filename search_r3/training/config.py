@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from search_r3.errors import InvalidOptionError
 
+Run = TypeVar("Run", bound=BaseModel)
 
-class _Section(BaseModel):
+
+class Section(BaseModel):
+    """A table of a run's file."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class AdapterConfig(_Section):
+class AdapterConfig(Section):
     """LoRA, through peft.
 
     Attributes:
@@ -39,7 +43,7 @@ class AdapterConfig(_Section):
     start: Path | None = None
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """What is trained.
 
     Attributes:
@@ -54,7 +58,7 @@ class ModelConfig(_Section):
     adapter: AdapterConfig | None = None
 
 
-class SourceConfig(_Section):
+class SourceConfig(Section):
     """How much of a training set is used, and how.
 
     Attributes:
@@ -69,7 +73,7 @@ class SourceConfig(_Section):
     reversed: float = Field(default=0.0, ge=0, le=1)
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which examples there are, and how they are put into batches.
 
     Attributes:
@@ -99,7 +103,7 @@ class DataConfig(_Section):
     dev_documents: int = Field(default=400, ge=10)
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """Weights and constants of the parts; a weight of 0 leaves the part out. See ``objective``.
 
     The paper sums its parts plainly and its weights are not known (arXiv 2510.07048). The defaults follow
@@ -120,7 +124,7 @@ class LossConfig(_Section):
     mini_batch_tokens: int = Field(default=512, ge=64)
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """A whole run.
 
     Attributes:
@@ -156,14 +160,22 @@ class TrainingConfig(_Section):
 
 
 def read_config(path: Path) -> TrainingConfig:
-    """Read a run's TOML file.
+    """Read a supervised run's TOML file.
+
+    Raises:
+        InvalidOptionError: As :func:`read_run_file`.
+    """
+    return read_run_file(path, TrainingConfig)
+
+
+def read_run_file(path: Path, kind: type[Run]) -> Run:
+    """Read a TOML file into the configuration of some kind of run.
 
     Raises:
         InvalidOptionError: The file cannot be read, is not TOML, or has a key or value that is not known.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-        return TrainingConfig.model_validate(found)
+        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidOptionError(f"Cannot read {path}: {error}.") from None
     except ValidationError as error:

@@ -242,7 +242,7 @@ ALLOWED = {
         "rl.rewards",
         "rl.rows",
     },
-    "rl.config": {"errors", "rl.advantages", "rl.rewards", "training.config"},
+    "rl.config": {"rl.advantages", "rl.rewards", "training.config"},
     "rl.capture": {"errors"},
     "rl.health": {"generation"},
     "rl.sampler": set(),
