@@ -14,7 +14,6 @@ import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
 from numpy.typing import NDArray
-from peft import LoraConfig
 from torch.nn import functional
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
@@ -32,6 +31,7 @@ from search_r3.rl.refresh import RefreshPolicy
 from search_r3.rl.rewards import RETRIEVAL_REWARDS, Ranking, hit_margin, overlength
 from search_r3.rl.rollouts import Rollout, encode_prompts, read_rollouts, rollout_seed, sample_rollouts
 from search_r3.rl.sampler import EpochOrder, EpochSampler
+from search_r3.training.adapter import lora_config
 
 REWARD_PARTS = ("retrieval", "margin", "unfinished", "overlength", "tokens")
 
@@ -82,7 +82,7 @@ class RetrievalGRPOTrainer(GRPOTrainer):
             train_dataset=Dataset.from_list(rows),
             eval_dataset=Dataset.from_list(rows[:1]),  # evaluate() does not read it, but the base wants one
             processing_class=self.module.tokenizer,
-            peft_config=_lora(config, language_model),
+            peft_config=lora_config(language_model, config.model.adapter),
             rollout_func=self._roll_out,
             **kwargs,
         )
@@ -365,18 +365,6 @@ def info_nce(
     also = torch.tensor(environment.is_relevant(query_ids, rows.cpu().numpy()), device=embeddings.device)
     also[torch.arange(len(answers)), answers] = False
     return functional.cross_entropy(scores.masked_fill(also, -torch.inf), answers)
-
-
-def _lora(config: RLConfig, language_model: Any) -> LoraConfig:
-    adapter = config.model.adapter
-    layers = language_model.config.get_text_config().num_hidden_layers
-    return LoraConfig(
-        r=adapter.rank,
-        lora_alpha=adapter.alpha,  # type: ignore[arg-type]  # declared as int, used as a number
-        lora_dropout=adapter.dropout,
-        target_modules=list(adapter.targets),
-        layers_to_transform=list(range(adapter.first_layer, layers)) if adapter.first_layer else None,
-    )
 
 
 def _named_part(name: str) -> Any:

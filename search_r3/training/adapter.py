@@ -28,25 +28,8 @@ def add_adapter(model: SentenceTransformer, config: AdapterConfig) -> None:
     """
     module = thinking_module(model)
     language_model: Any = module.model
-    layers = language_model.config.get_text_config().num_hidden_layers
-    if config.first_layer >= layers:
-        raise InvalidOptionError(f"Got first_layer={config.first_layer}, wanted less than {layers}.")
-    names = {name.rpartition(".")[2] for name, _ in language_model.named_modules()}
-    if missing := sorted(set(config.targets) - names):
-        raise InvalidOptionError(
-            f"Got targets {missing}, which {type(language_model).__name__} does not have."
-        )
     tokens = [module.prompt_encoder.embed_token_id] if config.train_embed_token else None
-    language_model.add_adapter(
-        LoraConfig(
-            r=config.rank,
-            lora_alpha=config.alpha,  # type: ignore[arg-type]  # declared as int, used as a number
-            lora_dropout=config.dropout,
-            target_modules=list(config.targets),
-            layers_to_transform=list(range(config.first_layer, layers)) if config.first_layer else None,
-            trainable_token_indices=tokens,
-        )
-    )
+    language_model.add_adapter(lora_config(language_model, config, tokens))
     for weights in language_model.parameters():
         if weights.requires_grad:  # small, and half precision would round small updates away
             weights.data = weights.data.float()
@@ -59,6 +42,35 @@ def add_adapter(model: SentenceTransformer, config: AdapterConfig) -> None:
                     f"The adapter in {config.start} has {name}={got}, the configuration {wanted}."
                 )
         load_adapter_weights(model, config.start)
+
+
+def lora_config(language_model: Any, config: AdapterConfig, tokens: list[int] | None = None) -> LoraConfig:
+    """Describe an adapter to peft.
+
+    Args:
+        language_model: The causal LM that gets it.
+        config: The adapter.
+        tokens: Rows of the embedding matrix that are trained as well.
+
+    Raises:
+        InvalidOptionError: The LLM has no layer of some name, or fewer layers than ``first_layer``.
+    """
+    layers = language_model.config.get_text_config().num_hidden_layers
+    if config.first_layer >= layers:
+        raise InvalidOptionError(f"Got first_layer={config.first_layer}, wanted less than {layers}.")
+    names = {name.rpartition(".")[2] for name, _ in language_model.named_modules()}
+    if missing := sorted(set(config.targets) - names):
+        raise InvalidOptionError(
+            f"Got targets {missing}, which {type(language_model).__name__} does not have."
+        )
+    return LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,  # type: ignore[arg-type]  # declared as int, used as a number
+        lora_dropout=config.dropout,
+        target_modules=list(config.targets),
+        layers_to_transform=list(range(config.first_layer, layers)) if config.first_layer else None,
+        trainable_token_indices=tokens,
+    )
 
 
 def load_adapter_weights(model: SentenceTransformer, folder: Path) -> None:

@@ -277,6 +277,7 @@ ALLOWED = {
         "rl.rewards",
         "rl.rollouts",
         "rl.sampler",
+        "training.adapter",
     },
     "rl.run": {
         "adapter",
