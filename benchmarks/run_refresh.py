@@ -47,7 +47,7 @@ from search_r3.rl.refresh import Full, InBatch, NoRefresh, RefreshPolicy, Select
 from search_r3.rl.rewards import RETRIEVAL_REWARDS
 from search_r3.rl.rollouts import rollout_seed, sample_rollouts
 from search_r3.rl.rows import DocumentRows
-from search_r3.training.run import load_base
+from search_r3.training.final_model import load_base
 
 Vectors = NDArray[np.float32]
 

@@ -34,7 +34,7 @@ from search_r3.embedded_model import EMBEDDED_MODELS
 from search_r3.errors import SearchR3Error
 from search_r3.evaluation.environment import describe_environment
 from search_r3.template import render_chat_template
-from search_r3.training.run import load_base
+from search_r3.training.final_model import load_base
 from search_r3.training.thought_filter import ThoughtFilter
 from search_r3.training.thought_records import Origin, ThoughtRecord, read_thoughts, write_thoughts
 from search_r3.training.thought_sources import SalientTerms, sample_thoughts

@@ -11,34 +11,18 @@ sample thoughts of every evaluation, and `final`, the merged model.
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from pathlib import Path
 
-from search_r3.errors import SearchR3Error
+from search_r3.training.command import run_stage
 
 
-def main() -> None:
-    """Train what the configuration says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("config", type=Path, help="TOML file of the run")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
-    arguments = parser.parse_args()
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # its rollout hook is used knowingly
-    from search_r3.rl.config import read_config
-    from search_r3.rl.run import train
+def train(config: Path, resume: bool) -> Path:
+    """Train what the configuration says; imported late, so that --help is quick."""
+    from search_r3.rl import config as configuration
+    from search_r3.rl import run
 
-    try:
-        print(train(read_config(arguments.config), resume=arguments.resume))
-    except SearchR3Error as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; go on with: --resume")
+    return run.train(configuration.read_config(config), resume=resume)
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(__doc__, train)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from trl.trainer.grpo_config import GRPOConfig
 
-from search_r3.adapter import merge_adapter
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.arms import thinking_module
 from search_r3.evaluation.environment import describe_environment
@@ -22,7 +20,8 @@ from search_r3.rl.queries import load_queries
 from search_r3.rl.refresh import Frozen, Full, InBatch, NoRefresh, RefreshPolicy, Selective
 from search_r3.rl.trainer import RetrievalGRPOTrainer
 from search_r3.training.dev_split import DevEvaluator
-from search_r3.training.run import ADAPTER, FINAL, load_base, note_run
+from search_r3.training.final_model import ADAPTER, FINAL, load_base, save_merged
+from search_r3.training.run import note_run
 
 STOPPED = "stopped.txt"
 """Says why a run ended early, inside its output."""
@@ -87,7 +86,6 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
             trainer.start_policy,
         )
     trainer.train(resume_from_checkpoint=checkpoint)
-    final = output / FINAL
     if stop.reason and arguments.process_index == 0:
         (output / STOPPED).write_text(f"{stop.reason}\n", encoding="utf-8")
     if stop.reason and trainer.state.best_model_checkpoint is None:
@@ -98,14 +96,8 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
     if arguments.process_index == 0:
         policy: Any = trainer.accelerator.unwrap_model(trainer.model)
         policy.save_pretrained(str(output / ADAPTER))
-        merged = merge_adapter(load_base(config.model.base), output / ADAPTER)
-        thinking_module(merged).max_reasoning_tokens = config.rollouts.max_thought_tokens
-        part = final.with_name(f"{final.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        merged.save(str(part), create_model_card=False)
-        shutil.rmtree(final, ignore_errors=True)
-        part.replace(final)
-    return final
+        save_merged(config.model.base, output, config.rollouts.max_thought_tokens)
+    return output / FINAL
 
 
 def last_checkpoint(output: Path) -> str | None:

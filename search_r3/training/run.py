@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,23 @@ from sentence_transformers import SentenceTransformerTrainingArguments
 from transformers import EarlyStoppingCallback
 from transformers.trainer_utils import get_last_checkpoint
 
-from search_r3.adapter import ADAPTER_FILES, merge_adapter
+from search_r3.adapter import ADAPTER_FILES
 from search_r3.cache import data_dir
 from search_r3.data.minilm import minilm_folder
-from search_r3.embedded_model import EMBEDDED_MODELS
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.evaluation.arms import thinking_module
 from search_r3.evaluation.environment import describe_environment
 from search_r3.identity import fingerprint
-from search_r3.model import SentenceTransformer
 from search_r3.training.adapter import add_adapter, trainable_parameters
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.config import TrainingConfig
 from search_r3.training.dev_split import DevEvaluator
 from search_r3.training.features import EncodeWithTeacher, ExampleEncoder
+from search_r3.training.final_model import ADAPTER, FINAL, load_base, save_final, save_merged
 from search_r3.training.memory import MemoryEstimate, estimate_memory, require_memory
 from search_r3.training.objective import SupervisedLoss
 from search_r3.training.trainer import SupervisedTrainer
 from search_r3.training.training_data import load_training_data
-
-FINAL = "final"
-"""Folder of the merged model, inside a run's output."""
-
-ADAPTER = "adapter"
-"""Folder of the adapter that was merged, inside a run's output."""
 
 
 def train(config: TrainingConfig, *, resume: bool = False) -> Path:
@@ -127,21 +119,13 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
         callbacks=[EarlyStoppingCallback(config.patience)] if config.patience else [],
     )
     trainer.train(resume_from_checkpoint=checkpoint)
-    final = output / FINAL
     if arguments.process_index == 0:
-        _write_final(model, config, final)
-    return final
-
-
-def load_base(base: str) -> SentenceTransformer:
-    """Load what a configuration's base names.
-
-    Args:
-        base: ``embedded`` (the embedded LLM, prepared and untrained), ``default`` (the trained default
-            model), a folder, or a Hub id.
-    """
-    folder = str(EMBEDDED_MODELS[base]()) if base in EMBEDDED_MODELS else base
-    return SentenceTransformer(folder, local_files_only=Path(folder).is_dir())
+        if config.model.adapter is None:
+            save_final(model, output)
+        else:
+            model.save(str(output / ADAPTER), create_model_card=False)
+            save_merged(config.model.base, output, config.data.max_thought_tokens)
+    return output / FINAL
 
 
 def read_log(output: Path) -> list[dict[str, float]]:
@@ -249,17 +233,3 @@ def note_run(output: Path, facts: dict[str, Any]) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps([*runs, facts], indent=2) + "\n", encoding="utf-8")
     part.replace(path)
-
-
-def _write_final(model: SentenceTransformer, config: TrainingConfig, final: Path) -> None:
-    if config.model.adapter is not None:
-        adapter = final.with_name(ADAPTER)
-        model.save(str(adapter), create_model_card=False)
-        # The base is loaded anew, in the precision it is stored in.
-        model = merge_adapter(load_base(config.model.base), adapter)
-        thinking_module(model).max_reasoning_tokens = config.data.max_thought_tokens
-    part = final.with_name(f"{final.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    model.save(str(part), create_model_card=False)
-    shutil.rmtree(final, ignore_errors=True)
-    part.replace(final)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from keyword_task import write_keyword_task
 
 from search_r3.data import catalogue
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
@@ -65,3 +66,11 @@ def reference():
         return {query_id: scores["ndcg_cut_10"] for query_id, scores in evaluator.evaluate(run).items()}
 
     return score
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the hidden keyword's task, and its data where the package looks for it."""
+    monkeypatch.setenv("SEARCH_R3_DATA", str(tmp_path / "data"))
+    write_keyword_task(tmp_path)
+    return tmp_path

@@ -1,0 +1,51 @@
+"""What both stages begin with and end in: a base, an adapter, and the base with the adapter merged."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from search_r3.adapter import merge_adapter
+from search_r3.embedded_model import EMBEDDED_MODELS
+from search_r3.evaluation.arms import thinking_module
+from search_r3.model import SentenceTransformer
+
+FINAL = "final"
+"""Folder of the model that a run ends in, inside its output."""
+
+ADAPTER = "adapter"
+"""Folder of the adapter that was merged, inside a run's output."""
+
+
+def load_base(base: str) -> SentenceTransformer:
+    """Load what a configuration's base names.
+
+    Args:
+        base: ``embedded`` (the embedded LLM, prepared and untrained), ``default`` (the trained default
+            model), a folder, or a Hub id.
+    """
+    folder = str(EMBEDDED_MODELS[base]()) if base in EMBEDDED_MODELS else base
+    return SentenceTransformer(folder, local_files_only=Path(folder).is_dir())
+
+
+def save_merged(base: str, output: Path, max_reasoning_tokens: int) -> None:
+    """Merge a run's adapter into its base, loaded anew in the precision it is stored in, and save that.
+
+    Args:
+        base: What the configuration's base names.
+        output: The run's folder; the adapter is in it.
+        max_reasoning_tokens: Budget that the model thinks with unless told otherwise.
+    """
+    model = merge_adapter(load_base(base), output / ADAPTER)
+    thinking_module(model).max_reasoning_tokens = max_reasoning_tokens
+    save_final(model, output)
+
+
+def save_final(model: SentenceTransformer, output: Path) -> None:
+    """Save the model that a run ends in; a kill leaves the one before, or none."""
+    final = output / FINAL
+    part = final.with_name(f"{final.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    model.save(str(part), create_model_card=False)
+    shutil.rmtree(final, ignore_errors=True)
+    part.replace(final)

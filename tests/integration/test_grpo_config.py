@@ -1,0 +1,74 @@
+"""What the second stage reads: configurations, and the queries and documents of its sets."""
+
+from pathlib import Path
+
+import pytest
+from keyword_task import config
+
+from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.errors import DataError, InvalidOptionError
+from search_r3.rl.config import read_config
+from search_r3.rl.queries import load_queries
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_queries_of_several_sets(toy):
+    """One corpus, ids with the set's name, equal queries joined, nothing that the dev split asks."""
+    queries = config(toy, "x").queries.model_copy(
+        update={"dev_sources": ("words",), "dev_queries": 5, "dev_documents": 20}
+    )
+    sets = {**queries.sets, "words": next(iter(queries.sets.values())).model_copy(update={"documents": 30})}
+    data = load_queries(queries.model_copy(update={"sets": sets}), 0)
+    [dev] = data.dev.values()
+    asked = set(dev.queries.values())
+    assert len(asked) == 5 and not asked & set(data.task.queries.values())
+    assert len(data.task.queries) == 32 and len(data.task.corpus) == 50
+    assert sum(doc_id.startswith("words/") for doc_id in data.task.corpus) == 30
+    assert load_queries(queries.model_copy(update={"sets": sets}), 0).task == data.task
+    with pytest.raises(DataError, match="no set 'nothing'"):
+        load_queries(queries.model_copy(update={"sets": {"nothing": sets["words"]}}), 0)
+
+
+def test_other_wordings_of_a_dev_answer_are_not_asked(toy):
+    """A query whose best answer holds a dev answer, alone or between semicolons, is not trained on."""
+    queries = config(toy, "x").queries.model_copy(
+        update={"dev_sources": ("words",), "dev_queries": 5, "dev_documents": 20}
+    )
+    [dev] = load_queries(queries, 0).dev.values()
+    answer = dev.corpus[next(iter(next(iter(dev.qrels.values()))))]
+    asked = next(iter(dev.queries.values()))
+    task = RetrievalTask(
+        {"same": "another wording", "part": "a third", "asked": "a fourth", "far": "a fifth"},
+        {"a": answer, "b": f"x; {answer.upper()}; y", "c": f"{asked}; z", "d": "something else"},
+        {"same": {"a": 1}, "part": {"b": 2, "d": 1}, "asked": {"c": 1}, "far": {"d": 2, "a": 1}},
+    )
+    write_beir(task, toy / "graded", split="train")
+    some = next(iter(queries.sets.values()))
+    data = load_queries(queries.model_copy(update={"sets": {str(toy / "graded"): some}}), 0)
+    assert list(data.task.queries.values()) == ["a fifth"] and len(data.task.corpus) == 4
+
+
+def test_unknown_keys_fail(tmp_path):
+    """A typo is an error that names the key."""
+    (tmp_path / "a.toml").write_text('output = "x"\n[queries.sets.a]\nqueries = 1\ndocument = 3\n')
+    with pytest.raises(InvalidOptionError, match="document"):
+        read_config(tmp_path / "a.toml")
+    (tmp_path / "b.toml").write_text(
+        'output = "x"\n[queries.sets.a]\nqueries = 1\ndocuments = 3\n[trainer]\ntemperature = 2.0\n'
+    )
+    with pytest.raises(InvalidOptionError, match="decided by the other tables, or not used"):
+        read_config(tmp_path / "b.toml")
+    (tmp_path / "c.toml").write_text(
+        'output = "x"\n[queries.sets.a]\nqueries = 1\ndocuments = 3\n[rollouts]\nmay_skip = false\n'
+    )
+    with pytest.raises(InvalidOptionError, match="wants direct_weight=0"):
+        read_config(tmp_path / "c.toml")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "train" / "configs").glob("*/grpo.toml")), ids=str)
+def test_shipped_configurations_are_valid(path):
+    """Every recipe is read, and its dev split is that of the supervised run beside it."""
+    found = read_config(path)
+    supervised = path.with_name("sft.toml")
+    assert supervised.is_file() and found.queries.dev_seed == 0

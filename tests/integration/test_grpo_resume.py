@@ -1,0 +1,106 @@
+"""A run of the second stage that is killed, and one in two processes, are the plain run."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from keyword_task import config, history
+
+from search_r3 import SentenceTransformer
+from search_r3.errors import InvalidOptionError
+from search_r3.rl.run import train
+
+
+def test_killed_run_resumes_bit_for_bit(toy, tiny_folder):
+    """SIGKILL after the first checkpoint; resumed, rewards, losses and weights are the whole run's."""
+    changes = {
+        "environment": {
+            "refresh": {"policy": "selective", "neighbours": 2, "top": 2, "background": 1, "fresh_for": 2},
+            "neighbours": 4, "nearest": 4, "probe": 10, "probe_every": 3,
+        },
+        "contrastive": {"weight": 0.1, "negatives": 3},
+    }  # fmt: skip
+    # In mid-epoch: an epoch is four steps.
+    trainer = {"max_steps": 204, "save_steps": 102}
+    whole = config(toy, tiny_folder, "whole", **changes, trainer=trainer)
+    path = toy / "killed.json"
+    killed = config(toy, tiny_folder, "killed", **changes, trainer=trainer)
+    path.write_text(killed.model_dump_json())
+    train(whole)
+    program = (
+        "import sys; from pathlib import Path; import torch; torch.set_num_threads(1)\n"
+        "from search_r3.rl.config import RLConfig; from search_r3.rl.run import train\n"
+        "config = RLConfig.model_validate_json(Path(sys.argv[1]).read_text())\n"
+        "train(config, resume='--resume' in sys.argv)\n"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not (toy / "killed" / "checkpoint-102" / "environment.npz").exists():
+        assert process.poll() is None, process.stderr.read().decode()[-2000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (toy / "killed" / "final").exists()
+    with pytest.raises(InvalidOptionError, match="Pass --resume"):
+        train(killed)
+    subprocess.run([*command, "--resume"], check=True, capture_output=True)
+    wanted, found = history(toy / "whole"), history(toy / "killed")
+    for step in range(103, 205):
+        for part in (
+            "loss",
+            "reward/thinking",
+            "reward/direct",
+            "grad_norm",
+            "documents/encoded",
+            "contrastive",
+        ):
+            assert found[step][part] == wanted[step][part], (step, part)
+    first, second = (
+        SentenceTransformer(toy / name / "final", device="cpu").state_dict() for name in ("whole", "killed")
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("rows", [16, 4])
+def test_two_processes(toy, tiny_folder, rows):
+    """Two processes with half of the batch each do what one does, also if a group is on both of them."""
+    environment = {
+        "refresh": {"policy": "selective", "neighbours": 2, "top": 2, "background": 1, "fresh_for": 1},
+        "neighbours": 4, "nearest": 4, "probe": 10, "probe_every": 2,
+    }  # fmt: skip
+    trainer = {"max_steps": 4, "save_steps": 4, "warmup_steps": 0, "learning_rate": 1e-3}
+    configs = {
+        name: config(
+            toy, tiny_folder, name, environment=environment,
+            trainer={**trainer, **options},
+        )
+        for name, options in {
+            "one": {"per_device_train_batch_size": 2 * rows},
+            "two": {"per_device_train_batch_size": rows, "ddp_backend": "gloo"},
+        }.items()
+    }  # fmt: skip
+    train(configs["one"])
+    path = toy / "two.json"
+    path.write_text(configs["two"].model_dump_json())
+    program = toy / "two.py"
+    program.write_text(
+        "import sys; from pathlib import Path; import torch; torch.set_num_threads(1)\n"
+        "from search_r3.rl.config import RLConfig; from search_r3.rl.run import train\n"
+        "train(RLConfig.model_validate_json(Path(sys.argv[1]).read_text()))\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    run = subprocess.run(
+        [*command, str(program), str(path)],
+        capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    wanted, found = history(toy / "one"), history(toy / "two")
+    for step in range(1, 5):
+        for part in ("loss", "grad_norm", "reward/thinking", "reward/direct", "documents/encoded"):
+            assert found[step][part] == pytest.approx(wanted[step][part], rel=1e-3, abs=1e-5), (step, part)
