@@ -45,12 +45,13 @@ def main(harness: Harness, output: Path) -> None:
     try:
         system, arms = load(arguments)
         for task in [benchmark_task(name) for name in arguments.tasks]:
-            for result in run_arms(harness, system, arms, task, arguments.cache):
+            for result in run_arms(harness, system, arms, task, arguments.cache, hybrid=arguments.hybrid):
                 path = write_result(result, arguments.output)
                 tokens = "-" if result.tokens_per_query is None else f"{result.tokens_per_query:.1f}"
                 print(
-                    f"{task.metadata.name:22}{result.arm or '-':10}nDCG@10 {result.mean('ndcg_at_10'):.4f}  "
-                    f"{tokens} tokens/query  {result.seconds['total']:.0f} s  {path}",
+                    f"{task.metadata.name:22}{result.model:30}{result.arm or '-':10}"
+                    f"nDCG@10 {result.mean('ndcg_at_10'):.4f}  {tokens} tokens/query  "
+                    f"{result.seconds['total']:.0f} s  {path}",
                     flush=True,
                 )
     except (SearchR3Error, OSError) as error:
@@ -72,6 +73,9 @@ def parse(harness: Harness, output: Path) -> argparse.Namespace:
     parser.add_argument("--max-reasoning-tokens", type=int, help="budget of a thought [default: the model's]")
     parser.add_argument(
         "--instructions", action="store_true", help="put the task's instruction before queries"
+    )
+    parser.add_argument(
+        "--hybrid", action="store_true", help="also join every run with BM25's by reciprocal rank fusion"
     )
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0, help="of the arms that draw")

@@ -25,7 +25,11 @@ _UNIT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class SearchHit:
-    """A document found, its score (inner product in [-1, 1] within 0.3 %, larger is closer), rank from 1."""
+    """A document found, its score and its rank, from 1.
+
+    The score is an inner product in [-1, 1] (within 0.3 %), larger is closer; of a hybrid search it is
+    that of :func:`search_r3.fusion.reciprocal_rank_fusion`.
+    """
 
     doc_id: str
     score: float

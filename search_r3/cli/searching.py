@@ -14,6 +14,10 @@ from search_r3.errors import InvalidOptionError
 
 if TYPE_CHECKING:
     from search_r3.comparison import Explanation
+    from search_r3.index import SearchHit
+
+FUSION_DEPTH = 100
+"""Hits of each ranking that a hybrid search joins, or as many as are asked for, if that is more."""
 
 
 def search(
@@ -28,6 +32,9 @@ def search(
         int | None, typer.Option(help="Most tokens of thought per query.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show the thought and what it changed.")] = False,
+    hybrid: Annotated[
+        bool, typer.Option("--hybrid", help="Join the ranking with BM25's by reciprocal rank fusion.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per query.")] = False,
     model: Annotated[
         str | None, typer.Option(help="Model folder or Hub id [default: the index's own].")
@@ -42,6 +49,8 @@ def search(
 
     if (query is None) == (queries is None):
         raise typer.BadParameter("give either QUERY or --queries FILE")
+    if explain and hybrid:
+        raise typer.BadParameter("--explain is about the ranking of the vectors alone; leave --hybrid out")
     if query is not None:
         texts = {"query": query}
     else:
@@ -65,7 +74,10 @@ def search(
     if explain:
         explanations = explain_queries(loaded, corpus.vectors, identity, list(texts.values()), encoding, k)
     else:
-        found = corpus.vectors.search(encoding.embeddings, k, fingerprint=identity)
+        depth = max(k, FUSION_DEPTH) if hybrid else k
+        found = corpus.vectors.search(encoding.embeddings, depth, fingerprint=identity)
+        if hybrid:
+            found = fuse_with_bm25(list(texts.values()), corpus.texts, found, k)
         explanations = [Explanation(*pair) for pair in zip(encoding.thoughts, found, strict=True)]
     for (query_id, text), explanation in zip(texts.items(), explanations, strict=True):
         result = result_of(query_id, text, corpus.texts, explanation)
@@ -73,6 +85,27 @@ def search(
             typer.echo(json.dumps(result, ensure_ascii=False))
         else:
             show(result)
+
+
+def fuse_with_bm25(
+    queries: list[str], corpus: dict[str, str], found: list[list[SearchHit]], k: int
+) -> list[list[SearchHit]]:
+    """Join the hits of every query with BM25's; a hit's score is then that of reciprocal rank fusion."""
+    from search_r3.fusion import reciprocal_rank_fusion
+    from search_r3.index import SearchHit
+    from search_r3.lexical import bm25_run
+
+    numbers = [str(number) for number in range(len(queries))]
+    dense = {
+        number: {hit.doc_id: -float(hit.rank) for hit in hits}
+        for number, hits in zip(numbers, found, strict=True)
+    }
+    lexical = bm25_run(corpus, dict(zip(numbers, queries, strict=True)), k=max(k, FUSION_DEPTH))
+    fused = reciprocal_rank_fusion(dense, lexical, k=k)
+    return [
+        [SearchHit(doc_id, score, rank) for rank, (doc_id, score) in enumerate(fused[number].items(), 1)]
+        for number in numbers
+    ]
 
 
 def result_of(query_id: str, query: str, texts: dict[str, str], explanation: Explanation) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from search_r3.evaluation.encoder import REVISION_DIGITS, SearchR3Encoder, promp
 from search_r3.evaluation.environment import describe_environment
 from search_r3.evaluation.results import Result, ThoughtStatistics
 from search_r3.evaluation.tasks import OWN_TASKS, find_task, needing_hub
+from search_r3.fusion import RANK_CONSTANT, reciprocal_rank_fusion
 from search_r3.identity import fingerprint
 from search_r3.lexical import BM25Index
 from search_r3.metrics import measure
@@ -74,10 +75,12 @@ class Evaluation:
     Attributes:
         result: The result.
         thoughts: The thought of every query, by its text; empty for a system that does not think.
+        run: For every query id, the score of every document that was retrieved.
     """
 
     result: Result
     thoughts: dict[str, Thought]
+    run: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,13 @@ def benchmark_task(name: str) -> AbsTaskRetrieval:
 
 
 def run_arms(
-    harness: Harness, system: System, arms: Sequence[Arm | None], task: AbsTaskRetrieval, cache_folder: Path
+    harness: Harness,
+    system: System,
+    arms: Sequence[Arm | None],
+    task: AbsTaskRetrieval,
+    cache_folder: Path,
+    *,
+    hybrid: bool = False,
 ) -> Iterator[Result]:
     """Evaluate a system in several arms; what ``always`` thought is what the control arms after it work with.
 
@@ -136,11 +145,17 @@ def run_arms(
         arms: The arms; (None,) for a system that does not think.
         task: The task.
         cache_folder: For mteb's own result files, and for document vectors, which the arms share.
+        hybrid: Whether every result is followed by that of the same run joined with BM25's by reciprocal rank
+            fusion. Its model is called ``<name>-hybrid``; its cost is the system's own, without BM25's.
 
     Raises:
         DataError: As :func:`run_mteb` and :func:`run_beir` say.
+        InvalidOptionError: BM25 is to be joined with itself.
     """
+    if hybrid and system.model is None:
+        raise InvalidOptionError("Got hybrid for BM25, wanted an embedder: it would be joined with itself.")
     own: dict[str, Thought] | None = None
+    lexical: dict[str, dict[str, float]] | None = None
     for arm in sorted(arms, key=lambda arm: arm != "always"):
         one = replace(system, arm=arm)
         if harness == "mteb":
@@ -150,6 +165,10 @@ def run_arms(
         if arm == "always":
             own = evaluation.thoughts
         yield evaluation.result
+        if hybrid:
+            part = _loaded_part(task)
+            lexical = _lexical_run(part) if lexical is None else lexical
+            yield _joined(evaluation, lexical, part.qrels)
 
 
 def run_mteb(
@@ -291,13 +310,37 @@ def _mteb_model(system: System, vectors: Path, own_thoughts: Mapping[str, Though
     return wrapped
 
 
-def _evaluation(harness: Harness, system: System, part: _Part, measured: _Measured) -> Evaluation:
-    metadata_, queries = part.task.metadata, list(part.data["queries"]["text"])
-    by_query = measure(part.qrels, measured.run)
-    per_query = {
+def _lexical_run(part: _Part) -> dict[str, dict[str, float]]:
+    index = BM25Index({row["id"]: titled_text(row) for row in part.data["corpus"]})
+    queries = dict(zip(part.data["queries"]["id"], part.data["queries"]["text"], strict=True))
+    return index.search(queries, k=TOP_K)
+
+
+def _joined(
+    evaluation: Evaluation, lexical: dict[str, dict[str, float]], qrels: dict[str, dict[str, int]]
+) -> Result:
+    result = evaluation.result
+    return replace(
+        result,
+        model=f"{result.model}-hybrid",
+        config={**result.config, "fused_with": "bm25", "rank_constant": RANK_CONSTANT},
+        per_query=_per_query(qrels, reciprocal_rank_fusion(evaluation.run, lexical)),
+    )
+
+
+def _per_query(
+    qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
+    by_query = measure(qrels, run)
+    return {
         name: {query_id: scores[name] for query_id, scores in by_query.items()}
         for name in ("ndcg_at_10", "recall_at_100", "reciprocal_rank")
     }
+
+
+def _evaluation(harness: Harness, system: System, part: _Part, measured: _Measured) -> Evaluation:
+    metadata_, queries = part.task.metadata, list(part.data["queries"]["text"])
+    per_query = _per_query(part.qrels, measured.run)
     mean = statistics.fmean(per_query["ndcg_at_10"].values())
     if abs(mean - measured.ndcg_at_10) > _AGREEMENT:
         raise DataError(
@@ -323,7 +366,7 @@ def _evaluation(harness: Harness, system: System, part: _Part, measured: _Measur
         environment=describe_environment(),
     )
     thoughts = {} if encoding is None else dict(zip(queries, encoding.thoughts, strict=True))
-    return Evaluation(result, thoughts)
+    return Evaluation(result, thoughts, measured.run)
 
 
 def _config(system: System) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 from search_r3 import SentenceTransformer
 from search_r3.cli import main
 from search_r3.corpus_index import CorpusIndex
+from search_r3.lexical import bm25_run
 
 ROWS = [
     {"_id": "copy", "title": "shutil", "text": "copy a directory tree"},
@@ -86,6 +87,26 @@ def test_explain_says_what_the_thought_changed(run, index: Path, tiny: SentenceT
 def test_never_thinks_when_told_so(run, index: Path) -> None:
     result = json.loads(run("search", index, "x", "--json", "--reasoning", "never")[1])
     assert result["thought"] == {"text": "", "tokens": 0, "ending": "skipped"}
+
+
+def test_hybrid_joins_with_bm25(run, index: Path) -> None:
+    """Vectors and BM25 each give 1 / (60 + rank); what BM25 does not find has the vectors' share alone."""
+    dense = json.loads(run("search", index, "directory tree", "--json")[1])["hits"]
+    code, out, _ = run("search", index, "directory tree", "--json", "--hybrid")
+    assert code == 0
+    ranks = {hit["doc_id"]: hit["rank"] for hit in dense}
+    lexical = bm25_run(CorpusIndex.load(index).texts, {"q": "directory tree"})["q"]
+    wanted = {doc_id: 1 / (60 + rank) for doc_id, rank in ranks.items()}
+    for rank, doc_id in enumerate(lexical, start=1):
+        wanted[doc_id] += 1 / (60 + rank)
+    assert lexical.keys() == {"copy"}
+    found = json.loads(out)["hits"]
+    assert {hit["doc_id"]: hit["score"] for hit in found} == pytest.approx(wanted, abs=1e-6)
+    assert [hit["rank"] for hit in found] == [1, 2, 3]
+    assert [hit["score"] for hit in found] == pytest.approx(sorted(wanted.values(), reverse=True), abs=1e-6)
+    [best] = json.loads(run("search", index, "directory tree", "--json", "--hybrid", "-k", 1)[1])["hits"]
+    assert best["doc_id"] == found[0]["doc_id"]
+    assert run("search", index, "x", "--hybrid", "--explain")[0] == 2
 
 
 def test_file_of_queries(run, index: Path, tmp_path: Path) -> None:

@@ -86,6 +86,29 @@ def test_bm25_agrees_in_both_harnesses(built, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("harness", ["mteb", "beir"])
+def test_hybrid_results_join_the_run_with_bm25s(tiny, built, tmp_path, harness):
+    """Each arm's result is followed by one of its run fused with BM25's; BM25 with itself is refused."""
+    from search_r3.fusion import reciprocal_rank_fusion
+    from search_r3.lexical import bm25_run
+
+    task, system = retrieval_task("CodeDocMini"), System("tiny", tiny, max_reasoning_tokens=4)
+    found = list(run_arms(harness, system, ["never", "always"], task, tmp_path, hybrid=True))
+    assert [(one.model, one.arm) for one in found] == [
+        ("tiny", "always"), ("tiny-hybrid", "always"), ("tiny", "never"), ("tiny-hybrid", "never"),
+    ]  # fmt: skip
+    dense = run_beir(System("tiny", tiny, "never"), task).run
+    lexical = bm25_run(built.corpus, built.queries, k=1000)
+    wanted = measure(built.qrels, reciprocal_rank_fusion(dense, lexical))
+    for query_id, score in found[3].per_query["ndcg_at_10"].items():
+        assert score == pytest.approx(wanted[query_id]["ndcg_at_10"], abs=1e-6)
+    assert found[3].per_query != found[2].per_query
+    assert found[3].config["fused_with"] == "bm25" and "fused_with" not in found[2].config
+    with pytest.raises(InvalidOptionError, match="joined with itself"):
+        next(run_arms(harness, System("bm25", None), [None], task, tmp_path, hybrid=True))
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_a_model_that_does_not_think_runs_without_an_arm(tiny_folder, built, tmp_path):
     """The mean-pooled LLM runs in both harnesses alike, under its own name; an arm for it is an error."""
     system = System("plain", mean_pooled(tiny_folder), batch_size=4)

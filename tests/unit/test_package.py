@@ -44,6 +44,7 @@ ALLOWED = {
     "corpus_index": {"documents", "errors", "identity", "index"},
     "metrics": {"errors"},
     "lexical": {"errors"},
+    "fusion": {"errors"},
     "stdlib_corpus": set(),
     "diagnosis": set(),
     # Real data: no model in it, but for mining.
@@ -168,6 +169,7 @@ ALLOWED = {
         "evaluation.environment",
         "evaluation.results",
         "evaluation.tasks",
+        "fusion",
         "identity",
         "lexical",
         "metrics",
