@@ -35,6 +35,7 @@ from tqdm import tqdm
 from search_r3 import SentenceTransformer
 from search_r3.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.embedded_model import load_model
 from search_r3.errors import InvalidInputError, SearchR3Error
 from search_r3.evaluation.arms import thinking_module
 from search_r3.evaluation.environment import describe_environment
@@ -47,7 +48,6 @@ from search_r3.rl.refresh import Full, InBatch, NoRefresh, RefreshPolicy, Select
 from search_r3.rl.rewards import RETRIEVAL_REWARDS
 from search_r3.rl.rollouts import rollout_seed, sample_rollouts
 from search_r3.rl.rows import DocumentRows
-from search_r3.training.final_model import load_base
 
 Vectors = NDArray[np.float32]
 
@@ -196,7 +196,7 @@ def embed(
     if path.is_file():
         with np.load(path) as found:
             return found["documents"], found["rollouts"]
-    model = load_base(arguments.base)
+    model = load_model(arguments.base)
     if adapter is not None:
         model = merge_adapter(model, adapter)
     model.to(torch.bfloat16).eval()
@@ -239,7 +239,7 @@ def simulate(
     if path.is_file():
         start = np.load(path)
     else:
-        model = load_base(arguments.base)
+        model = load_model(arguments.base)
         model.to(torch.bfloat16).eval()
         start = embed_documents(model, list(task.corpus.values()))
         np.save(path, start)

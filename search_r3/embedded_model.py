@@ -92,7 +92,19 @@ def embedded_base_folder() -> Path:
 
 
 EMBEDDED_MODELS = {"default": default_model_folder, "embedded": embedded_base_folder}
-"""The names by which training and benchmarks take the embedded models instead of a folder or Hub id."""
+"""The names by which the embedded models are taken instead of a folder or Hub id."""
+
+
+def load_model(name: str, **options: Any) -> SentenceTransformer:
+    """Load a model by the name that a configuration or an integration gives it.
+
+    Args:
+        name: ``default`` (the trained default model), ``embedded`` (its LLM, prepared and untrained), a
+            folder, or a Hub id.
+        **options: Of :class:`SentenceTransformer`, such as ``device`` and ``truncate_dim``.
+    """
+    folder = str(EMBEDDED_MODELS[name]()) if name in EMBEDDED_MODELS else name
+    return SentenceTransformer(folder, **{"local_files_only": Path(folder).is_dir(), **options})
 
 
 def _prepared(target: Path, prepare: Callable[[Path], None]) -> Path:

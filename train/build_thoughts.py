@@ -30,11 +30,10 @@ from search_r3.base import assemble
 from search_r3.cache import data_dir
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.pairs import TrainingPair, read_pairs
-from search_r3.embedded_model import EMBEDDED_MODELS
+from search_r3.embedded_model import EMBEDDED_MODELS, load_model
 from search_r3.errors import SearchR3Error
 from search_r3.evaluation.environment import describe_environment
 from search_r3.template import render_chat_template
-from search_r3.training.final_model import load_base
 from search_r3.training.thought_filter import ThoughtFilter
 from search_r3.training.thought_records import Origin, ThoughtRecord, read_thoughts, write_thoughts
 from search_r3.training.thought_sources import SalientTerms, sample_thoughts
@@ -48,7 +47,7 @@ def main() -> None:
         scorer = load_scorer(arguments.scorer)
         model = None
         if set(arguments.origins) != {"terms"}:
-            model = load_base(arguments.model)
+            model = load_model(arguments.model)
             if arguments.four_part_prompt:
                 model = with_four_part_prompt(model, arguments.model)
             model.to(getattr(torch, arguments.dtype))
@@ -72,7 +71,7 @@ def load_scorer(name: str) -> sentence_transformers.SentenceTransformer:
         folder = str(minilm_folder(data_dir() / "packages"))
         scorer = sentence_transformers.SentenceTransformer(folder, local_files_only=True)
     else:
-        scorer = load_base(name)
+        scorer = load_model(name)
     scorer.max_seq_length = 96
     return scorer
 

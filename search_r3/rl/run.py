@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from trl.trainer.grpo_config import GRPOConfig
 
+from search_r3.embedded_model import load_model
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.arms import thinking_module
 from search_r3.evaluation.environment import describe_environment
@@ -20,7 +21,7 @@ from search_r3.rl.queries import load_queries
 from search_r3.rl.refresh import Frozen, Full, InBatch, NoRefresh, RefreshPolicy, Selective
 from search_r3.rl.trainer import RetrievalGRPOTrainer
 from search_r3.training.dev_split import DevEvaluator
-from search_r3.training.final_model import ADAPTER, FINAL, load_base, save_merged
+from search_r3.training.final_model import ADAPTER, FINAL, save_merged
 from search_r3.training.run import note_run
 
 STOPPED = "stopped.txt"
@@ -54,7 +55,7 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
         )
     data = load_queries(config.queries, config.seed)
     arguments = _arguments(config, has_dev=bool(data.dev))
-    model = load_base(config.model.base)
+    model = load_model(config.model.base)
     facts = {
         "config": json.loads(config.model_dump_json()),
         "base_fingerprint": fingerprint(model),

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from search_r3.adapter import merge_adapter
-from search_r3.embedded_model import EMBEDDED_MODELS
+from search_r3.embedded_model import load_model
 from search_r3.evaluation.arms import thinking_module
 from search_r3.model import SentenceTransformer
 
@@ -17,17 +17,6 @@ ADAPTER = "adapter"
 """Folder of the adapter that was merged, inside a run's output."""
 
 
-def load_base(base: str) -> SentenceTransformer:
-    """Load what a configuration's base names.
-
-    Args:
-        base: ``embedded`` (the embedded LLM, prepared and untrained), ``default`` (the trained default
-            model), a folder, or a Hub id.
-    """
-    folder = str(EMBEDDED_MODELS[base]()) if base in EMBEDDED_MODELS else base
-    return SentenceTransformer(folder, local_files_only=Path(folder).is_dir())
-
-
 def save_merged(base: str, output: Path, max_reasoning_tokens: int) -> None:
     """Merge a run's adapter into its base, loaded anew in the precision it is stored in, and save that.
 
@@ -36,7 +25,7 @@ def save_merged(base: str, output: Path, max_reasoning_tokens: int) -> None:
         output: The run's folder; the adapter is in it.
         max_reasoning_tokens: Budget that the model thinks with unless told otherwise.
     """
-    model = merge_adapter(load_base(base), output / ADAPTER)
+    model = merge_adapter(load_model(base), output / ADAPTER)
     thinking_module(model).max_reasoning_tokens = max_reasoning_tokens
     save_final(model, output)
 

@@ -18,6 +18,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from search_r3.adapter import ADAPTER_FILES
 from search_r3.cache import data_dir
 from search_r3.data.minilm import minilm_folder
+from search_r3.embedded_model import load_model
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.evaluation.arms import thinking_module
 from search_r3.evaluation.environment import describe_environment
@@ -27,7 +28,7 @@ from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.config import TrainingConfig
 from search_r3.training.dev_split import DevEvaluator
 from search_r3.training.features import EncodeWithTeacher, ExampleEncoder
-from search_r3.training.final_model import ADAPTER, FINAL, load_base, save_final, save_merged
+from search_r3.training.final_model import ADAPTER, FINAL, save_final, save_merged
 from search_r3.training.memory import MemoryEstimate, estimate_memory, require_memory
 from search_r3.training.objective import SupervisedLoss
 from search_r3.training.trainer import SupervisedTrainer
@@ -58,7 +59,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
         )
     data = load_training_data(config.data, config.seed)
     arguments = _arguments(config, has_dev=bool(data.dev))
-    model = load_base(config.model.base)
+    model = load_model(config.model.base)
     base_fingerprint = fingerprint(model)
     module = thinking_module(model)
     module.max_reasoning_tokens = config.data.max_thought_tokens

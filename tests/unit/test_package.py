@@ -215,6 +215,7 @@ ALLOWED = {
         "adapter",
         "cache",
         "data.minilm",
+        "embedded_model",
         "errors",
         "evaluation.arms",
         "evaluation.environment",
@@ -283,6 +284,7 @@ ALLOWED = {
         "training.adapter",
     },
     "rl.run": {
+        "embedded_model",
         "errors",
         "evaluation.arms",
         "evaluation.environment",
@@ -297,6 +299,11 @@ ALLOWED = {
         "training.final_model",
         "training.run",
     },
+    # Adapters to frameworks that users have.
+    "integrations": set(),
+    "integrations.langchain": {"embedded_model", "model", "thoughts"},
+    "integrations.llama_index": {"embedded_model", "model", "thoughts"},
+    "integrations.ray": {"embedded_model", "errors", "identity"},
     # What puts the two together.
     "comparison": {"index", "model", "thoughts"},
     "demo": {
@@ -319,6 +326,7 @@ HEAVY = [
     "llama_index",
     "mteb",
     "numpy",
+    "ray",
     "sentence_transformers",
     "torch",
     "transformers",

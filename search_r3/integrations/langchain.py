@@ -1,0 +1,98 @@
+"""LangChain: embeddings whose queries think and whose documents do not.
+
+Needs ``pip install 'search-r3[langchain]'``. The stock ``langchain_huggingface.HuggingFaceEmbeddings`` works
+as well (README); it turns newlines into spaces, which this class does not, and cannot hand out thoughts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from langchain_core.embeddings import Embeddings
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from search_r3.embedded_model import load_model
+from search_r3.model import SentenceTransformer
+from search_r3.thoughts import Thought
+
+
+class SearchR3Embeddings(BaseModel, Embeddings):
+    """Unit vectors of queries and documents for LangChain's vector stores and retrievers.
+
+    The asynchronous methods run in a thread, as LangChain's default has it.
+
+    Attributes:
+        model_name: ``default``, a folder, or a Hub id. A loaded model goes into :meth:`of` instead.
+        model_kwargs: Options of :class:`search_r3.SentenceTransformer`, such as ``device``.
+        reasoning: ``always``, ``never`` or ``auto``; None means the model's default.
+        max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
+        query_prompt: An instruction before every query; None means the model's own prompt.
+        batch_size: Texts per forward pass.
+        show_progress: Whether documents have a progress bar.
+    """
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    model_name: str = "default"
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    reasoning: Literal["always", "never", "auto"] | None = None
+    max_reasoning_tokens: int | None = Field(default=None, ge=0)
+    query_prompt: str | None = None
+    batch_size: int = Field(default=32, ge=1)
+    show_progress: bool = False
+    _model: SentenceTransformer = PrivateAttr()
+
+    def model_post_init(self, context: Any) -> None:
+        """Load the model, unless :meth:`of` has one."""
+        loaded = context.get("model") if isinstance(context, dict) else None
+        self._model = load_model(self.model_name, **self.model_kwargs) if loaded is None else loaded
+
+    @classmethod
+    def of(cls, model: SentenceTransformer, **options: Any) -> Self:
+        """Wrap a model that is loaded already.
+
+        Args:
+            model: A Search-R3 model.
+            **options: The attributes above, but for ``model_name`` and ``model_kwargs``.
+        """
+        return cls.model_validate({"model_name": "given", **options}, context={"model": model})
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed documents, without thinking.
+
+        Raises:
+            InvalidInputError: A text cannot be embedded; the message has its index.
+        """
+        if not texts:
+            return []
+        vectors: list[list[float]] = self._model.encode_document(
+            texts,
+            batch_size=self.batch_size,
+            normalize_embeddings=True,
+            show_progress_bar=self.show_progress,
+        ).tolist()
+        return vectors
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed a query after its thought.
+
+        Raises:
+            InvalidInputError: The query cannot be embedded.
+        """
+        return self.embed_query_with_thought(text)[0]
+
+    def embed_query_with_thought(self, text: str) -> tuple[list[float], Thought]:
+        """Embed a query, and return what was thought for it.
+
+        Raises:
+            InvalidInputError: The query cannot be embedded.
+        """
+        encoding = self._model.encode_query_with_thoughts(
+            [text],
+            reasoning=self.reasoning,
+            max_reasoning_tokens=self.max_reasoning_tokens,
+            prompt=self.query_prompt,
+            normalize_embeddings=True,
+        )
+        vector: list[float] = encoding.embeddings[0].tolist()
+        return vector, encoding.thoughts[0]

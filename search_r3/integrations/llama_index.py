@@ -1,0 +1,89 @@
+"""LlamaIndex: an embedding model whose queries think and whose documents do not.
+
+Needs ``pip install 'search-r3[llama-index]'``. The stock ``HuggingFaceEmbedding`` works as well (README); it
+has no role of documents, tries three times whatever the error, and cannot hand out thoughts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+
+from search_r3.embedded_model import load_model
+from search_r3.model import SentenceTransformer
+from search_r3.thoughts import Thought
+
+
+class SearchR3Embedding(BaseEmbedding):
+    """Unit vectors of queries and nodes for LlamaIndex.
+
+    Args:
+        model_name: ``default``, a folder, or a Hub id.
+        model: A Search-R3 model that is loaded already; ``model_name`` is then a label only.
+        model_kwargs: Options of :class:`search_r3.SentenceTransformer`, such as ``device``.
+        reasoning: ``always``, ``never`` or ``auto``; None means the model's default.
+        max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
+        query_prompt: An instruction before every query; None means the model's own prompt.
+        **options: Of LlamaIndex's ``BaseEmbedding``, such as ``embed_batch_size`` and ``embeddings_cache``.
+    """
+
+    reasoning: Literal["always", "never", "auto"] | None = Field(default=None)
+    max_reasoning_tokens: int | None = Field(default=None, ge=0)
+    query_prompt: str | None = Field(default=None)
+    _model: SentenceTransformer = PrivateAttr()
+
+    def __init__(
+        self,
+        model_name: str = "default",
+        *,
+        model: SentenceTransformer | None = None,
+        model_kwargs: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(model_name=model_name, **options)
+        self._model = load_model(model_name, **(model_kwargs or {})) if model is None else model
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises it."""
+        return "SearchR3Embedding"
+
+    def get_query_embedding_with_thought(self, query: str) -> tuple[list[float], Thought]:
+        """Embed a query, and return what was thought for it.
+
+        Raises:
+            InvalidInputError: The query cannot be embedded.
+        """
+        encoding = self._model.encode_query_with_thoughts(
+            [query],
+            reasoning=self.reasoning,
+            max_reasoning_tokens=self.max_reasoning_tokens,
+            prompt=self.query_prompt,
+            normalize_embeddings=True,
+        )
+        vector: list[float] = encoding.embeddings[0].tolist()
+        return vector, encoding.thoughts[0]
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self.get_query_embedding_with_thought(query)[0]
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return await asyncio.to_thread(self._get_query_embedding, query)
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return self._get_text_embeddings([text])[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        vectors: list[list[float]] = self._model.encode_document(
+            texts, batch_size=self.embed_batch_size, normalize_embeddings=True, show_progress_bar=False
+        ).tolist()
+        return vectors
+
+    async def _aget_text_embedding(self, text: str) -> list[float]:
+        return await asyncio.to_thread(self._get_text_embedding, text)
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return await asyncio.to_thread(self._get_text_embeddings, texts)

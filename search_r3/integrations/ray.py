@@ -1,0 +1,146 @@
+"""Ray Data: documents of a corpus beyond one machine, embedded by a pool of workers.
+
+Needs ``pip install 'search-r3[ray]'``. The engine is Ray's: it reads, batches, spreads over the cluster,
+starts a dead worker again, and commits every written file together with the ids in it, so that a run that was
+stopped goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray.data
+import torch
+from ray.data.checkpoint import CheckpointConfig
+
+from search_r3.embedded_model import load_model
+from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.identity import fingerprint
+
+
+def embed_dataset(
+    dataset: ray.data.Dataset,
+    output: Path,
+    *,
+    model: str = "default",
+    id_column: str = "id",
+    text_column: str = "text",
+    workers: int = 2,
+    cpus_per_worker: float = 1,
+    gpus_per_worker: float = 0,
+    batch_size: int = 256,
+    forward_batch_size: int = 32,
+) -> None:
+    """Embed the documents of a dataset into Parquet files; a second run adds what is not there yet.
+
+    Args:
+        dataset: Read by one of Ray's readers, such as ``ray.data.read_parquet``, into at least as many blocks
+            as there are workers (``override_num_blocks``); ids must not have been changed since.
+        output: A folder that all machines share. ``vectors`` in it gets the files, with the columns
+            ``id_column``, ``embedding`` (unit vectors, lists of D float32) and ``fingerprint`` (of the
+            model); ``done`` gets the ids that are in them.
+        model: ``default``, a folder that all machines share, or a Hub id.
+        id_column: Column of the documents' ids, each of them once.
+        text_column: Column of their texts.
+        workers: Processes that each hold a model.
+        cpus_per_worker: CPUs, and threads, of a worker.
+        gpus_per_worker: GPUs of a worker.
+        batch_size: Documents that a worker is given at a time.
+        forward_batch_size: Documents of a forward pass.
+
+    Raises:
+        InvalidOptionError: ``output`` holds the vectors of another model, or a column is missing.
+        ray.exceptions.RayTaskError: A text cannot be embedded; the message has its id.
+    """
+    columns = dataset.schema().names
+    if missing := {id_column, text_column} - set(columns):
+        raise InvalidOptionError(
+            f"Got a dataset with the columns {', '.join(columns)}, wanted {', '.join(sorted(missing))} too."
+        )
+    identity = fingerprint(load_model(model, device="cpu"))
+    _claim(output, identity)
+    dataset.context.checkpoint_config = CheckpointConfig(
+        id_column, str(output / "done"), delete_checkpoint_on_success=False
+    )
+    dataset.map_batches(
+        Embedder,
+        fn_constructor_args=(model, identity, id_column, text_column),
+        fn_constructor_kwargs={
+            "batch_size": forward_batch_size,
+            "threads": max(1, round(cpus_per_worker)),
+        },
+        batch_size=batch_size,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        num_cpus=cpus_per_worker,
+        num_gpus=gpus_per_worker,
+    ).write_parquet(str(output / "vectors"))
+
+
+class Embedder:
+    """One worker: a model, and the function that Ray maps over batches of documents.
+
+    Args:
+        model: As for :func:`embed_dataset`.
+        identity: Fingerprint that the model must have.
+        id_column: Column of ids.
+        text_column: Column of texts.
+        batch_size: Documents of a forward pass.
+        threads: Threads of the process.
+
+    Raises:
+        InvalidOptionError: The model is another one on this machine.
+    """
+
+    def __init__(
+        self, model: str, identity: str, id_column: str, text_column: str, *, batch_size: int, threads: int
+    ) -> None:
+        torch.set_num_threads(threads)
+        self._model = load_model(model)
+        self._identity = identity
+        self._id_column, self._text_column, self._batch_size = id_column, text_column, batch_size
+        if (found := fingerprint(self._model)) != identity:
+            raise InvalidOptionError(
+                f"{model} is another model on this machine ({found[:12]}) than where the run was started "
+                f"({identity[:12]}). Put the same model everywhere, or name a folder that all machines share."
+            )
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Embed the documents of a batch.
+
+        Raises:
+            InvalidInputError: A text cannot be embedded; the message has its id.
+        """
+        ids, texts = batch[self._id_column], batch[self._text_column].to_pylist()
+        for doc_id, text in zip(ids.to_pylist(), texts, strict=True):
+            if not isinstance(text, str):
+                raise InvalidInputError(
+                    f"got {text!r} as the text of document {doc_id!r}, wanted a string.", text
+                )
+        vectors = self._model.encode_document(
+            texts, batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        flat = pa.array(vectors.reshape(-1), type=pa.float32())
+        columns: dict[str, Any] = {
+            self._id_column: ids,
+            "embedding": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
+            "fingerprint": [self._identity] * len(texts),
+        }
+        return pa.table(columns)
+
+
+def _claim(output: Path, identity: str) -> None:
+    """Write down whose vectors a folder holds, or check it."""
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "fingerprint.txt"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        part.write_text(f"{identity}\n", encoding="utf-8")
+        part.replace(path)
+    if (found := path.read_text(encoding="utf-8").strip()) != identity:
+        raise InvalidOptionError(
+            f"{output} holds the vectors of another model ({found[:12]}; this one is {identity[:12]}). "
+            "Choose another folder."
+        )

@@ -1,0 +1,87 @@
+"""LangChain: its own conformance suites, our class and the stock one against the model's own vectors."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("langchain_tests")
+
+from langchain_core.vectorstores import InMemoryVectorStore
+from langchain_huggingface import HuggingFaceEmbeddings
+from langchain_tests.integration_tests import EmbeddingsIntegrationTests
+from langchain_tests.unit_tests import EmbeddingsUnitTests
+
+from search_r3.errors import InvalidInputError
+from search_r3.integrations.langchain import SearchR3Embeddings
+
+TEXTS = ["the red\nsea", "a star and the sun", "copy a folder", "sort a list", "the date and the time"]
+
+
+class _OnTheTinyModel:
+    @pytest.fixture(autouse=True)
+    def folder(self, tiny_folder):
+        self.tiny = str(tiny_folder)
+
+    @property
+    def embeddings_class(self):
+        return SearchR3Embeddings
+
+    @property
+    def embedding_model_params(self):
+        return {"model_name": self.tiny, "max_reasoning_tokens": 4}
+
+
+class TestUnit(_OnTheTinyModel, EmbeddingsUnitTests):
+    """LangChain's unit suite."""
+
+
+class TestIntegration(_OnTheTinyModel, EmbeddingsIntegrationTests):
+    """LangChain's integration suite, asynchronous methods included."""
+
+
+def test_queries_think_and_documents_do_not(tiny):
+    """The vectors are those of encode_query and encode_document, newlines kept; thoughts come along."""
+    embeddings = SearchR3Embeddings.of(tiny, max_reasoning_tokens=4)
+    np.testing.assert_allclose(embeddings.embed_documents(TEXTS), tiny.encode_document(TEXTS), atol=1e-6)
+    wanted = tiny.encode_query_with_thoughts([TEXTS[0]], max_reasoning_tokens=4)
+    vector, thought = embeddings.embed_query_with_thought(TEXTS[0])
+    np.testing.assert_allclose(vector, wanted.embeddings[0], atol=1e-6)
+    assert thought == wanted.thoughts[0] and thought.length > 0
+    direct = SearchR3Embeddings.of(tiny, reasoning="never").embed_query(TEXTS[0])
+    np.testing.assert_allclose(direct, tiny.encode_query(TEXTS[0], reasoning="never"), atol=1e-6)
+    assert np.abs(np.array(direct) - vector).max() > 1e-3
+    asked = SearchR3Embeddings.of(tiny, reasoning="never", query_prompt="red: ").embed_query("sea")
+    np.testing.assert_allclose(asked, tiny.encode_query("sea", prompt="red: ", reasoning="never"), atol=1e-6)
+    assert embeddings.embed_documents([]) == []
+    with pytest.raises(InvalidInputError, match="Input 1"):
+        embeddings.embed_documents(["fine", None])
+    with pytest.raises(ValueError, match="reasonin"):
+        SearchR3Embeddings.of(tiny, reasonin="never")
+
+
+async def test_retrieval_is_the_exact_ranking(tiny):
+    """A vector store over five texts gives what numpy gives; many queries at the same time change nothing."""
+    import asyncio
+
+    embeddings = SearchR3Embeddings.of(tiny, max_reasoning_tokens=4)
+    store = InMemoryVectorStore.from_texts(TEXTS, embeddings)
+    documents = tiny.encode_document(TEXTS)
+    wanted = tiny.encode_query(TEXTS, max_reasoning_tokens=4)
+    for query, vector in zip(TEXTS, wanted, strict=True):
+        found = [document.page_content for document in store.similarity_search(query, k=5)]
+        assert found == [TEXTS[place] for place in np.argsort(-(documents @ vector), kind="stable")]
+    together = await asyncio.gather(*(embeddings.aembed_query(text) for text in TEXTS * 4))
+    np.testing.assert_allclose(together, np.tile(wanted, (4, 1)), atol=1e-5)
+
+
+def test_the_stock_class_works_with_documented_arguments(tiny, tiny_folder):
+    """HuggingFaceEmbeddings with roles in its keyword arguments gives the same vectors, but for newlines."""
+    embeddings = HuggingFaceEmbeddings(
+        model_name=str(tiny_folder),
+        model_kwargs={"trust_remote_code": True},
+        encode_kwargs={"task": "document"},
+        query_encode_kwargs={"task": "query", "max_reasoning_tokens": 4},
+    )
+    plain = [text.replace("\n", " ") for text in TEXTS]
+    np.testing.assert_allclose(embeddings.embed_documents(TEXTS), tiny.encode_document(plain), atol=1e-5)
+    wanted = tiny.encode_query(plain[0], max_reasoning_tokens=4)
+    np.testing.assert_allclose(embeddings.embed_query(TEXTS[0]), wanted, atol=1e-5)

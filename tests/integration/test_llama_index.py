@@ -1,0 +1,79 @@
+"""LlamaIndex: our class and the stock one against the model's own vectors, and an index from end to end."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llama_index.core")
+
+from llama_index.core import VectorStoreIndex
+from llama_index.core.schema import TextNode
+from llama_index.core.storage.kvstore import SimpleKVStore
+from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+
+from search_r3.errors import InvalidInputError
+from search_r3.integrations.llama_index import SearchR3Embedding
+
+TEXTS = ["the red\nsea", "a star and the sun", "copy a folder", "sort a list", "the date and the time"]
+
+
+def test_queries_think_and_documents_do_not(tiny, tiny_folder):
+    """The vectors are those of encode_query and encode_document; thoughts come along."""
+    embedding = SearchR3Embedding(str(tiny_folder), model_kwargs={"device": "cpu"}, max_reasoning_tokens=4)
+    np.testing.assert_allclose(
+        embedding.get_text_embedding_batch(TEXTS), tiny.encode_document(TEXTS), atol=1e-6
+    )
+    wanted = tiny.encode_query_with_thoughts([TEXTS[0]], max_reasoning_tokens=4)
+    vector, thought = embedding.get_query_embedding_with_thought(TEXTS[0])
+    np.testing.assert_allclose(vector, wanted.embeddings[0], atol=1e-6)
+    assert thought == wanted.thoughts[0] and thought.length > 0
+    direct = SearchR3Embedding(model=tiny, reasoning="never").get_query_embedding(TEXTS[0])
+    np.testing.assert_allclose(direct, tiny.encode_query(TEXTS[0], reasoning="never"), atol=1e-6)
+    with pytest.raises(InvalidInputError, match="Input 1"):
+        SearchR3Embedding(model=tiny).get_text_embedding_batch(["fine", None])
+    assert SearchR3Embedding(model=tiny).to_dict()["class_name"] == "SearchR3Embedding"
+
+
+def test_asynchronous_methods_give_the_same(tiny):
+    """What the asynchronous methods give is what the others give."""
+    embedding = SearchR3Embedding(model=tiny, max_reasoning_tokens=4)
+
+    async def gather():
+        queries = await asyncio.gather(*(embedding.aget_query_embedding(text) for text in TEXTS))
+        return (
+            queries,
+            await embedding.aget_text_embedding_batch(TEXTS),
+            await embedding.aget_text_embedding("x"),
+        )
+
+    queries, documents, one = asyncio.run(gather())
+    np.testing.assert_allclose(queries, tiny.encode_query(TEXTS, max_reasoning_tokens=4), atol=1e-5)
+    np.testing.assert_allclose(documents, tiny.encode_document(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(one, tiny.encode_document("x"), atol=1e-5)
+
+
+def test_an_index_gives_the_exact_ranking(tiny):
+    """Nodes in a VectorStoreIndex are found in the order that numpy gives, with a cache of embeddings too."""
+    documents = tiny.encode_document(TEXTS)
+    for options in ({}, {"embeddings_cache": SimpleKVStore()}):
+        embedding = SearchR3Embedding(model=tiny, max_reasoning_tokens=4, **options)
+        nodes = [TextNode(text=text, id_=str(place)) for place, text in enumerate(TEXTS)]
+        retriever = VectorStoreIndex(nodes, embed_model=embedding).as_retriever(similarity_top_k=5)
+        for query in ("a red star", "sort"):
+            found = [int(one.node.node_id) for one in retriever.retrieve(query)]
+            vector = tiny.encode_query(query, max_reasoning_tokens=4)
+            assert found == np.argsort(-(documents @ vector), kind="stable").tolist()
+
+
+def test_the_stock_class_works_with_documented_arguments(tiny, tiny_folder):
+    """With the model's query prompt as its query instruction, HuggingFaceEmbedding gives the same vectors."""
+    embedding = HuggingFaceEmbedding(
+        str(tiny_folder), trust_remote_code=True, query_instruction=tiny.prompts["query"], device="cpu"
+    )
+    np.testing.assert_allclose(
+        embedding.get_query_embedding(TEXTS[0]), tiny.encode_query(TEXTS[0]), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        embedding.get_text_embedding_batch(TEXTS), tiny.encode_document(TEXTS), atol=1e-5
+    )

@@ -1,0 +1,115 @@
+"""Ray on a local cluster of two workers: the vectors of one process, whatever is killed on the way."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+ray = pytest.importorskip("ray")
+pytest.importorskip("ray.data")
+
+from search_r3.errors import InvalidOptionError  # noqa: E402
+from search_r3.integrations.ray import Embedder, embed_dataset  # noqa: E402
+
+WORDS = ["sea", "sun", "tea", "fish", "lamp", "road", "ship", "wall", "bird", "rain", "salt", "wood", "iron"]
+TEXTS = [" ".join(np.random.default_rng(n).choice(WORDS, 3 + n % 9)) for n in range(240)]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two CPUs on this machine, whatever it has."""
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=200 * 1024**2)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """240 documents in twelve files."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for number in range(12):
+        part = range(20 * number, 20 * number + 20)
+        table = pa.table({"id": [f"d{n}" for n in part], "text": [TEXTS[n] for n in part]})
+        pq.write_table(table, folder / f"{number:02}.parquet")
+    return folder
+
+
+def vectors(output):
+    """Ids and vectors of all files, in the order of the corpus."""
+    table = pa.concat_tables(pq.read_table(path) for path in sorted((output / "vectors").glob("*.parquet")))
+    ids = table["id"].to_pylist()
+    assert len(ids) == len(set(ids))
+    order = np.argsort([int(one[1:]) for one in ids])
+    return [ids[place] for place in order], np.array(table["embedding"].to_pylist(), np.float32)[order]
+
+
+def kill_one_worker(seen):
+    """SIGKILL the first worker that has loaded its model, as soon as it embeds."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for process in psutil.process_iter(["cmdline"]):
+            title = " ".join(process.info["cmdline"] or [])
+            if title.startswith("ray::") and "Embedder" in title and "__init__" not in title:
+                os.kill(process.pid, signal.SIGKILL)
+                seen.append(title)
+                return
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_and_doubles_nothing(cluster, corpus, tmp_path, tiny, tiny_folder):
+    """One of two workers is killed while it embeds; the vectors are those of one process."""
+    killed = []
+    killer = threading.Thread(target=kill_one_worker, args=(killed,))
+    killer.start()
+    embed_dataset(
+        ray.data.read_parquet(str(corpus), override_num_blocks=12),
+        tmp_path / "out",
+        model=str(tiny_folder),
+        batch_size=4,
+    )
+    killer.join()
+    assert len(killed) == 1
+    ids, found = vectors(tmp_path / "out")
+    assert ids == [f"d{n}" for n in range(240)]
+    np.testing.assert_allclose(found, tiny.encode_document(TEXTS), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_second_run_adds_what_is_missing(cluster, corpus, tmp_path, tiny, tiny_folder, monkeypatch):
+    """What is written already is not embedded again; another model's folder is refused."""
+    some = [str(path) for path in sorted(corpus.glob("*.parquet"))[:5]]
+    embed_dataset(ray.data.read_parquet(some), tmp_path / "out", model=str(tiny_folder))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "vectors").glob("*.parquet")}
+    assert vectors(tmp_path / "out")[0] == [f"d{n}" for n in range(100)]
+    for _ in range(2):
+        embed_dataset(ray.data.read_parquet(str(corpus)), tmp_path / "out", model=str(tiny_folder))
+        ids, found = vectors(tmp_path / "out")
+        assert ids == [f"d{n}" for n in range(240)]
+        np.testing.assert_allclose(found, tiny.encode_document(TEXTS), atol=1e-5)
+    assert all(path.stat().st_mtime_ns == written for path, written in before.items())
+    (tmp_path / "out" / "fingerprint.txt").write_text("0" * 64)
+    with pytest.raises(InvalidOptionError, match="another model"):
+        embed_dataset(ray.data.read_parquet(str(corpus)), tmp_path / "out", model=str(tiny_folder))
+
+
+def test_a_worker_embeds_a_batch(tiny, tiny_folder):
+    """Without a cluster: columns and vectors of a batch, and the errors of a wrong model and a wrong text."""
+    from search_r3 import fingerprint
+
+    worker = Embedder(str(tiny_folder), fingerprint(tiny), "key", "body", batch_size=2, threads=1)
+    table = worker(pa.table({"key": [7, 8, 9], "body": TEXTS[:3]}))
+    assert table.column_names == ["key", "embedding", "fingerprint"] and table["key"].to_pylist() == [7, 8, 9]
+    np.testing.assert_allclose(table["embedding"].to_pylist(), tiny.encode_document(TEXTS[:3]), atol=1e-6)
+    with pytest.raises(ValueError, match="document 8"):
+        worker(pa.table({"key": [7, 8], "body": ["fine", None]}))
+    with pytest.raises(InvalidOptionError, match="another model on this machine"):
+        Embedder(str(tiny_folder), "0" * 64, "key", "body", batch_size=2, threads=1)
