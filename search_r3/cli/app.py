@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from search_r3.cli import data, demo, embedding, indexing, inspecting, mteb, searching
+from search_r3.cli import data, demo, embedding, exporting, indexing, inspecting, mteb, searching
 from search_r3.errors import InvalidOptionError, SearchR3Error
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command(name="demo")(demo.demo)
 app.command(name="index")(indexing.index)
 app.command(name="search")(searching.search)
 app.command(name="embed")(embedding.embed)
+app.command(name="export")(exporting.export)
 app.command(name="info")(inspecting.info)
 app.command(name="doctor")(inspecting.doctor)
 app.command(name="data")(data.data)

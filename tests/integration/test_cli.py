@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import sentence_transformers
 
 from search_r3 import SentenceTransformer
 from search_r3.cli import main
 from search_r3.corpus_index import CorpusIndex
+from search_r3.errors import ModelError
 from search_r3.lexical import bm25_run
+from search_r3.release import verify_release
 
 ROWS = [
     {"_id": "copy", "title": "shutil", "text": "copy a directory tree"},
@@ -238,3 +241,27 @@ def test_damaged_files_are_errors_without_traceback(
 def test_embed_checks_the_target_before_it_works(run, corpus: Path, tmp_path: Path) -> None:
     code, _, err = run("embed", corpus, tmp_path / "nodir" / "v.npy")
     assert code == 2 and "There is no folder" in err
+
+
+def test_export_is_what_the_plain_class_loads(run, tiny_folder: Path, tiny, tmp_path: Path) -> None:
+    """Both exports load with the plain class and give the model's vectors; a change is noticed."""
+    card = tmp_path / "card.md"
+    card.write_text("# A card\n")
+    code, out, _ = run("export", tmp_path / "whole", "--model", tiny_folder, "--card", card)
+    assert code == 0 and "files" in out
+    assert (tmp_path / "whole" / "README.md").read_text() == "# A card\n"
+    assert run("export", tmp_path / "direct", "--model", tiny_folder, "--direct")[0] == 0
+    whole = sentence_transformers.SentenceTransformer(
+        str(tmp_path / "whole"), trust_remote_code=True, device="cpu"
+    )
+    direct = sentence_transformers.SentenceTransformer(str(tmp_path / "direct"), device="cpu")
+    np.testing.assert_allclose(whole.encode_query(["red sea"]), tiny.encode_query(["red sea"]), atol=1e-5)
+    wanted = tiny.encode_query(["red sea"], reasoning="never")
+    np.testing.assert_allclose(direct.encode_query(["red sea"]), wanted, atol=1e-5)
+    assert run("export", tmp_path / "whole", "--model", tiny_folder)[0] == 1  # it never overwrites
+    verify_release(tmp_path / "whole")
+    (tmp_path / "whole" / "README.md").write_text("# Another\n")
+    with pytest.raises(ModelError, match=r"README\.md"):
+        verify_release(tmp_path / "whole")
+    with pytest.raises(ModelError, match="not a release"):
+        verify_release(tmp_path)

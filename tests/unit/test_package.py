@@ -156,6 +156,7 @@ ALLOWED = {
         "model",
         "thoughts",
     },
+    "evaluation.card": {"errors", "evaluation.report", "evaluation.results"},
     "evaluation.environment": set(),
     "evaluation.plots": set(),
     "evaluation.report": {"errors", "evaluation.results", "evaluation.significance"},
@@ -299,6 +300,9 @@ ALLOWED = {
         "training.final_model",
         "training.run",
     },
+    # Models for others.
+    "direct_export": {"errors", "model", "modules", "template"},
+    "release": {"direct_export", "errors", "model"},
     # Adapters to frameworks that users have.
     "integrations": set(),
     "integrations.langchain": {"embedded_model", "model", "thoughts"},

@@ -1,0 +1,170 @@
+"""Model cards and the Hub's files of scores, rendered from result files: no number is typed by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from search_r3.errors import DataError
+from search_r3.evaluation.report import Row, collect, compare_rows, ndcg, provenance, quality_table, tasks_of
+from search_r3.evaluation.results import Result
+
+
+@dataclass(frozen=True)
+class TrainingPiece:
+    """One run of which a model was made, as ``benchmarks/training_curve.py`` kept it.
+
+    Attributes:
+        name: Name of the run.
+        commit: Commit that it ran at.
+        seed: Its seed.
+        steps: Optimiser steps.
+        hours: Wall time; None if it was not kept.
+        cores: CPU cores.
+        sources: Training sets by name, with the number of examples drawn or of queries.
+    """
+
+    name: str
+    commit: str
+    seed: int
+    steps: int
+    hours: float | None
+    cores: int
+    sources: dict[str, int]
+
+
+def read_training(path: Path) -> TrainingPiece:
+    """Read what was kept of a run.
+
+    Raises:
+        DataError: The file is missing or has not what is needed.
+    """
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        run = kept["run"][-1]
+        config, environment = run["config"], run["environment"]
+        sets = config["data"]["sources"] if "data" in config else config["queries"]["sets"]
+        sources = {name: one.get("examples", one.get("queries")) for name, one in sets.items()}
+        return TrainingPiece(
+            path.stem,
+            environment["commit"],
+            config["seed"],
+            max(entry["step"] for entry in kept["log"]),
+            kept.get("hours"),
+            environment["hardware"]["cores"],
+            {name: number for name, number in sources.items() if number},
+        )
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise DataError(
+            f"{path}: {error!r}; wanted what benchmarks/training_curve.py writes; run it again"
+        ) from error
+
+
+def render_card(
+    template: str,
+    *,
+    repo: str,
+    model: str,
+    results: Sequence[Result],
+    training: Sequence[TrainingPiece],
+    direct: bool = False,
+) -> str:
+    """Render a model card.
+
+    Args:
+        template: Jinja2 text; ``model_cards/template.md``.
+        repo: Id of the model on the Hub.
+        model: Its name in the results.
+        results: Of this model, and of what it is set against.
+        training: The runs it was made by, in order.
+        direct: Whether the card is of the direct exit alone.
+
+    Raises:
+        DataError: The model has no results, or they cannot stand in one report.
+    """
+    sizes = {size: rows for size, rows in collect(results).items() if any(row.model == model for row in rows)}
+    if not sizes:
+        raise DataError(f"got no result of {model!r}; wanted at least one; evaluate it first")
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters["signed"] = lambda value: f"{value:+.3f}"
+    return environment.from_string(template).render(
+        repo=repo,
+        model=model,
+        sizes=[_evidence(size, rows, model) for size, rows in sizes.items()],
+        training=training,
+        direct=direct,
+    )
+
+
+def eval_results(results: Sequence[Result], model: str, arm: str | None) -> dict[str, str]:
+    """The Hub's files of scores, ``.eval_results/<task>.yaml``, as mteb 2.26 writes them.
+
+    Args:
+        results: Any results.
+        model: Whose are written.
+        arm: In which arm; that of the model's default.
+
+    Returns:
+        Text by path; nDCG@10 times 100, a task in two sizes under two ids.
+    """
+    files: dict[str, list[dict[str, Any]]] = {}
+    for result in sorted(results, key=lambda one: (one.task, one.size)):
+        if (result.model, result.arm) != (model, arm):
+            continue
+        name = f"{result.task}{'Mini' if result.size == 'mini' else ''}"
+        version = result.harness.partition(" ")[2]
+        notes = f"Obtained using MTEB v{version}"
+        files.setdefault(f".eval_results/{result.task}.yaml", []).append(
+            {
+                "dataset": {"id": f"search-r3/{result.task}", "task_id": name, "revision": result.data_hash},
+                "value": round(100 * ndcg(result), 5),
+                "date": datetime.fromisoformat(result.environment["created"]).date().isoformat(),
+                "notes": notes,
+                "source": {"url": "https://github.com/embeddings-benchmark/mteb/", "name": notes},
+            }
+        )
+    return {path: yaml.safe_dump(entries, sort_keys=False) for path, entries in files.items()}
+
+
+def _evidence(size: str, rows: Sequence[Row], model: str) -> dict[str, Any]:
+    """What a card says about one size of the data."""
+    own = [row for row in rows if row.model == model]
+    others = [row for row in rows if row.arm is None]
+    tasks = tasks_of(own)
+    comparisons = [
+        {
+            "arm": line.row.arm_label,
+            "against": line.baseline.label if line.baseline.model != model else line.baseline.arm_label,
+            "comparison": line.comparison,
+        }
+        for line in compare_rows([*others, *own])
+        if (line.task is None or len(tasks) == 1) and line.row.arm in ("never", "always", "auto")
+    ]
+    thinking = [row for row in own if row.arm in ("never", "always")]
+    reached = {
+        task: max((ndcg(row.results[task]) for row in thinking if task in row.results), default=0.0)
+        for task in tasks
+    }
+    weaker = {
+        other.model: [
+            task for task in tasks if task in other.results and ndcg(other.results[task]) > reached[task]
+        ]
+        for other in others
+    }
+    return {
+        "size": size,
+        "queries": sum(len(own[0].results[task].per_query["ndcg_at_10"]) for task in own[0].results),
+        "table": quality_table([*others, *own]),
+        "provenance": provenance([*others, *own]),
+        "comparisons": comparisons,
+        "weaker": {name: found for name, found in weaker.items() if found},
+    }

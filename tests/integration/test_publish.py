@@ -1,0 +1,174 @@
+"""A release goes to a Hub over HTTP and comes back: the same vectors, nothing twice, no token in sight."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from fake_hub import FakeHub
+
+from search_r3 import fingerprint
+from search_r3.evaluation.results import Result, ThoughtStatistics, write_result
+
+pytest.importorskip("mteb")
+
+from mteb._hf_integration.eval_result_model import HFEvalResults
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "hf_" + "s3cret" * 6
+PUBLISH = """
+import runpy, sys
+from search_r3.evaluation import environment
+found = environment.describe_environment()
+environment.describe_environment = lambda: {**found, "commit": "1" * 40, "dirty": DIRTY}
+sys.argv = ["publish.py", *sys.argv[1:]]
+runpy.run_path(PATH, run_name="__main__")
+"""
+
+
+@pytest.fixture
+def hub():
+    hub = FakeHub()
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def results(tiny, tmp_path):
+    """Result files of the tiny model in two arms, and of a baseline."""
+
+    def write(model, arm, scores, print_of):
+        thoughts = None if arm in (None, "never") else ThoughtStatistics(2.0, 2.0, 4, 0.5, 0.5, 0.0, 0.0)
+        result = Result(
+            task="CodeDoc",
+            size="mini",
+            data_hash="d" * 64,
+            harness="mteb 2.26.24",
+            model=model,
+            fingerprint=print_of,
+            arm=arm,
+            config={"dtype": "float32", "max_reasoning_tokens": 8, "instructions": False},
+            seed=0,
+            per_query={"ndcg_at_10": {f"q{n}": score for n, score in enumerate(scores)}},
+            thoughts=thoughts,
+            tokens_per_query=9.0,
+            seconds={"documents": 1.0, "queries": 1.0, "total": 2.0},
+            environment={
+                "commit": "1" * 40,
+                "dirty": False,
+                "hardware": {},
+                "created": "2026-11-25T12:00:00+00:00",
+            },
+        )
+        return write_result(result, tmp_path / "results")
+
+    write("tiny", "never", [0.5, 0.6, 0.1, 0.4], fingerprint(tiny))
+    write("tiny", "always", [0.6, 0.6, 0.2, 0.5], fingerprint(tiny))
+    write("bm25", None, [0.9, 0.8, 0.7, 0.9], None)
+    return tmp_path / "results"
+
+
+def run(hub, tmp_path, program, *arguments):
+    """Run Python with the Hub's address and a token of its own; returns the process."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_TOKEN": TOKEN,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def publish(hub, tmp_path, tiny_folder, results, *options, dirty=False):
+    program = PUBLISH.replace("DIRTY", str(dirty)).replace("PATH", repr(str(ROOT / "train" / "publish.py")))
+    shared = ("org/tiny", "--name", "tiny", "--model", tiny_folder, "--results", results)
+    done = run(hub, tmp_path, program, *shared, *options)
+    assert TOKEN not in done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.slow
+def test_there_and_back(hub, results, tiny, tiny_folder, tmp_path):
+    """Dry run, upload, the same again, download by id; the card's own snippets run on what came back."""
+    dry = publish(hub, tmp_path, tiny_folder, results, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert "nothing was uploaded" in dry.stdout and "model.safetensors" in dry.stdout
+    assert not hub.repos
+
+    done = publish(hub, tmp_path, tiny_folder, results)
+    assert done.returncode == 0, done.stderr
+    assert f"{hub.endpoint}/org/tiny/commit/" in done.stdout
+    assert f"Bearer {TOKEN}" in hub.tokens
+    files = hub.repos["org/tiny"]["main"]
+    shown = re.findall(r"^ *[\d,]+  [0-9a-f]{12}  (.+)$", dry.stdout, re.MULTILINE)
+    assert files.keys() == {*shown, "SHA256SUMS"}
+    assert {"README.md", "LICENSE", "modeling_search_r3.py", ".eval_results/CodeDoc.yaml"} <= files.keys()
+    assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in files)
+
+    again = publish(hub, tmp_path, tiny_folder, results)
+    assert again.returncode == 0, again.stderr
+    assert len(hub.commits["org/tiny"]) == 1  # nothing had changed
+
+    [entry] = HFEvalResults.model_validate(yaml.safe_load(files[".eval_results/CodeDoc.yaml"])).root
+    assert entry.value == pytest.approx(100 * np.mean([0.6, 0.6, 0.2, 0.5]))
+    assert (entry.dataset.id, entry.dataset.task_id) == ("search-r3/CodeDoc", "CodeDocMini")
+
+    card = files["README.md"].decode()
+    front = yaml.safe_load(card.split("---\n")[1])
+    assert front["license"] == "apache-2.0" and front["pipeline_tag"] == "sentence-similarity"
+    assert "bm25 is better on CodeDoc" in card and "+0.075" in card  # always against never
+    snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert len(snippets) == 2 and 'SentenceTransformer("org/tiny", trust_remote_code=True)' in snippets[0]
+    program = "\n".join(snippets) + (
+        "\nimport json, sys\n"
+        "texts = ['red sea', 'copy a folder']\n"
+        "found = [model.encode_query(texts), model.encode_query(texts, reasoning='never'), "
+        "model.encode_document(texts)]\n"
+        "json.dump([one.tolist() for one in found], open(sys.argv[1], 'w'))\n"
+        "assert 'search_r3' not in sys.modules\n"
+    )
+    loaded = run(hub, tmp_path, program, tmp_path / "vectors.json")
+    assert loaded.returncode == 0, loaded.stderr
+    texts = ["red sea", "copy a folder"]
+    wanted = [
+        tiny.encode_query(texts),
+        tiny.encode_query(texts, reasoning="never"),
+        tiny.encode_document(texts),
+    ]
+    for found, want in zip(json.loads((tmp_path / "vectors.json").read_text()), wanted, strict=True):
+        np.testing.assert_allclose(found, want, atol=1e-5)
+
+    request = publish(hub, tmp_path, tiny_folder, results, "--create-pr", "--direct")
+    assert request.returncode == 0, request.stderr
+    assert "discussions/1" in request.stdout
+    changed = hub.repos["org/tiny"]["refs/pr/1"]
+    assert "modeling_search_r3" not in changed["modules.json"].decode()
+    assert "trust_remote_code" not in changed["README.md"].decode()
+    [entry] = yaml.safe_load(changed[".eval_results/CodeDoc.yaml"])
+    assert entry["value"] == pytest.approx(40)  # of the arm never
+    assert len(hub.commits["org/tiny"]) == 1
+
+
+@pytest.mark.slow
+def test_what_is_refused(hub, results, tiny_folder, tmp_path):
+    """Changes that are in no commit, a model without results, and one that was changed since."""
+    dirty = publish(hub, tmp_path, tiny_folder, results, dirty=True)
+    assert dirty.returncode == 1 and "uncommitted changes" in dirty.stderr
+    unscored = publish(hub, tmp_path, tiny_folder, results, "--name", "other")
+    assert unscored.returncode == 1 and "no results under this name" in unscored.stderr
+    [path] = results.glob("*/tiny--never--mini.json")
+    path.write_text(re.sub(r'"fingerprint": "\w+"', f'"fingerprint": "{"0" * 64}"', path.read_text()))
+    changed = publish(hub, tmp_path, tiny_folder, results)
+    assert changed.returncode == 1 and "of another model" in changed.stderr
+    assert not hub.repos

@@ -1,0 +1,148 @@
+"""Publish a model on the Hugging Face Hub: weights, code, card, scores, licence and checksums.
+
+    python train/publish.py org/search-r3-smollm2-135m --name search-r3-smollm2-135m --dry-run
+    python train/publish.py org/search-r3-smollm2-135m --name search-r3-smollm2-135m --create-pr
+    python train/publish.py org/search-r3-smollm2-135m-direct --name search-r3-smollm2-135m --direct
+
+Refuses a checkout with uncommitted changes, and a model that the results in --results are not of. A second
+run uploads nothing that is there already. The token is that of `hf auth login` or HF_TOKEN.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
+
+from search_r3 import SentenceTransformer, fingerprint
+from search_r3.embedded_model import load_model
+from search_r3.errors import DataError, SearchR3Error
+from search_r3.evaluation.arms import thinking_module
+from search_r3.evaluation.card import eval_results, read_training, render_card
+from search_r3.evaluation.environment import describe_environment
+from search_r3.evaluation.results import Result, read_results
+from search_r3.release import sha256_of_files, stage_release
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Publish what the command line says."""
+    arguments = parse()
+    try:
+        require_clean(describe_environment()["dirty"])
+        model = load_model(arguments.model)
+        results = read_results(arguments.results)
+        require_scored(model, [result for result in results if result.model == arguments.name])
+        with tempfile.TemporaryDirectory() as parent:
+            folder = stage_release(
+                model, Path(parent) / "release", texts(arguments, model, results), direct=arguments.direct
+            )
+            for name, digest in sha256_of_files(folder).items():
+                print(f"{(folder / name).stat().st_size:>12,}  {digest[:12]}  {name}")
+            if arguments.dry_run:
+                print(f"would go to {arguments.repo}; nothing was uploaded")
+            else:
+                print(upload(folder, arguments))
+    except (SearchR3Error, OSError, HfHubHTTPError) as error:
+        sys.exit(f"error: {error}")
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("repo", help="org/name on the Hub")
+    parser.add_argument("--name", required=True, help="the model's name in the results")
+    parser.add_argument("--model", default="default", help="default, a folder, or a Hub id")
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "runs")
+    parser.add_argument(
+        "--training", nargs="*", type=Path, default=[], help="what training_curve.py kept of its runs"
+    )
+    parser.add_argument("--template", type=Path, default=ROOT / "model_cards" / "template.md")
+    parser.add_argument("--direct", action="store_true", help="the direct exit alone, in built-in modules")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be uploaded")
+    parser.add_argument("--create-pr", action="store_true", help="as a pull request")
+    parser.add_argument("--private", action="store_true", help="if the repository does not exist yet")
+    return parser.parse_args()
+
+
+def require_clean(dirty: bool | None) -> None:
+    """Refuse a checkout whose code is in no commit.
+
+    Raises:
+        DataError: There are changes, or there is no checkout.
+    """
+    if dirty is not False:
+        raise DataError(
+            "Got a checkout with uncommitted changes, or none; wanted a commit that the release can be made "
+            "from again. Commit first."
+        )
+
+
+def require_scored(model: SentenceTransformer, results: list[Result]) -> None:
+    """Refuse a model that was not measured, or was changed since.
+
+    Raises:
+        DataError: There are no results, or they are another model's.
+    """
+    if not results:
+        raise DataError("Got no results under this name, wanted some: evaluate the model first.")
+    dtypes = {str(result.config["dtype"]) for result in results}
+    copies = {dtype: fingerprint(copy_in(model, dtype)) for dtype in dtypes}
+    for result in results:
+        if result.fingerprint != copies[str(result.config["dtype"])]:
+            raise DataError(
+                f"Got the result on {result.task} ({result.arm}) of another model, {result.fingerprint}, "
+                f"wanted {copies[str(result.config['dtype'])]}: evaluate this model again."
+            )
+
+
+def copy_in(model: SentenceTransformer, dtype: str) -> SentenceTransformer:
+    """The model as it was measured; its own weights stay as they are."""
+    if dtype == "float32":
+        return model
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(folder, create_model_card=False)
+        return SentenceTransformer(folder, local_files_only=True).to(getattr(torch, dtype))
+
+
+def texts(arguments: argparse.Namespace, model: SentenceTransformer, results: list[Result]) -> dict[str, str]:
+    """Card, licence and scores, by their path in the release."""
+    arm = "never" if arguments.direct else thinking_module(model).reasoning
+    card = render_card(
+        arguments.template.read_text(encoding="utf-8"),
+        repo=arguments.repo,
+        model=arguments.name,
+        results=results,
+        training=[read_training(path) for path in arguments.training],
+        direct=arguments.direct,
+    )
+    return {
+        "README.md": card,
+        "LICENSE": (ROOT / "LICENSE").read_text(encoding="utf-8"),
+        **eval_results(results, arguments.name, arm),
+    }
+
+
+def upload(folder: Path, arguments: argparse.Namespace) -> str:
+    """Upload a release; returns the address of the commit or pull request."""
+    api = HfApi()
+    api.create_repo(arguments.repo, private=arguments.private, exist_ok=True)
+    commit = api.upload_folder(
+        repo_id=arguments.repo,
+        folder_path=folder,
+        commit_message=f"{arguments.name} at {describe_environment()['commit']}",
+        create_pr=arguments.create_pr,
+    )
+    return str(commit.pr_url or commit.commit_url)
+
+
+if __name__ == "__main__":
+    main()
