@@ -1,21 +1,59 @@
-"""Write the report of an evaluation: tables in Markdown, plots in SVG and PNG.
+"""Write the report of an evaluation: tables in Markdown, plots in SVG and PNG, and all of it on one page.
 
     python benchmarks/report.py --runs benchmarks/results/runs --output benchmarks/results
+    python benchmarks/report.py --project            # also README's table and the model card
+    python benchmarks/report.py --project --check    # writes nothing; fails if a text is out of date
 
-Reads every result file under the folder of runs. Writes report.md and, for every size of the data,
+Reads every result file under the folder of runs, and what lies beside it: training curves (training), refresh
+policies (refresh) and queries (queries.json). Writes report.md, report.html and, for every size of the data,
 quality-against-tokens-<size> and quality-by-task-<size>. The same result files give the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
-from search_r3.errors import SearchR3Error
+from search_r3.errors import DataError, SearchR3Error
+from search_r3.evaluation.card import read_training, render_card
+from search_r3.evaluation.page import Plot, render_page
 from search_r3.evaluation.plots import Series, quality_against_tokens, quality_by_task, save
-from search_r3.evaluation.report import Row, collect, ndcg, render, tasks_of, tokens
-from search_r3.evaluation.results import read_results
+from search_r3.evaluation.report import DASH, Row, collect, ndcg, provenance, render, tasks_of, tokens
+from search_r3.evaluation.results import Result, read_results
+
+ROOT = Path(__file__).resolve().parents[1]
+MODEL = "search-r3-smollm2-135m"
+"""The default model's name in results."""
+
+PIECES = ("smollm2-135m-sft", "smollm2-135m-own-thoughts", "smollm2-135m-abstracts")
+"""The runs that made it, in order."""
+
+BEGIN, END = "<!-- results: benchmarks/report.py -->", "<!-- end of results -->"
+SUMMARY_HEAD = "nDCG@10, mean of six real tasks (each 100 queries, 1,000 documents)"
+SUMMARY = (
+    ("**default model, not thinking**", MODEL, "never"),
+    ("**default model, thinking**", MODEL, "always"),
+    ("its control: another query's thought", MODEL, "shuffled"),
+    ("all-MiniLM-L6-v2", "all-MiniLM-L6-v2", None),
+    ("BM25", "bm25", None),
+    ("the same LLM before training", "smollm2-135m", "never"),
+)
+PLOTS = (
+    (
+        "quality-against-tokens-*.svg",
+        "{name}",
+        "Further left is cheaper, further up is better. BM25 reads no tokens.",
+    ),
+    ("quality-by-task-*.svg", "{name}", "One bar for a model in one arm."),
+    ("training/*.svg", "training: {name}", "What the run logged, and its score on the dev split."),
+    (
+        "refresh/*.svg",
+        "refresh policies: {name}",
+        "Documents encoded again, and how wrong the rewards are against a full refresh.",
+    ),
+)
 
 
 def series_of(rows: list[Row]) -> list[Series]:
@@ -34,30 +72,97 @@ def series_of(rows: list[Row]) -> list[Series]:
     ]
 
 
+def page(text: str, output: Path) -> str:
+    """The page: tables, every plot under the folder, and the queries."""
+    plots = []
+    for pattern, title, note in PLOTS:
+        for path in sorted(output.glob(pattern)):
+            name = path.stem.replace("-", " ")
+            plots.append(Plot(title.format(name=name), note, path.read_text(encoding="utf-8")))
+    shown = output / "queries.json"
+    queries = json.loads(shown.read_text(encoding="utf-8")) if shown.exists() else []
+    template = (ROOT / "benchmarks" / "page.html").read_text(encoding="utf-8")
+    return render_page(template, report=text, plots=plots, queries=queries)
+
+
+def summary_table(results: list[Result]) -> str:
+    """README's table: the default model, a control, and what it is set against, on the mini tasks."""
+    rows = collect(results)["mini"]
+    lines = [f"| {SUMMARY_HEAD} | nDCG@10 | tokens per query |", "|---|---|---|"]
+    for label, model, arm in SUMMARY:
+        found = [row for row in rows if (row.model, row.arm) == (model, arm)]
+        if len(found) != 1:
+            raise DataError(
+                f"got {len(found)} rows of {model} {arm} on the mini tasks; wanted one for README"
+            )
+        tasks = tasks_of(rows)
+        quality, cost = found[0].mean(tasks, ndcg), found[0].mean(tasks, tokens)
+        if quality is None:
+            raise DataError(f"got no mean of {model} {arm}; wanted a result on every mini task for README")
+        score = f"**{quality:.3f}**" if label.startswith("**") else f"{quality:.3f}"
+        lines.append(f"| {label} | {score} | {DASH if cost is None else f'{cost:.0f}'} |")
+    used = [row for row in rows if (row.model, row.arm) in {(model, arm) for _, model, arm in SUMMARY}]
+    return "\n".join([*lines, "", f"<sub>`benchmarks/run_mteb.py`. {provenance(used)}</sub>"])
+
+
+def project_texts(results: list[Result]) -> dict[Path, str]:
+    """README and the model card, with the numbers of the results."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    head, begin, rest = readme.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise DataError(f"got a README.md without {BEGIN} and {END}; wanted both around its table")
+    template = (ROOT / "model_cards" / "template.md").read_text(encoding="utf-8")
+    training = ROOT / "benchmarks" / "results" / "training"
+    card = render_card(
+        template,
+        repo=f"search-r3/{MODEL}",
+        model=MODEL,
+        results=results,
+        training=[read_training(training / f"{name}.json") for name in PIECES],
+    )
+    return {
+        ROOT / "README.md": f"{head}{BEGIN}\n{summary_table(results)}\n{END}{tail}",
+        ROOT / "model_cards" / f"{MODEL}.md": card,
+    }
+
+
 def main() -> None:
-    """Read the results, write tables and plots, print the files."""
+    """Read the results, write or check what is made of them, print the files."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=Path, default=Path("benchmarks/results/runs"), help="result files")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder to write to")
+    parser.add_argument("--project", action="store_true", help="also README's table and the model card")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if a text is out of date")
     arguments = parser.parse_args()
 
     try:
         results = read_results(arguments.runs)
-        text = render(results)
+        texts = {arguments.output / "report.md": render(results)}
+        if arguments.project:
+            texts |= project_texts(results)
     except SearchR3Error as error:
         sys.exit(f"error: {error}")
+    if arguments.check:
+        stale = [
+            str(path)
+            for path, text in texts.items()
+            if not path.exists() or path.read_text(encoding="utf-8") != text
+        ]
+        sys.exit(f"out of date: {', '.join(stale)}; run without --check" if stale else 0)
 
     arguments.output.mkdir(parents=True, exist_ok=True)
-    tables = arguments.output / "report.md"
-    tables.write_text(text, encoding="utf-8")
-    written = [tables]
+    plots = []
     for size, rows in collect(results).items():
         series = series_of(rows)
-        written += save(quality_against_tokens(series), arguments.output / f"quality-against-tokens-{size}")
-        written += save(quality_by_task(series), arguments.output / f"quality-by-task-{size}")
-    print("\n".join(str(path) for path in written))
+        plots += save(quality_against_tokens(series), arguments.output / f"quality-against-tokens-{size}")
+        plots += save(quality_by_task(series), arguments.output / f"quality-by-task-{size}")
+    texts[arguments.output / "report.html"] = page(texts[arguments.output / "report.md"], arguments.output)
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    print("\n".join(str(path) for path in [*texts, *plots]))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/training_curve.py runs/smollm2-135m-sft
 
-Writes <name>.json (the run's `run.json` and its log), <name>.svg and <name>.png into
+Writes <name>.json (the run's `run.json`, hours and log), <name>.svg and <name>.png into
 benchmarks/results/training; the name is that of the run's folder. An RL run's sample thoughts are copied too.
 """
 
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from search_r3.errors import SearchR3Error
 from search_r3.evaluation.plots import save
@@ -47,7 +48,8 @@ def main() -> None:
     try:
         for folder in arguments.runs:
             log = read_log(folder)
-            run = {"run": json.loads((folder / "run.json").read_text(encoding="utf-8")), "log": log}
+            facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            run = {"run": facts, "hours": hours(folder), "log": log}
             stem = arguments.output / folder.resolve().name
             stem.with_suffix(".json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
             is_rl = any("reward/thinking" in entry for entry in log)
@@ -59,6 +61,17 @@ def main() -> None:
                 print(target)
     except (SearchR3Error, OSError) as error:
         sys.exit(f"error: {error}")
+
+
+def hours(folder: Path) -> float | None:
+    """Wall time in hours from the first to the last entry of every sitting; None without TensorBoard logs."""
+    total = None
+    for path in sorted((folder / "runs").rglob("events.out.tfevents.*")):
+        events = EventAccumulator(str(path)).Reload()
+        times = [event.wall_time for tag in events.Tags()["scalars"] for event in events.Scalars(tag)]
+        if times:
+            total = (total or 0.0) + max(times) - events.FirstEventTimestamp()
+    return None if total is None else round(total / 3600, 2)
 
 
 def curve(log: list[dict[str, float]]) -> Figure:

@@ -1,7 +1,9 @@
 """MTEB runs the model as it is: every mock task for text passes, and only retrieval queries think."""
 
+import runpy
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -99,3 +101,25 @@ def test_symmetric_tasks_do_not_think(traffic, name):
     run(wrapped, name)
     assert {role for role, _ in texts} == {"document"}
     assert thinking == []
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reasoning", ["never", "always"])
+def test_the_entry_for_mteb_scores_as_our_own_encoder(tiny, tiny_folder, built, tmp_path, reasoning):
+    """What is ready for mteb's registry needs mteb and sentence-transformers alone, and scores the same."""
+    from search_r3.evaluation.encoder import SearchR3Encoder
+    from search_r3.evaluation.tasks import retrieval_task
+
+    entry = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "search_r3_models.py"))
+    meta = entry["search_r3_smollm2_135m"]
+    assert meta.loader is entry["SearchR3Wrapper"] and meta.embed_dim == 576
+    options = {"reasoning": reasoning, "max_reasoning_tokens": 3}
+    models = [entry["SearchR3Wrapper"](str(tiny_folder), device="cpu", **options)]
+    models.append(SearchR3Encoder(str(tiny_folder), model=tiny, **options))
+    scores = [
+        mteb.evaluate(model, retrieval_task("CodeDocMini"), cache=mteb.ResultCache(tmp_path / str(place)))
+        .task_results[0]
+        .get_score()
+        for place, model in enumerate(models)
+    ]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-4) and scores[0] > 0.05

@@ -158,6 +158,7 @@ ALLOWED = {
     },
     "evaluation.card": {"errors", "evaluation.report", "evaluation.results"},
     "evaluation.environment": set(),
+    "evaluation.page": set(),
     "evaluation.plots": set(),
     "evaluation.report": {"errors", "evaluation.results", "evaluation.significance"},
     "evaluation.results": {"errors", "thoughts"},
@@ -308,6 +309,7 @@ ALLOWED = {
     "integrations.langchain": {"embedded_model", "model", "thoughts"},
     "integrations.llama_index": {"embedded_model", "model", "thoughts"},
     "integrations.ray": {"embedded_model", "errors", "identity"},
+    "integrations.vllm": {"errors", "model", "template", "thoughts", "tokens"},
     # What puts the two together.
     "comparison": {"index", "model", "thoughts"},
     "demo": {

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -155,15 +156,9 @@ def test_plots_show_the_numbers_and_are_the_same_every_time(tmp_path):
             assert one.read_bytes() == other.read_bytes()
 
 
-def run_script(tmp_path):
-    command = [
-        sys.executable,
-        str(SCRIPT),
-        "--runs",
-        str(tmp_path / "runs"),
-        "--output",
-        str(tmp_path / "out"),
-    ]
+def run_script(tmp_path, *options):
+    folders = ("--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "out"))
+    command = [sys.executable, str(SCRIPT), *folders, *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -182,9 +177,49 @@ def test_script_writes_the_report(tmp_path):
         "quality-against-tokens-mini.svg",
         "quality-by-task-mini.png",
         "quality-by-task-mini.svg",
+        "report.html",
         "report.md",
     ]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/svg+xml;base64,") == 2 and "<td>always@32</td>" in page
+    assert not re.search(r'(src|href)="(?!data:|#)', page)  # needs no other file
+    assert run_script(tmp_path, "--check").returncode == 0
+    (tmp_path / "out" / "report.md").write_text("old")
+    stale = run_script(tmp_path, "--check")
+    assert stale.returncode == 1 and "report.md" in stale.stderr
+    assert (tmp_path / "out" / "report.md").read_text() == "old"
+    (tmp_path / "out" / "report.md").write_text(render(three()), encoding="utf-8")
     assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8") == render(three())
+
+
+@pytest.mark.slow
+def test_the_projects_report_card_and_readme_are_up_to_date():
+    """What stands in the repository is what `report.py --project` makes of its result files."""
+    command = [sys.executable, str(SCRIPT), "--project", "--check"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, cwd=SCRIPT.parents[1], check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_page_shows_queries_and_escapes_them():
+    """Text of a corpus is text: no markup of it reaches the page."""
+    from search_r3.evaluation.page import Plot, render_page
+
+    hits = [{"text": "<script>alert(1)</script>", "relevant": True}, {"text": "other", "relevant": False}]
+    query = {
+        "query": "a <b>query</b>",
+        "task": "One",
+        "thoughts": [{"model": "this model", "text": '"red" & <i>', "tokens": 3}],
+        "never": {"ndcg": 0.5, "rank": 2, "hits": hits},
+        "always": {"ndcg": 1.0, "rank": 1, "hits": hits},
+    }
+    template = (SCRIPT.parent / "page.html").read_text(encoding="utf-8")
+    plot = Plot("a <title>", "note", "<svg/>")
+    page = render_page(template, report="| a |\n| --- |\n| 1 |", plots=[plot], queries=[query])
+    assert "<script>" not in page and "&lt;script&gt;alert(1)" in page and "<b>query" not in page
+    assert "0.500 without a thought, 1.000 with its own" in page
+    assert "<td>1</td>" in page and 'class="answer"' in page
 
 
 def test_package_does_not_load_scipy_or_matplotlib():

@@ -1,0 +1,152 @@
+"""Show queries whole: thoughts, hits without and with the thought, chosen by what thinking did to them.
+
+    python benchmarks/show_queries.py --model default --tasks HPOLayMini WikiTriviaMini CodeDocMini
+    python benchmarks/show_queries.py --model runs/grpo/final --before default --tasks HPOLayMini
+
+Of all queries of the tasks, the three with the largest gain of nDCG@10 from thinking and the two with the
+largest loss; ties go to the first in the order of tasks and queries. Writes JSON for report.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from search_r3 import SentenceTransformer
+from search_r3.data.catalogue import TASKS, Size, load_task
+from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.embedded_model import load_model
+from search_r3.errors import InvalidOptionError, SearchR3Error
+from search_r3.index import SearchHit, VectorIndex
+from search_r3.metrics import ndcg_at_10
+
+GAINS, LOSSES, HITS, CHARACTERS = 3, 2, 3, 240
+
+
+def main() -> None:
+    """Choose the queries and write them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="default", help="default, a folder, or a Hub id")
+    parser.add_argument("--before", help="another model whose thoughts are shown beside, such as before RL")
+    parser.add_argument("--tasks", nargs="+", required=True, metavar="TASK")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/queries.json"))
+    arguments = parser.parse_args()
+    try:
+        model = load_model(arguments.model).to(getattr(torch, arguments.dtype))
+        found = [
+            one
+            for name in arguments.tasks
+            for one in compare(name, named_task(name), model, arguments.batch_size)
+        ]
+        chosen = choose(found)
+        add_thoughts(chosen, "this model", model)
+        if arguments.before:
+            before = load_model(arguments.before).to(getattr(torch, arguments.dtype))
+            add_thoughts(chosen, "before", before)
+    except (SearchR3Error, OSError) as error:
+        sys.exit(f"error: {error}")
+    part = arguments.output.with_suffix(".part")
+    part.write_text(json.dumps(chosen, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(arguments.output)
+    print(arguments.output)
+
+
+def named_task(name: str) -> RetrievalTask:
+    """The data of one of this project's tasks; ``...Mini`` is the small size.
+
+    Raises:
+        InvalidOptionError: There is no such task.
+    """
+    size: Size = "mini" if name.endswith("Mini") else "full"
+    plain = name.removesuffix("Mini")
+    if plain not in TASKS:
+        raise InvalidOptionError(f"Got the task {name}, wanted one of {', '.join(TASKS)}, or with Mini.")
+    return load_task(plain, size)
+
+
+def compare(
+    name: str, task: RetrievalTask, model: SentenceTransformer, batch_size: int
+) -> list[dict[str, Any]]:
+    """Rank the documents for every query without and with its thought."""
+    index = VectorIndex(model.get_embedding_dimension() or 0, fingerprint="")
+    documents = model.encode_document(
+        list(task.corpus.values()), batch_size=batch_size, normalize_embeddings=True, on_truncation="ignore"
+    )
+    index.add(list(task.corpus), documents)
+    arms: dict[str, list[list[SearchHit]]] = {}
+    for arm in ("never", "always"):
+        vectors = model.encode_query(
+            list(task.queries.values()), reasoning=arm, batch_size=batch_size, normalize_embeddings=True
+        )
+        arms[arm] = index.search(vectors, len(index), fingerprint="")
+    runs = {
+        arm: {
+            query_id: {hit.doc_id: hit.score for hit in hits}
+            for query_id, hits in zip(task.queries, found, strict=True)
+        }
+        for arm, found in arms.items()
+    }
+    scores = {arm: ndcg_at_10(task.qrels, run) for arm, run in runs.items()}
+    return [
+        {
+            "task": name,
+            "query_id": query_id,
+            "query": query,
+            **{
+                arm: view(task, query_id, arms[arm][place], scores[arm][query_id])
+                for arm in ("never", "always")
+            },
+        }
+        for place, (query_id, query) in enumerate(task.queries.items())
+    ]
+
+
+def view(task: RetrievalTask, query_id: str, hits: list[SearchHit], score: float) -> dict[str, Any]:
+    """What is shown of one ranking."""
+    relevant = {doc_id for doc_id, grade in task.qrels[query_id].items() if grade > 0}
+    return {
+        "ndcg": round(score, 6),
+        "rank": next(hit.rank for hit in hits if hit.doc_id in relevant),
+        "hits": [
+            {"text": shorten(task.corpus[hit.doc_id]), "relevant": hit.doc_id in relevant}
+            for hit in hits[:HITS]
+        ],
+    }
+
+
+def shorten(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= CHARACTERS else f"{line[:CHARACTERS]}..."
+
+
+def choose(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The largest gains, then the largest losses; fewer if there are fewer."""
+
+    def gain(one: dict[str, Any]) -> float:
+        return float(one["always"]["ndcg"] - one["never"]["ndcg"])
+
+    gains = [one for one in sorted(found, key=gain, reverse=True)[:GAINS] if gain(one) > 0]
+    losses = [one for one in sorted(found, key=gain)[:LOSSES] if gain(one) < 0]
+    return gains + losses
+
+
+def add_thoughts(chosen: list[dict[str, Any]], name: str, model: SentenceTransformer) -> None:
+    """Put a model's thought about each query beside those that are there."""
+    thoughts = model.encode_query_with_thoughts([one["query"] for one in chosen], reasoning="always").thoughts
+    for one, thought in zip(chosen, thoughts, strict=True):
+        shown = {"model": name, "text": " ".join(thought.text.split()), "tokens": thought.length}
+        one.setdefault("thoughts", []).append(shown)
+
+
+if __name__ == "__main__":
+    main()

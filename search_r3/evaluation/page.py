@@ -1,0 +1,49 @@
+"""The evidence of a model on one page of HTML that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import markdown
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot of the page.
+
+    Attributes:
+        title: What it shows.
+        note: How to read it.
+        svg: The plot, with an opaque white background.
+    """
+
+    title: str
+    note: str
+    svg: str
+
+    @property
+    def source(self) -> str:
+        """Address of the plot with its content inside; the names in one plot cannot meet those of another."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
+
+
+def render_page(
+    template: str, *, report: str, plots: Sequence[Plot], queries: Sequence[dict[str, Any]] = ()
+) -> str:
+    """Render the page.
+
+    Args:
+        template: Jinja2 text; ``benchmarks/page.html``.
+        report: Tables in Markdown, as :func:`search_r3.evaluation.report.render` gives them.
+        plots: In the order of the page.
+        queries: Queries shown whole, as ``benchmarks/show_queries.py`` writes them.
+    """
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    tables = markdown.markdown(report, extensions=["tables", "toc"])
+    return environment.from_string(template).render(tables=tables, plots=plots, queries=queries)

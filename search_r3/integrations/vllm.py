@@ -1,0 +1,146 @@
+"""vLLM: thoughts from one engine, embeddings from another, with the prompts and tokens of our own runtime.
+
+UNTESTED ON HARDWARE: there was no GPU to run it on. What is tested, with stand-ins for the engines, is which
+tokens go in and what is made of those that come out. Needs vLLM 0.29 or later, in an environment of its own.
+
+vLLM cannot read a hidden state from a sequence that it is generating, so there are two engines on the same
+weights: the first writes the thought, the second reads prompt, thought and embed token, and pools at the end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import AutoTokenizer
+
+from search_r3.errors import InvalidOptionError
+from search_r3.model import QueryEncoding
+from search_r3.template import Template
+from search_r3.thoughts import Ending, Thought
+from search_r3.tokens import PromptEncoder
+
+
+class TwoEngines:
+    """Embeds queries and documents with two vLLM engines.
+
+    Args:
+        folder: A saved Search-R3 model.
+        generator: ``vllm.LLM(folder)``.
+        pooler: ``vllm.LLM(folder, runner="pooling", convert="embed", pooler_config=PoolerConfig(
+            pooling_type="LAST", use_activation=True))``.
+    """
+
+    def __init__(self, folder: Path, generator: Any, pooler: Any) -> None:
+        config = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder))
+        template = Template.from_dict(config["template"])
+        self._encoder = PromptEncoder(tokenizer, template, config["embed_token"])
+        self._max_tokens: int = tokenizer.model_max_length
+        self._reasoning: str = config["reasoning"]
+        self._budget: int = config["max_reasoning_tokens"]
+        # As our runtime: special tokens, and rows that only pad the vocabulary, are no thought.
+        allowed = self._encoder.allowed_thought_ids(self._encoder.vocabulary_size)
+        self._allowed: list[int] = allowed.nonzero().flatten().tolist()
+        self._generator, self._pooler = generator, pooler
+
+    @classmethod
+    def load(cls, folder: Path, **options: Any) -> TwoEngines:
+        """Start both engines, each with half of the memory unless told otherwise.
+
+        Args:
+            folder: A saved Search-R3 model.
+            **options: Of ``vllm.LLM``, for both.
+        """
+        from vllm import LLM
+        from vllm.config import PoolerConfig
+
+        shared = {"gpu_memory_utilization": 0.45, **options}
+        pooling = PoolerConfig(pooling_type="LAST", use_activation=True)
+        pooler = LLM(str(folder), runner="pooling", convert="embed", pooler_config=pooling, **shared)
+        return cls(folder, LLM(str(folder), **shared), pooler)
+
+    def encode_query_with_thoughts(
+        self,
+        queries: Sequence[str],
+        *,
+        reasoning: Literal["always", "never", "auto"] | None = None,
+        max_reasoning_tokens: int | None = None,
+        prompt: str = "",
+    ) -> QueryEncoding:
+        """Embed queries after their greedy thoughts; the same interface as the model's own method.
+
+        Args:
+            queries: Q texts.
+            reasoning: None means the model's default.
+            max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
+            prompt: An instruction before every query.
+
+        Raises:
+            InvalidInputError: A query cannot be embedded.
+            InvalidOptionError: The budget or the way to reason is not valid.
+        """
+        how = self._reasoning if reasoning is None else reasoning
+        budget = self._budget if max_reasoning_tokens is None else max_reasoning_tokens
+        if how not in ("always", "never", "auto") or budget < 0:
+            raise InvalidOptionError(
+                f"Got reasoning={how!r} with {budget} tokens, wanted always, never or auto, and 0 or more."
+            )
+        encoded = [
+            self._encoder.encode_query(
+                query, thought=() if how == "never" else None, instruction=prompt, max_tokens=self._max_tokens
+            )
+            for query in queries
+        ]
+        prompts = [one.token_ids[:-1] for one in encoded]  # without the embed token
+        thoughts = [Thought("", (), "skipped")] * len(prompts)
+        if how != "never":
+            thoughts = self._think(prompts, budget, may_skip=how == "auto")
+        end = self._encoder.embed_token_id
+        rows = [[*ids, *thought.token_ids, end] for ids, thought in zip(prompts, thoughts, strict=True)]
+        return QueryEncoding(self._embed(rows), thoughts, [one.dropped_tokens for one in encoded])
+
+    def encode_document(self, documents: Sequence[str]) -> NDArray[np.float32]:
+        """Embed documents: unit vectors, shape (N, D), float32.
+
+        Raises:
+            InvalidInputError: A document cannot be embedded.
+        """
+        encoder, limit = self._encoder, self._max_tokens
+        return self._embed([encoder.encode_document(text, max_tokens=limit).token_ids for text in documents])
+
+    def _think(self, prompts: list[list[int]], budget: int, *, may_skip: bool) -> list[Thought]:
+        if budget == 0 or not prompts:
+            return [Thought("", (), "budget")] * len(prompts)
+        from vllm import SamplingParams
+
+        end = self._encoder.embed_token_id
+        sampling = SamplingParams(
+            temperature=0.0,
+            max_tokens=budget,
+            min_tokens=0 if may_skip else 1,  # until then the stop token is banned
+            stop_token_ids=[end],
+            allowed_token_ids=self._allowed,
+            detokenize=False,
+        )
+        outputs = self._generator.generate([{"prompt_token_ids": ids} for ids in prompts], sampling)
+        thoughts = []
+        for output in outputs:
+            ids = tuple(output.outputs[0].token_ids)
+            is_finished = ids[-1:] == (end,)
+            thought_ids = ids[:-1] if is_finished else ids
+            ending: Ending = "budget" if not is_finished else "embed_token" if thought_ids else "skipped"
+            thoughts.append(Thought(self._encoder.decode_thought(thought_ids), thought_ids, ending))
+        return thoughts
+
+    def _embed(self, rows: list[list[int]]) -> NDArray[np.float32]:
+        if not rows:
+            return np.zeros((0, 0), np.float32)
+        outputs = self._pooler.embed([{"prompt_token_ids": ids} for ids in rows])
+        vectors = np.array([output.outputs.embedding for output in outputs], np.float32)
+        normed: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return normed
