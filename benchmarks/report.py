@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import runpy
 import sys
 from pathlib import Path
 
 from search_r3.errors import DataError, SearchR3Error
-from search_r3.evaluation.card import read_training, render_card
+from search_r3.evaluation.card import Release, read_training, render_card
 from search_r3.evaluation.page import Plot, render_page
 from search_r3.evaluation.plots import Series, quality_against_tokens, quality_by_task, save
 from search_r3.evaluation.report import DASH, Row, collect, ndcg, provenance, render, tasks_of, tokens
@@ -79,10 +80,10 @@ def page(text: str, output: Path) -> str:
         for path in sorted(output.glob(pattern)):
             name = path.stem.replace("-", " ")
             plots.append(Plot(title.format(name=name), note, path.read_text(encoding="utf-8")))
-    shown = output / "queries.json"
-    queries = json.loads(shown.read_text(encoding="utf-8")) if shown.exists() else []
+    path = output / "queries.json"
+    shown = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     template = (ROOT / "benchmarks" / "page.html").read_text(encoding="utf-8")
-    return render_page(template, report=text, plots=plots, queries=queries)
+    return render_page(template, report=text, plots=plots, shown=shown)
 
 
 def summary_table(results: list[Result]) -> str:
@@ -114,13 +115,11 @@ def project_texts(results: list[Result]) -> dict[Path, str]:
         raise DataError(f"got a README.md without {BEGIN} and {END}; wanted both around its table")
     template = (ROOT / "model_cards" / "template.md").read_text(encoding="utf-8")
     training = ROOT / "benchmarks" / "results" / "training"
-    card = render_card(
-        template,
-        repo=f"search-r3/{MODEL}",
-        model=MODEL,
-        results=results,
-        training=[read_training(training / f"{name}.json") for name in PIECES],
-    )
+    # Of the weights and limits the entry for mteb says the same, and a test holds it to the model.
+    entry = runpy.run_path(str(ROOT / "benchmarks" / "search_r3_models.py"))["search_r3_smollm2_135m"]
+    release = Release(entry.name, MODEL, entry.adapted_from, entry.n_parameters, entry.max_tokens)
+    pieces = [read_training(training / f"{name}.json") for name in PIECES]
+    card = render_card(template, release, results=results, training=pieces)
     return {
         ROOT / "README.md": f"{head}{BEGIN}\n{summary_table(results)}\n{END}{tail}",
         ROOT / "model_cards" / f"{MODEL}.md": card,

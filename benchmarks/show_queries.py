@@ -17,11 +17,12 @@ from typing import Any
 
 import torch
 
-from search_r3 import SentenceTransformer
+from search_r3 import SentenceTransformer, Thought, fingerprint
 from search_r3.data.catalogue import TASKS, Size, load_task
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.embedded_model import load_model
 from search_r3.errors import InvalidOptionError, SearchR3Error
+from search_r3.evaluation.environment import describe_environment
 from search_r3.index import SearchHit, VectorIndex
 from search_r3.metrics import ndcg_at_10
 
@@ -42,20 +43,28 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         model = load_model(arguments.model).to(getattr(torch, arguments.dtype))
+        tasks = {name: named_task(name) for name in arguments.tasks}
         found = [
-            one
-            for name in arguments.tasks
-            for one in compare(name, named_task(name), model, arguments.batch_size)
+            one for name, task in tasks.items() for one in compare(name, task, model, arguments.batch_size)
         ]
         chosen = choose(found)
-        add_thoughts(chosen, "this model", model)
         if arguments.before:
             before = load_model(arguments.before).to(getattr(torch, arguments.dtype))
             add_thoughts(chosen, "before", before)
     except (SearchR3Error, OSError) as error:
         sys.exit(f"error: {error}")
     part = arguments.output.with_suffix(".part")
-    part.write_text(json.dumps(chosen, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    environment = describe_environment()
+    written = {
+        "commit": environment["commit"],
+        "dirty": environment["dirty"],
+        "created": environment["created"],
+        "fingerprint": fingerprint(model),
+        "dtype": arguments.dtype,
+        "data": {name: task.data_hash() for name, task in tasks.items()},
+        "queries": chosen,
+    }
+    part.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(arguments.output)
     print(arguments.output)
 
@@ -82,12 +91,16 @@ def compare(
         list(task.corpus.values()), batch_size=batch_size, normalize_embeddings=True, on_truncation="ignore"
     )
     index.add(list(task.corpus), documents)
-    arms: dict[str, list[list[SearchHit]]] = {}
-    for arm in ("never", "always"):
-        vectors = model.encode_query(
+    encodings = {
+        arm: model.encode_query_with_thoughts(
             list(task.queries.values()), reasoning=arm, batch_size=batch_size, normalize_embeddings=True
         )
-        arms[arm] = index.search(vectors, len(index), fingerprint="")
+        for arm in ("never", "always")
+    }
+    arms = {
+        arm: index.search(encoding.embeddings, len(index), fingerprint="")
+        for arm, encoding in encodings.items()
+    }
     runs = {
         arm: {
             query_id: {hit.doc_id: hit.score for hit in hits}
@@ -101,6 +114,8 @@ def compare(
             "task": name,
             "query_id": query_id,
             "query": query,
+            # The very thought behind the ranking: in half precision another batch has others.
+            "thoughts": [shown_thought("this model", encodings["always"].thoughts[place])],
             **{
                 arm: view(task, query_id, arms[arm][place], scores[arm][query_id])
                 for arm in ("never", "always")
@@ -140,12 +155,16 @@ def choose(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return gains + losses
 
 
+def shown_thought(name: str, thought: Thought) -> dict[str, Any]:
+    """What is shown of a thought."""
+    return {"model": name, "text": " ".join(thought.text.split()), "tokens": thought.length}
+
+
 def add_thoughts(chosen: list[dict[str, Any]], name: str, model: SentenceTransformer) -> None:
-    """Put a model's thought about each query beside those that are there."""
+    """Put another model's thought about each query beside the one that is there."""
     thoughts = model.encode_query_with_thoughts([one["query"] for one in chosen], reasoning="always").thoughts
     for one, thought in zip(chosen, thoughts, strict=True):
-        shown = {"model": name, "text": " ".join(thought.text.split()), "tokens": thought.length}
-        one.setdefault("thoughts", []).append(shown)
+        one["thoughts"].append(shown_thought(name, thought))
 
 
 if __name__ == "__main__":

@@ -30,12 +30,15 @@ from search_r3.template import Template
 TOLERANCE = 1e-5
 """Largest difference of a coordinate between an export and the model, in float32."""
 
+PAD_TOKEN = "\ue000pad\ue001"
+"""Between two characters of the private use area: a text that spells it has been made to."""
+
 _PROBES = (
     "copy a directory tree",
     " two  spaces, and\ta tab at the end\t ",
     "\n\nlines\nthought:\n",
     "document: that quotes a prompt, query: too",
-    "ß 漢字 \N{SLIGHTLY SMILING FACE} <|im_end|> <think>",
+    "ß 漢字 \N{SLIGHTLY SMILING FACE} <|im_end|> <|endoftext|> <|embed_token|> <think>",
     "1234567 don't x = [i**2 for i in range(10)]",
     "a long text that is cut " * 400,
 )
@@ -44,9 +47,8 @@ _PROBES = (
 def export_direct(model: SentenceTransformer, folder: Path) -> Path:
     """Save the direct exit of a model with sentence-transformers' own modules, and check it.
 
-    ``SentenceTransformer(folder)`` then gives the vectors of ``reasoning="never"``. They differ in two cases:
-    the padding token's spelling in a text is read as that token, and a query that has to be cut loses words
-    of the template as well. Documents are cut alike.
+    ``SentenceTransformer(folder)`` then gives the vectors of ``reasoning="never"``. They differ in one case:
+    a query that has to be cut loses words of the template as well. Documents are cut alike.
 
     Args:
         model: A Search-R3 model in float32, with the compact template or one like it.
@@ -58,7 +60,7 @@ def export_direct(model: SentenceTransformer, folder: Path) -> Path:
     Raises:
         FileExistsError: ``folder`` exists.
         InvalidOptionError: The template cannot be written into a tokenizer: it has special tokens, or a
-            query's suffix does not end like a document's.
+            query's suffix does not end like a document's. Or the model has no row to spare for padding.
         ModelError: The model does not think, or the export's vectors differ from the model's.
     """
     if folder.exists():
@@ -137,10 +139,14 @@ def _direct_tokenizer(module: ReasoningTransformer) -> PreTrainedTokenizerFast:
             "suffix ends with a document's, such as COMPACT_TEMPLATE: no other fits into a tokenizer."
         )
     state = json.loads(source.backend_tokenizer.to_str())
+    if encoder.vocabulary_size >= module.model.get_input_embeddings().weight.shape[0]:
+        raise InvalidOptionError(
+            f"Got a model with {encoder.vocabulary_size} rows for as many tokens, wanted one to spare, for a "
+            "padding token that no text can spell. prepare_base leaves some."
+        )
     # The spelling of a special token is plain text, as our module has it. What is left of added tokens is
     # found after the normaliser, which has to see the whole text.
-    pad = source.pad_token_id
-    kept = [t for t in state["added_tokens"] if t["id"] not in encoder.structural_ids or t["id"] == pad]
+    kept = [token for token in state["added_tokens"] if token["id"] not in encoder.structural_ids]
     state["added_tokens"] = [{**token, "normalized": True} for token in kept]
     ending = [*shared, encoder.embed_token_id]
     name = module.embed_token
@@ -178,7 +184,7 @@ def _direct_tokenizer(module: ReasoningTransformer) -> PreTrainedTokenizerFast:
     backend.pre_tokenizer = pre_tokenizers.Sequence(apart)
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
-        pad_token=source.pad_token,
+        pad_token=PAD_TOKEN,
         model_max_length=module.max_seq_length,
         padding_side="right",
         clean_up_tokenization_spaces=False,

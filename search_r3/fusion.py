@@ -9,6 +9,9 @@ from search_r3.errors import InvalidOptionError
 RANK_CONSTANT = 60
 """The constant of reciprocal rank fusion that its authors chose, and everyone since."""
 
+FUSION_DEPTH = 1000
+"""Documents of each ranking that are joined: as many as mteb and BEIR retrieve."""
+
 
 def reciprocal_rank_fusion(
     *runs: dict[str, dict[str, float]], k: int | None = None

@@ -71,7 +71,7 @@ def verify_release(folder: Path) -> None:
     """Check the files of a release against its list.
 
     Raises:
-        ModelError: There is no list, or a file is missing or another one.
+        ModelError: There is no list, or a file is missing, another one, or not listed.
     """
     path = folder / CHECKSUMS
     if not path.is_file():
@@ -79,8 +79,8 @@ def verify_release(folder: Path) -> None:
     rows = [line.partition("  ") for line in path.read_text(encoding="utf-8").splitlines()]
     listed = {name: digest for digest, _, name in rows}
     found = sha256_of_files(folder)
-    if wrong := sorted(name for name, digest in listed.items() if found.get(name) != digest):
+    if wrong := sorted(name for name in listed | found if listed.get(name) != found.get(name)):
         raise ModelError(
-            f"{folder} is damaged: {wrong[0]} is missing or differs from {CHECKSUMS} "
-            f"({len(wrong)} in all). Download it again."
+            f"{folder} is not what {CHECKSUMS} lists: {wrong[0]} is missing, changed or unknown "
+            f"({len(wrong)} in all). Get it again."
         )

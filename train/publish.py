@@ -1,11 +1,13 @@
 """Publish a model on the Hugging Face Hub: weights, code, card, scores, licence and checksums.
 
-    python train/publish.py org/search-r3-smollm2-135m --name search-r3-smollm2-135m --dry-run
-    python train/publish.py org/search-r3-smollm2-135m --name search-r3-smollm2-135m --create-pr
-    python train/publish.py org/search-r3-smollm2-135m-direct --name search-r3-smollm2-135m --direct
+    made="--name search-r3-smollm2-135m --training benchmarks/results/training/smollm2-135m-*.json"
+    python train/publish.py org/search-r3-smollm2-135m $made --dry-run
+    python train/publish.py org/search-r3-smollm2-135m $made --create-pr
+    python train/publish.py org/search-r3-smollm2-135m-direct $made --direct
 
 Refuses a checkout with uncommitted changes, and a model that the results in --results are not of. A second
-run uploads nothing that is there already. The token is that of `hf auth login` or HF_TOKEN.
+run commits nothing if nothing changed; --create-pr opens a pull request each time. The token is that of
+`hf auth login` or HF_TOKEN.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from search_r3 import SentenceTransformer, fingerprint
 from search_r3.embedded_model import load_model
 from search_r3.errors import DataError, SearchR3Error
 from search_r3.evaluation.arms import thinking_module
-from search_r3.evaluation.card import eval_results, read_training, render_card
+from search_r3.evaluation.card import Release, eval_results, read_training, render_card
 from search_r3.evaluation.environment import describe_environment
 from search_r3.evaluation.results import Result, read_results
-from search_r3.release import sha256_of_files, stage_release
+from search_r3.release import sha256_of_files, stage_release, verify_release
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,6 +45,7 @@ def main() -> None:
             folder = stage_release(
                 model, Path(parent) / "release", texts(arguments, model, results), direct=arguments.direct
             )
+            verify_release(folder)
             for name, digest in sha256_of_files(folder).items():
                 print(f"{(folder / name).stat().st_size:>12,}  {digest[:12]}  {name}")
             if arguments.dry_run:
@@ -63,8 +66,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", default="default", help="default, a folder, or a Hub id")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "runs")
     parser.add_argument(
-        "--training", nargs="*", type=Path, default=[], help="what training_curve.py kept of its runs"
+        "--training", nargs="+", type=Path, required=True, help="what training_curve.py kept of its runs"
     )
+    parser.add_argument("--base", default="HuggingFaceTB/SmolLM2-135M-Instruct", help="its base on the Hub")
     parser.add_argument("--template", type=Path, default=ROOT / "model_cards" / "template.md")
     parser.add_argument("--direct", action="store_true", help="the direct exit alone, in built-in modules")
     parser.add_argument("--dry-run", action="store_true", help="show what would be uploaded")
@@ -106,7 +110,7 @@ def require_scored(model: SentenceTransformer, results: list[Result]) -> None:
 
 def copy_in(model: SentenceTransformer, dtype: str) -> SentenceTransformer:
     """The model as it was measured; its own weights stay as they are."""
-    if dtype == "float32":
+    if str(model.dtype) == f"torch.{dtype}":
         return model
     with tempfile.TemporaryDirectory() as folder:
         model.save(folder, create_model_card=False)
@@ -115,29 +119,38 @@ def copy_in(model: SentenceTransformer, dtype: str) -> SentenceTransformer:
 
 def texts(arguments: argparse.Namespace, model: SentenceTransformer, results: list[Result]) -> dict[str, str]:
     """Card, licence and scores, by their path in the release."""
-    arm = "never" if arguments.direct else thinking_module(model).reasoning
-    card = render_card(
-        arguments.template.read_text(encoding="utf-8"),
+    module = thinking_module(model)
+    release = Release(
         repo=arguments.repo,
         model=arguments.name,
-        results=results,
-        training=[read_training(path) for path in arguments.training],
+        base=arguments.base,
+        parameters=sum(weights.numel() for weights in model.parameters()),
+        max_tokens=module.max_seq_length,
         direct=arguments.direct,
     )
+    card = render_card(
+        arguments.template.read_text(encoding="utf-8"),
+        release,
+        results=results,
+        training=[read_training(path) for path in arguments.training],
+    )
+    arm = "never" if arguments.direct else module.reasoning
     return {
         "README.md": card,
         "LICENSE": (ROOT / "LICENSE").read_text(encoding="utf-8"),
-        **eval_results(results, arguments.name, arm),
+        **eval_results(results, arguments.name, arm, module.max_reasoning_tokens),
     }
 
 
 def upload(folder: Path, arguments: argparse.Namespace) -> str:
     """Upload a release; returns the address of the commit or pull request."""
     api = HfApi()
-    api.create_repo(arguments.repo, private=arguments.private, exist_ok=True)
+    # None leaves the visibility to the organisation's own default.
+    api.create_repo(arguments.repo, private=arguments.private or None, exist_ok=True)
     commit = api.upload_folder(
         repo_id=arguments.repo,
         folder_path=folder,
+        delete_patterns="*",  # what an earlier release had and this one has not
         commit_message=f"{arguments.name} at {describe_environment()['commit']}",
         create_pr=arguments.create_pr,
     )

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from search_r3.comparison import Explanation
     from search_r3.index import SearchHit
 
-FUSION_DEPTH = 100
-"""Hits of each ranking that a hybrid search joins, or as many as are asked for, if that is more."""
-
 
 def search(
     folder: Annotated[Path, typer.Argument(help="An index made by `search-r3 index`.")],
@@ -45,6 +42,7 @@ def search(
     from search_r3.comparison import Explanation
     from search_r3.comparison import explain as explain_queries
     from search_r3.corpus_index import CorpusIndex
+    from search_r3.fusion import FUSION_DEPTH
     from search_r3.identity import fingerprint
 
     if (query is None) == (queries is None):
@@ -91,7 +89,7 @@ def fuse_with_bm25(
     queries: list[str], corpus: dict[str, str], found: list[list[SearchHit]], k: int
 ) -> list[list[SearchHit]]:
     """Join the hits of every query with BM25's; a hit's score is then that of reciprocal rank fusion."""
-    from search_r3.fusion import reciprocal_rank_fusion
+    from search_r3.fusion import FUSION_DEPTH, reciprocal_rank_fusion
     from search_r3.index import SearchHit
     from search_r3.lexical import bm25_run
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import mteb
 import yaml
 
+from search_r3.data.catalogue import TASKS
 from search_r3.errors import DataError
 from search_r3.evaluation.report import Row, collect, compare_rows, ndcg, provenance, quality_table, tasks_of
 from search_r3.evaluation.results import Result
@@ -67,65 +69,87 @@ def read_training(path: Path) -> TrainingPiece:
         ) from error
 
 
+@dataclass(frozen=True)
+class Release:
+    """What a card says of the model itself.
+
+    Attributes:
+        repo: Id of the model on the Hub.
+        model: Its name in the results.
+        base: Id of its base on the Hub.
+        parameters: Number of its weights.
+        max_tokens: Where texts are cut.
+        direct: Whether it is the direct exit alone.
+    """
+
+    repo: str
+    model: str
+    base: str
+    parameters: int
+    max_tokens: int
+    direct: bool = False
+
+
 def render_card(
-    template: str,
-    *,
-    repo: str,
-    model: str,
-    results: Sequence[Result],
-    training: Sequence[TrainingPiece],
-    direct: bool = False,
+    template: str, release: Release, *, results: Sequence[Result], training: Sequence[TrainingPiece]
 ) -> str:
     """Render a model card.
 
     Args:
         template: Jinja2 text; ``model_cards/template.md``.
-        repo: Id of the model on the Hub.
-        model: Its name in the results.
+        release: The model.
         results: Of this model, and of what it is set against.
-        training: The runs it was made by, in order.
-        direct: Whether the card is of the direct exit alone.
+        training: The runs it was made by, in order; at least one.
 
     Raises:
-        DataError: The model has no results, or they cannot stand in one report.
+        DataError: The model has no results or no training, or the results cannot stand in one report.
     """
-    sizes = {size: rows for size, rows in collect(results).items() if any(row.model == model for row in rows)}
+    if not training:
+        raise DataError(
+            "got no training run; wanted those that made the model, for its card; name their files"
+        )
+    rows = collect(results)
+    sizes = {size: some for size, some in rows.items() if any(row.model == release.model for row in some)}
     if not sizes:
-        raise DataError(f"got no result of {model!r}; wanted at least one; evaluate it first")
+        raise DataError(f"got no result of {release.model!r}; wanted at least one; evaluate it first")
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters["signed"] = lambda value: f"{value:+.3f}"
     return environment.from_string(template).render(
-        repo=repo,
-        model=model,
-        sizes=[_evidence(size, rows, model) for size, rows in sizes.items()],
+        release=release,
+        sizes=[_evidence(size, some, release.model) for size, some in sizes.items()],
         training=training,
-        direct=direct,
     )
 
 
-def eval_results(results: Sequence[Result], model: str, arm: str | None) -> dict[str, str]:
-    """The Hub's files of scores, ``.eval_results/<task>.yaml``, as mteb 2.26 writes them.
+def eval_results(results: Sequence[Result], model: str, arm: str | None, budget: int) -> dict[str, str]:
+    """The Hub's files of scores, ``.eval_results/<task>.yaml``, in the form of mteb 2.26.
+
+    Only what anybody gets who evaluates the model as it is: through mteb, with this arm and budget, seed 0,
+    and without instructions.
 
     Args:
         results: Any results.
         model: Whose are written.
-        arm: In which arm; that of the model's default.
+        arm: The model's default.
+        budget: The same.
 
     Returns:
         Text by path; nDCG@10 times 100, a task in two sizes under two ids.
     """
     files: dict[str, list[dict[str, Any]]] = {}
     for result in sorted(results, key=lambda one: (one.task, one.size)):
-        if (result.model, result.arm) != (model, arm):
+        harness, _, version = result.harness.partition(" ")
+        asked = (result.model, result.arm, result.budget, result.seed, harness)
+        thinks = arm not in ("never", None)
+        if asked != (model, arm, budget if thinks else None, 0, "mteb") or result.config.get("instructions"):
             continue
         name = f"{result.task}{'Mini' if result.size == 'mini' else ''}"
-        version = result.harness.partition(" ")[2]
         notes = f"Obtained using MTEB v{version}"
         files.setdefault(f".eval_results/{result.task}.yaml", []).append(
             {
-                "dataset": {"id": f"search-r3/{result.task}", "task_id": name, "revision": result.data_hash},
+                "dataset": {"id": _dataset(result.task), "task_id": name, "revision": result.data_hash},
                 "value": round(100 * ndcg(result), 5),
                 "date": datetime.fromisoformat(result.environment["created"]).date().isoformat(),
                 "notes": notes,
@@ -133,6 +157,13 @@ def eval_results(results: Sequence[Result], model: str, arm: str | None) -> dict
             }
         )
     return {path: yaml.safe_dump(entries, sort_keys=False) for path, entries in files.items()}
+
+
+def _dataset(task: str) -> str:
+    """Id of a task's dataset on the Hub; ours are named as they would be there."""
+    if task in TASKS:
+        return f"search-r3/{task}"
+    return str(mteb.get_task(task).metadata.dataset["path"])
 
 
 def _evidence(size: str, rows: Sequence[Row], model: str) -> dict[str, Any]:
@@ -149,20 +180,20 @@ def _evidence(size: str, rows: Sequence[Row], model: str) -> dict[str, Any]:
         for line in compare_rows([*others, *own])
         if (line.task is None or len(tasks) == 1) and line.row.arm in ("never", "always", "auto")
     ]
-    thinking = [row for row in own if row.arm in ("never", "always")]
-    reached = {
-        task: max((ndcg(row.results[task]) for row in thinking if task in row.results), default=0.0)
-        for task in tasks
-    }
+    best: dict[str, float] = {}  # of the model not thinking and thinking
+    for row in own:
+        for task, result in row.results.items() if row.arm in ("never", "always") else ():
+            best[task] = max(best.get(task, 0.0), ndcg(result))
     weaker = {
         other.model: [
-            task for task in tasks if task in other.results and ndcg(other.results[task]) > reached[task]
+            task for task in best if task in other.results and ndcg(other.results[task]) > best[task]
         ]
         for other in others
     }
     return {
         "size": size,
-        "queries": sum(len(own[0].results[task].per_query["ndcg_at_10"]) for task in own[0].results),
+        "tasks": len(tasks),
+        "queries": sum(len(result.per_query["ndcg_at_10"]) for result in own[0].results.values()),
         "table": quality_table([*others, *own]),
         "provenance": provenance([*others, *own]),
         "comparisons": comparisons,

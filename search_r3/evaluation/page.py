@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ class Plot:
 
 
 def render_page(
-    template: str, *, report: str, plots: Sequence[Plot], queries: Sequence[dict[str, Any]] = ()
+    template: str, *, report: str, plots: Sequence[Plot], shown: dict[str, Any] | None = None
 ) -> str:
     """Render the page.
 
@@ -40,10 +41,11 @@ def render_page(
         template: Jinja2 text; ``benchmarks/page.html``.
         report: Tables in Markdown, as :func:`search_r3.evaluation.report.render` gives them.
         plots: In the order of the page.
-        queries: Queries shown whole, as ``benchmarks/show_queries.py`` writes them.
+        shown: Queries shown whole, and where they come from, as ``benchmarks/show_queries.py`` writes them.
     """
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    tables = markdown.markdown(report, extensions=["tables", "toc"])
-    return environment.from_string(template).render(tables=tables, plots=plots, queries=queries)
+    # Names come from result files that may be anybody's: Markdown would let their HTML through.
+    tables = markdown.markdown(html.escape(report, quote=False), extensions=["tables", "toc"])
+    return environment.from_string(template).render(tables=tables, plots=plots, shown=shown)

@@ -27,7 +27,7 @@ from search_r3.evaluation.encoder import REVISION_DIGITS, SearchR3Encoder, promp
 from search_r3.evaluation.environment import describe_environment
 from search_r3.evaluation.results import Result, ThoughtStatistics
 from search_r3.evaluation.tasks import OWN_TASKS, find_task, needing_hub
-from search_r3.fusion import RANK_CONSTANT, reciprocal_rank_fusion
+from search_r3.fusion import FUSION_DEPTH, RANK_CONSTANT, reciprocal_rank_fusion
 from search_r3.identity import fingerprint
 from search_r3.lexical import BM25Index
 from search_r3.metrics import measure
@@ -167,7 +167,9 @@ def run_arms(
         yield evaluation.result
         if hybrid:
             part = _loaded_part(task)
-            lexical = _lexical_run(part) if lexical is None else lexical
+            if lexical is None:
+                # As both harnesses leave a query's own text out of the other run.
+                lexical = _lexical_run(part, with_itself=harness == "mteb" and not task.ignore_identical_ids)
             yield _joined(evaluation, lexical, part.qrels)
 
 
@@ -310,10 +312,14 @@ def _mteb_model(system: System, vectors: Path, own_thoughts: Mapping[str, Though
     return wrapped
 
 
-def _lexical_run(part: _Part) -> dict[str, dict[str, float]]:
+def _lexical_run(part: _Part, *, with_itself: bool) -> dict[str, dict[str, float]]:
     index = BM25Index({row["id"]: titled_text(row) for row in part.data["corpus"]})
     queries = dict(zip(part.data["queries"]["id"], part.data["queries"]["text"], strict=True))
-    return index.search(queries, k=TOP_K)
+    run = index.search(queries, k=FUSION_DEPTH)
+    if not with_itself:
+        for query_id, scores in run.items():
+            scores.pop(query_id, None)
+    return run
 
 
 def _joined(

@@ -13,26 +13,41 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 
 from search_r3.embedded_model import load_model
+from search_r3.errors import InvalidOptionError, ModelError
+from search_r3.identity import fingerprint as identity_of
 from search_r3.model import SentenceTransformer
 from search_r3.thoughts import Thought
+
+GIVEN = "given"
+"""Name of a model that was given, and that a copy cannot load."""
 
 
 class SearchR3Embedding(BaseEmbedding):
     """Unit vectors of queries and nodes for LlamaIndex.
 
+    LlamaIndex copies components by their fields, into other processes as well. A copy loads the model again,
+    and is refused where that gives another one.
+
     Args:
         model_name: ``default``, a folder, or a Hub id.
-        model: A Search-R3 model that is loaded already; ``model_name`` is then a label only.
+        model: A Search-R3 model that is loaded already. Such an embedding cannot be copied.
         model_kwargs: Options of :class:`search_r3.SentenceTransformer`, such as ``device``.
         reasoning: ``always``, ``never`` or ``auto``; None means the model's default.
         max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
         query_prompt: An instruction before every query; None means the model's own prompt.
-        **options: Of LlamaIndex's ``BaseEmbedding``, such as ``embed_batch_size`` and ``embeddings_cache``.
+        fingerprint: What the model's has to be; None takes it as it is.
+        **options: Of LlamaIndex's ``BaseEmbedding``, such as ``embed_batch_size``; no ``embeddings_cache``.
+
+    Raises:
+        InvalidOptionError: There is an ``embeddings_cache``, or a model that was given is asked for again.
+        ModelError: The model is not that of the fingerprint.
     """
 
     reasoning: Literal["always", "never", "auto"] | None = Field(default=None)
     max_reasoning_tokens: int | None = Field(default=None, ge=0)
     query_prompt: str | None = Field(default=None)
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    fingerprint: str = Field(default="")
     _model: SentenceTransformer = PrivateAttr()
 
     def __init__(
@@ -41,10 +56,33 @@ class SearchR3Embedding(BaseEmbedding):
         *,
         model: SentenceTransformer | None = None,
         model_kwargs: dict[str, Any] | None = None,
+        fingerprint: str | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(model_name=model_name, **options)
-        self._model = load_model(model_name, **(model_kwargs or {})) if model is None else model
+        if options.get("embeddings_cache") is not None:
+            raise InvalidOptionError(
+                "Got an embeddings_cache, wanted none: its key is the text alone, so that a query would get "
+                "the vector of a document with the same words, or one that was thought about in another way."
+            )
+        if model is None and model_name == GIVEN:
+            raise InvalidOptionError(
+                "Got the fields of an embedding around a model that was given, which are not enough to load "
+                "it again. Give the model, or make the embedding with a model_name."
+            )
+        loaded = load_model(model_name, **(model_kwargs or {})) if model is None else model
+        found = identity_of(loaded)
+        if fingerprint and fingerprint != found:
+            raise ModelError(
+                f"{model_name} is another model here ({found[:12]}) than where this embedding was made "
+                f"({fingerprint[:12]}): its vectors would not fit."
+            )
+        super().__init__(
+            model_name=model_name if model is None else GIVEN,
+            model_kwargs=model_kwargs or {},
+            fingerprint=found,
+            **options,
+        )
+        self._model = loaded
 
     @classmethod
     def class_name(cls) -> str:

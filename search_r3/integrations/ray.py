@@ -36,8 +36,8 @@ def embed_dataset(
     """Embed the documents of a dataset into Parquet files; a second run adds what is not there yet.
 
     Args:
-        dataset: Read by one of Ray's readers, such as ``ray.data.read_parquet``, into at least as many blocks
-            as there are workers (``override_num_blocks``); ids must not have been changed since.
+        dataset: Read from files by one of Ray's readers, such as ``ray.data.read_parquet``, into at least as
+            many blocks as there are workers (``override_num_blocks``); ids must not have been changed since.
         output: A folder that all machines share. ``vectors`` in it gets the files, with the columns
             ``id_column``, ``embedding`` (unit vectors, lists of D float32) and ``fingerprint`` (of the
             model); ``done`` gets the ids that are in them.
@@ -51,20 +51,24 @@ def embed_dataset(
         forward_batch_size: Documents of a forward pass.
 
     Raises:
-        InvalidOptionError: ``output`` holds the vectors of another model, or a column is missing.
+        InvalidOptionError: ``output`` holds the vectors of another model, the dataset is not of files, or a
+            column is missing.
         ray.exceptions.RayTaskError: A text cannot be embedded; the message has its id.
     """
+    if not dataset.input_files():
+        raise InvalidOptionError(
+            "Got a dataset that was not read from files, wanted one of Ray's file readers, such as "
+            "ray.data.read_parquet: of others Ray cannot tell what is done. Write it to files first."
+        )
     columns = dataset.schema().names
     if missing := {id_column, text_column} - set(columns):
         raise InvalidOptionError(
             f"Got a dataset with the columns {', '.join(columns)}, wanted {', '.join(sorted(missing))} too."
         )
     identity = fingerprint(load_model(model, device="cpu"))
+    output = output.resolve()  # Ray takes no relative path
     _claim(output, identity)
-    dataset.context.checkpoint_config = CheckpointConfig(
-        id_column, str(output / "done"), delete_checkpoint_on_success=False
-    )
-    dataset.map_batches(
+    embedded = dataset.map_batches(
         Embedder,
         fn_constructor_args=(model, identity, id_column, text_column),
         fn_constructor_kwargs={
@@ -76,7 +80,16 @@ def embed_dataset(
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=cpus_per_worker,
         num_gpus=gpus_per_worker,
-    ).write_parquet(str(output / "vectors"))
+    )
+    # A dataset shares its context with all that is made of it; no other write may leave out what is done.
+    context, before = dataset.context, dataset.context.checkpoint_config
+    context.checkpoint_config = CheckpointConfig(
+        id_column, str(output / "done"), delete_checkpoint_on_success=False
+    )
+    try:
+        embedded.write_parquet(str(output / "vectors"))
+    finally:
+        context.checkpoint_config = before
 
 
 class Embedder:

@@ -136,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":
                 files[value["path"]] = self.hub.objects[value["oid"]]
+            elif line["key"] == "deletedFile":
+                del files[value["path"]]
         oid = hashlib.sha1(body).hexdigest()
         is_request = "create_pr" in options
         self.hub.repos[repo]["refs/pr/1" if is_request else "main"] = files

@@ -1,6 +1,7 @@
 """LlamaIndex: our class and the stock one against the model's own vectors, and an index from end to end."""
 
 import asyncio
+import pickle
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from llama_index.core.schema import TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
-from search_r3.errors import InvalidInputError
+from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
 from search_r3.integrations.llama_index import SearchR3Embedding
 
 TEXTS = ["the red\nsea", "a star and the sun", "copy a folder", "sort a list", "the date and the time"]
@@ -54,16 +55,33 @@ def test_asynchronous_methods_give_the_same(tiny):
 
 
 def test_an_index_gives_the_exact_ranking(tiny):
-    """Nodes in a VectorStoreIndex are found in the order that numpy gives, with a cache of embeddings too."""
+    """Nodes in a VectorStoreIndex are found in the order that numpy gives."""
     documents = tiny.encode_document(TEXTS)
-    for options in ({}, {"embeddings_cache": SimpleKVStore()}):
-        embedding = SearchR3Embedding(model=tiny, max_reasoning_tokens=4, **options)
-        nodes = [TextNode(text=text, id_=str(place)) for place, text in enumerate(TEXTS)]
-        retriever = VectorStoreIndex(nodes, embed_model=embedding).as_retriever(similarity_top_k=5)
-        for query in ("a red star", "sort"):
-            found = [int(one.node.node_id) for one in retriever.retrieve(query)]
-            vector = tiny.encode_query(query, max_reasoning_tokens=4)
-            assert found == np.argsort(-(documents @ vector), kind="stable").tolist()
+    embedding = SearchR3Embedding(model=tiny, max_reasoning_tokens=4)
+    nodes = [TextNode(text=text, id_=str(place)) for place, text in enumerate(TEXTS)]
+    retriever = VectorStoreIndex(nodes, embed_model=embedding).as_retriever(similarity_top_k=5)
+    for query in ("a red star", "sort"):
+        found = [int(one.node.node_id) for one in retriever.retrieve(query)]
+        vector = tiny.encode_query(query, max_reasoning_tokens=4)
+        assert found == np.argsort(-(documents @ vector), kind="stable").tolist()
+
+
+def test_a_copy_is_the_same_model_or_none(tiny, tiny_folder):
+    """Fields and pickles load the same model again; where they cannot, they say so and give no other."""
+    embedding = SearchR3Embedding(str(tiny_folder), model_kwargs={"device": "cpu"}, reasoning="never")
+    for copy in (
+        SearchR3Embedding.from_dict(embedding.to_dict()),
+        pickle.loads(pickle.dumps(embedding)),
+    ):
+        assert copy.fingerprint == embedding.fingerprint and copy.reasoning == "never"
+        assert copy.get_query_embedding("sea") == embedding.get_query_embedding("sea")
+    with pytest.raises(ModelError, match="another model here"):
+        SearchR3Embedding.from_dict({**embedding.to_dict(), "fingerprint": "0" * 64})
+    given = SearchR3Embedding(model=tiny)
+    with pytest.raises(InvalidOptionError, match="model that was given"):
+        SearchR3Embedding.from_dict(given.to_dict())
+    with pytest.raises(InvalidOptionError, match="its key is the text alone"):
+        SearchR3Embedding(model=tiny, embeddings_cache=SimpleKVStore())
 
 
 def test_the_stock_class_works_with_documented_arguments(tiny, tiny_folder):

@@ -123,3 +123,17 @@ def test_the_entry_for_mteb_scores_as_our_own_encoder(tiny, tiny_folder, built, 
         for place, model in enumerate(models)
     ]
     assert scores[0] == pytest.approx(scores[1], abs=1e-4) and scores[0] > 0.05
+
+
+@pytest.mark.slow
+def test_the_entry_for_mteb_describes_the_default_model(smollm2):
+    """Numbers that are typed in the entry are the model's own; the card reads them there."""
+    entry = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "search_r3_models.py"))
+    meta = entry["search_r3_smollm2_135m"]
+    weights = {name: tensor.numel() for name, tensor in smollm2.named_parameters()}
+    assert meta.n_parameters == sum(weights.values())
+    assert meta.n_embedding_parameters == next(
+        number for name, number in weights.items() if "embed_tokens" in name
+    )
+    assert meta.memory_usage_mb == round(4 * meta.n_parameters / 2**20)
+    assert (meta.max_tokens, meta.embed_dim) == (smollm2.max_seq_length, smollm2.get_embedding_dimension())

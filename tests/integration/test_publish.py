@@ -13,6 +13,7 @@ import yaml
 from fake_hub import FakeHub
 
 from search_r3 import fingerprint
+from search_r3.evaluation.card import read_training
 from search_r3.evaluation.results import Result, ThoughtStatistics, write_result
 
 pytest.importorskip("mteb")
@@ -20,6 +21,7 @@ pytest.importorskip("mteb")
 from mteb._hf_integration.eval_result_model import HFEvalResults
 
 ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "benchmarks" / "results" / "training" / "smollm2-135m-sft.json"
 TOKEN = "hf_" + "s3cret" * 6
 PUBLISH = """
 import runpy, sys
@@ -92,7 +94,7 @@ def run(hub, tmp_path, program, *arguments):
 
 def publish(hub, tmp_path, tiny_folder, results, *options, dirty=False):
     program = PUBLISH.replace("DIRTY", str(dirty)).replace("PATH", repr(str(ROOT / "train" / "publish.py")))
-    shared = ("org/tiny", "--name", "tiny", "--model", tiny_folder, "--results", results)
+    shared = ("org/tiny", "--name", "tiny", "--model", tiny_folder, "--results", results, "--training", KEPT)
     done = run(hub, tmp_path, program, *shared, *options)
     assert TOKEN not in done.stdout + done.stderr
     return done
@@ -127,6 +129,7 @@ def test_there_and_back(hub, results, tiny, tiny_folder, tmp_path):
     card = files["README.md"].decode()
     front = yaml.safe_load(card.split("---\n")[1])
     assert front["license"] == "apache-2.0" and front["pipeline_tag"] == "sentence-similarity"
+    assert f"| smollm2-135m-sft | {read_training(KEPT).commit[:7]} | 0 | 295 |" in card
     assert "bm25 is better on CodeDoc" in card and "+0.075" in card  # always against never
     snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     assert len(snippets) == 2 and 'SentenceTransformer("org/tiny", trust_remote_code=True)' in snippets[0]
@@ -154,6 +157,7 @@ def test_there_and_back(hub, results, tiny, tiny_folder, tmp_path):
     assert "discussions/1" in request.stdout
     changed = hub.repos["org/tiny"]["refs/pr/1"]
     assert "modeling_search_r3" not in changed["modules.json"].decode()
+    assert "modeling_search_r3.py" not in changed  # of the release before
     assert "trust_remote_code" not in changed["README.md"].decode()
     [entry] = yaml.safe_load(changed[".eval_results/CodeDoc.yaml"])
     assert entry["value"] == pytest.approx(40)  # of the arm never

@@ -1,5 +1,6 @@
 """Ray on a local cluster of two workers: the vectors of one process, whatever is killed on the way."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -23,7 +24,7 @@ TEXTS = [" ".join(np.random.default_rng(n).choice(WORDS, 3 + n % 9)) for n in ra
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two CPUs on this machine, whatever it has."""
+    """A cluster on this machine: two CPUs for the workers, two for Ray's own reading and writing."""
     ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=200 * 1024**2)
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield
@@ -52,15 +53,16 @@ def vectors(output):
 
 
 def kill_one_worker(seen):
-    """SIGKILL the first worker that has loaded its model, as soon as it embeds."""
+    """SIGKILL the first worker of this cluster that has loaded its model, as soon as it embeds."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        for process in psutil.process_iter(["cmdline"]):
-            title = " ".join(process.info["cmdline"] or [])
-            if title.startswith("ray::") and "Embedder" in title and "__init__" not in title:
-                os.kill(process.pid, signal.SIGKILL)
-                seen.append(title)
-                return
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                title = " ".join(process.cmdline())
+                if title.startswith("ray::") and "Embedder" in title and "__init__" not in title:
+                    os.kill(process.pid, signal.SIGKILL)
+                    seen.append(title)
+                    return
         time.sleep(0.01)
 
 
@@ -96,6 +98,12 @@ def test_a_second_run_adds_what_is_missing(cluster, corpus, tmp_path, tiny, tiny
         assert ids == [f"d{n}" for n in range(240)]
         np.testing.assert_allclose(found, tiny.encode_document(TEXTS), atol=1e-5)
     assert all(path.stat().st_mtime_ns == written for path, written in before.items())
+    dataset = ray.data.read_parquet(str(corpus))
+    embed_dataset(dataset, tmp_path / "out", model=str(tiny_folder))
+    dataset.write_parquet(str(tmp_path / "copy"))  # what is done is left out of no other write
+    assert sum(pq.read_metadata(path).num_rows for path in (tmp_path / "copy").glob("*.parquet")) == 240
+    with pytest.raises(InvalidOptionError, match="not read from files"):
+        embed_dataset(ray.data.from_items([{"id": "a", "text": "b"}]), tmp_path / "o", model=str(tiny_folder))
     (tmp_path / "out" / "fingerprint.txt").write_text("0" * 64)
     with pytest.raises(InvalidOptionError, match="another model"):
         embed_dataset(ray.data.read_parquet(str(corpus)), tmp_path / "out", model=str(tiny_folder))

@@ -28,7 +28,32 @@ ALPHABET = [
     "漢",
     "<think>",
 ]
-ALPHABET += ["<|embed_token|>", ".", "query: ", "\nthought:", "\u00a0", "\u2028"]
+ALPHABET += [
+    "<|embed_token|>",
+    "<|endoftext|>",
+    "<|im_end|>",
+    ".",
+    "query: ",
+    "\nthought:",
+    "\u00a0",
+    "\u2028",
+]
+
+
+@pytest.mark.slow
+def test_the_default_model_is_exported(tmp_path):
+    """Whose padding token a text may spell; the check on awkward texts is part of the export."""
+    from search_r3 import default_model
+
+    model = default_model()
+    folder = export_direct(model, tmp_path / "direct")
+    exported = sentence_transformers.SentenceTransformer(str(folder))
+    texts = ["<|im_end|> red <|endoftext|>", "query: sea", "def f(x):\n    return x  # twice\n"]
+    for ours, theirs in (
+        (model.encode_query(texts, reasoning="never"), exported.encode_query(texts)),
+        (model.encode_document(texts), exported.encode_document(texts)),
+    ):
+        np.testing.assert_allclose(theirs, ours, atol=TOLERANCE)
 
 
 @pytest.fixture(scope="module")

@@ -156,7 +156,7 @@ ALLOWED = {
         "model",
         "thoughts",
     },
-    "evaluation.card": {"errors", "evaluation.report", "evaluation.results"},
+    "evaluation.card": {"data.catalogue", "errors", "evaluation.report", "evaluation.results"},
     "evaluation.environment": set(),
     "evaluation.page": set(),
     "evaluation.plots": set(),
@@ -307,7 +307,7 @@ ALLOWED = {
     # Adapters to frameworks that users have.
     "integrations": set(),
     "integrations.langchain": {"embedded_model", "model", "thoughts"},
-    "integrations.llama_index": {"embedded_model", "model", "thoughts"},
+    "integrations.llama_index": {"embedded_model", "errors", "identity", "model", "thoughts"},
     "integrations.ray": {"embedded_model", "errors", "identity"},
     "integrations.vllm": {"errors", "model", "template", "thoughts", "tokens"},
     # What puts the two together.
