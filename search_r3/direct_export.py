@@ -139,7 +139,8 @@ def _direct_tokenizer(module: ReasoningTransformer) -> PreTrainedTokenizerFast:
             "suffix ends with a document's, such as COMPACT_TEMPLATE: no other fits into a tokenizer."
         )
     state = json.loads(source.backend_tokenizer.to_str())
-    if encoder.vocabulary_size >= module.model.get_input_embeddings().weight.shape[0]:
+    language_model: Any = module.model
+    if encoder.vocabulary_size >= language_model.get_input_embeddings().weight.shape[0]:
         raise InvalidOptionError(
             f"Got a model with {encoder.vocabulary_size} rows for as many tokens, wanted one to spare, for a "
             "padding token that no text can spell. prepare_base leaves some."

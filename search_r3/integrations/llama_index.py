@@ -76,12 +76,12 @@ class SearchR3Embedding(BaseEmbedding):
                 f"{model_name} is another model here ({found[:12]}) than where this embedding was made "
                 f"({fingerprint[:12]}): its vectors would not fit."
             )
-        super().__init__(
-            model_name=model_name if model is None else GIVEN,
-            model_kwargs=model_kwargs or {},
-            fingerprint=found,
-            **options,
-        )
+        fields: dict[str, Any] = {
+            "model_name": model_name if model is None else GIVEN,
+            "model_kwargs": model_kwargs or {},
+            "fingerprint": found,
+        }
+        super().__init__(**fields, **options)
         self._model = loaded
 
     @classmethod
