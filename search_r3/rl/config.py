@@ -158,6 +158,21 @@ class EnvironmentConfig(Section):
     refresh_below: float = Field(default=0.0, ge=0, le=1)
     corrects: bool = False
 
+    @model_validator(mode="after")
+    def _policy_has_what_it_asks_for(self) -> EnvironmentConfig:
+        refresh = self.refresh
+        if isinstance(refresh, SelectiveConfig):
+            for name, asked, kept in (
+                ("top", refresh.top, "nearest"),
+                ("neighbours", refresh.neighbours, "neighbours"),
+            ):
+                if asked > getattr(self, kept):
+                    raise ValueError(
+                        f"refresh has {name}={asked}, but the environment keeps {kept}={getattr(self, kept)}: "
+                        "fewer documents would be encoded than asked for"
+                    )
+        return self
+
 
 class ContrastiveConfig(Section):
     """InfoNCE on every rollout's embedding, so that it learns to be read along with the text.

@@ -64,6 +64,12 @@ def test_unknown_keys_fail(tmp_path):
     )
     with pytest.raises(InvalidOptionError, match="wants direct_weight=0"):
         read_config(tmp_path / "c.toml")
+    (tmp_path / "d.toml").write_text(
+        'output = "x"\n[queries.sets.a]\nqueries = 1\ndocuments = 3\n'
+        '[environment]\nnearest = 5\nrefresh = { policy = "selective", top = 6 }\n'
+    )
+    with pytest.raises(InvalidOptionError, match="top=6, but the environment keeps nearest=5"):
+        read_config(tmp_path / "d.toml")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "train" / "configs").glob("*/grpo.toml")), ids=str)
