@@ -166,9 +166,10 @@ class EnvironmentConfig(Section):
                 ("top", refresh.top, "nearest"),
                 ("neighbours", refresh.neighbours, "neighbours"),
             ):
-                if asked > getattr(self, kept):
+                number = getattr(self, kept)
+                if asked > number:
                     raise ValueError(
-                        f"refresh has {name}={asked}, but the environment keeps {kept}={getattr(self, kept)}: "
+                        f"refresh has {name}={asked}, but the environment keeps {kept}={number}: "
                         "fewer documents would be encoded than asked for"
                     )
         return self
