@@ -72,7 +72,7 @@ def test_unknown_keys_fail(tmp_path):
         read_config(tmp_path / "d.toml")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "train" / "configs").glob("*/grpo.toml")), ids=str)
+@pytest.mark.parametrize("path", sorted((ROOT / "train" / "configs").glob("*/grpo*.toml")), ids=str)
 def test_shipped_configurations_are_valid(path):
     """Every recipe is read, and its dev split is that of the supervised run beside it."""
     found = read_config(path)
