@@ -3,13 +3,13 @@
     python train/build_thoughts.py --origins terms --sources phenotypes wordnet code --queries 4000 \
         --output runs/thoughts.parquet
     python train/build_thoughts.py --origins self --model runs/sft/final --samples 4 --sources phenotypes ...
-    python train/build_thoughts.py --origins teacher --model /path/to/a/larger/model ...
+    python train/build_thoughts.py --origins teacher --model /path/to/a/larger/base --four-part-prompt ...
 
-`self` and `teacher` let a model think; `terms` takes salient words of the positive. Thoughts that do not help
-the reference scorer (all-MiniLM-L6-v2, or --scorer) are kept with their loss: training reads them without
-teaching them, and teaches queries that nothing helps to skip thinking. What the output file has already, by
-source and origin, is kept and not built again: an interrupted command goes on, and origins can be added one
-by one.
+`self` and `teacher` let a model think (one that prepare_base or training has made); `terms` takes salient
+words of the positive. Thoughts that do not help the reference scorer (all-MiniLM-L6-v2, or --scorer) are kept
+with their loss: training reads them without teaching them, and teaches queries that nothing helps to skip
+thinking. What the output file has already, by source and origin, is kept and not built again: an interrupted
+command goes on, and origins can be added one by one. The file's metadata says of each how it was made.
 """
 
 from __future__ import annotations
@@ -35,7 +35,13 @@ from search_r3.errors import SearchR3Error
 from search_r3.evaluation.environment import describe_environment
 from search_r3.template import render_chat_template
 from search_r3.training.thought_filter import ThoughtFilter
-from search_r3.training.thought_records import Origin, ThoughtRecord, read_thoughts, write_thoughts
+from search_r3.training.thought_records import (
+    Origin,
+    ThoughtRecord,
+    read_provenance,
+    read_thoughts,
+    write_thoughts,
+)
 from search_r3.training.thought_sources import SalientTerms, sample_thoughts
 
 
@@ -43,7 +49,13 @@ def main() -> None:
     """Build, report, write."""
     arguments = parse()
     try:
-        records = read_thoughts(arguments.output) if arguments.output.exists() else []
+        is_there = arguments.output.exists()
+        records = read_thoughts(arguments.output) if is_there else []
+        provenance = read_provenance(arguments.output) if is_there else {}
+        made = {
+            "arguments": {key: str(value) for key, value in vars(arguments).items()},
+            "environment": describe_environment(),
+        }
         scorer = load_scorer(arguments.scorer)
         model = None
         if set(arguments.origins) != {"terms"}:
@@ -55,11 +67,8 @@ def main() -> None:
             known = {record.origin for record in records if record.source == source}
             if left := [origin for origin in arguments.origins if origin not in known]:
                 records += build(source, left, arguments, scorer, model)
-            provenance = {
-                "arguments": json.dumps({key: str(value) for key, value in vars(arguments).items()}),
-                "environment": json.dumps(describe_environment()),
-            }
-            write_thoughts(records, arguments.output, provenance)  # what is there so far is kept
+                provenance |= {f"{source} {origin}": json.dumps(made) for origin in left}
+                write_thoughts(records, arguments.output, provenance)  # what is there so far is kept
         report(records)
     except SearchR3Error as error:
         sys.exit(f"error: {error}")
@@ -107,11 +116,12 @@ def thoughts_of(
     chosen: list[TrainingPair],
     arguments: argparse.Namespace,
     model: SentenceTransformer | None,
-) -> list[list[str]]:
-    """The thoughts of one origin about the chosen pairs."""
+) -> list[list[tuple[str, bool]]]:
+    """The thoughts of one origin about the chosen pairs, and whether each came to its own end."""
     if origin == "terms":
         terms = SalientTerms(pair.positive for pair in every)
-        return [[thought] if (thought := terms.thought(pair.query, pair.positive)) else [] for pair in chosen]
+        found = [terms.thought(pair.query, pair.positive) for pair in chosen]
+        return [[(thought, True)] if thought else [] for thought in found]
     assert model is not None
     return sample_thoughts(
         model,

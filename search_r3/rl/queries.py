@@ -11,7 +11,7 @@ from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
 from search_r3.data.retrieval_task import RetrievalTask, read_beir
 from search_r3.errors import DataError
 from search_r3.rl.config import QueriesConfig, SetConfig
-from search_r3.training.dev_split import split_pairs
+from search_r3.training.dev_split import asked_and_answers, split_pairs
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def load_queries(config: QueriesConfig, seed: int) -> QueryData:
         )
         if split.dev is not None:
             dev[name] = split.dev
-    held_out = {text.casefold() for task in dev.values() for text in _asked_and_answers(task)}
+    held_out = {text.casefold() for task in dev.values() for text in asked_and_answers(task)}
     queries: dict[str, str] = {}
     corpus: dict[str, str] = {}
     qrels: dict[str, dict[str, int]] = {}
@@ -95,11 +95,6 @@ def _task_of(pairs: list[TrainingPair]) -> RetrievalTask:
         corpus[pair.doc_id] = pair.positive
         qrels.setdefault(query_id, {})[pair.doc_id] = 1
     return RetrievalTask(queries, corpus, qrels)
-
-
-def _asked_and_answers(task: RetrievalTask) -> list[str]:
-    answers = {doc_id for grades in task.qrels.values() for doc_id, grade in grades.items() if grade > 0}
-    return [*task.queries.values(), *(task.corpus[doc_id] for doc_id in answers)]
 
 
 def _without(task: RetrievalTask, held_out: set[str]) -> RetrievalTask:

@@ -20,15 +20,20 @@ class ExampleShape:
 
     Attributes:
         group: Examples of different groups never share a batch.
-        query_tokens: Length of the query's sequence.
+        query_tokens: Length of the query's sequence, its thought included.
         document_tokens: Lengths of the documents' sequences, the positive first.
         keys: No two examples of a batch share a key: a duplicate would be a false negative.
+        negatives: Keys of the hard negatives; none is a key of another example of the batch, whose answer
+            would count as wrong for itself too.
+        thought_tokens: Length of the thought.
     """
 
     group: str
     query_tokens: int
     document_tokens: tuple[int, ...]
     keys: frozenset[str]
+    negatives: frozenset[str] = frozenset()
+    thought_tokens: int = 0
 
     @property
     def tokens(self) -> int:
@@ -61,6 +66,9 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
         seed: int = 0,
     ) -> None:
         super().__init__(range(len(shapes)), batch_size=batch_rows, drop_last=True, seed=seed)
+        # accelerate deals batches out to processes, and would throw away all that do not have this size.
+        self.batch_size = None  # type: ignore[assignment]
+        self._batch_rows = batch_rows
         self._shapes = shapes
         self._batch_tokens = batch_tokens
         self._processes = processes
@@ -85,7 +93,7 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
         for name in sorted(groups):
             order = groups[name]
             generator.shuffle(order)
-            bucket = _BUCKET_BATCHES * self.batch_size * self._processes
+            bucket = _BUCKET_BATCHES * self._batch_rows * self._processes
             for start in range(0, len(order), bucket):
                 # By the query's length first: the documents are sorted again when they are embedded.
                 near = sorted(order[start : start + bucket], key=self._length)
@@ -94,7 +102,9 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
         return [part for rows in together for part in self._split(rows)]
 
     def _length(self, place: int) -> tuple[int, int]:
-        return self._shapes[place].query_tokens, self._shapes[place].tokens
+        # Without the thought, or those that think and those that do not would be in batches of their own.
+        shape = self._shapes[place]
+        return shape.query_tokens - shape.thought_tokens, shape.tokens - shape.thought_tokens
 
     def _cut(self, places: list[int]) -> list[list[int]]:
         """Cut a sorted row of examples into batches for all processes; what no batch can take is left out."""
@@ -103,10 +113,15 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
             batch: list[int] = []
             left: list[int] = []
             keys: set[str] = set()
+            negatives: set[str] = set()
             is_full = False
             for place in places:
                 shape = self._shapes[place]
-                if is_full or not keys.isdisjoint(shape.keys):
+                if (
+                    is_full
+                    or not keys.isdisjoint(shape.keys | shape.negatives)
+                    or not negatives.isdisjoint(shape.keys)
+                ):
                     left.append(place)
                 elif batch and not self._fits([*batch, place]):
                     is_full = True  # the next ones are most likely longer still
@@ -114,6 +129,7 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
                 else:
                     batch.append(place)
                     keys |= shape.keys
+                    negatives |= shape.negatives
             whole = len(batch) - len(batch) % self._processes
             if whole >= 2 * self._processes:  # an example alone has no in-batch negatives
                 batches.append(batch[:whole])
@@ -128,7 +144,9 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
             [shape.query_tokens for shape in shapes],
             *zip(*(shape.document_tokens for shape in shapes), strict=True),
         ]
-        return rows <= self.batch_size and rows * sum(max(column) for column in columns) <= self._batch_tokens
+        return (
+            rows <= self._batch_rows and rows * sum(max(column) for column in columns) <= self._batch_tokens
+        )
 
     def _split(self, rows: list[int]) -> list[list[int]]:
         """Deal a batch out to the processes, the short and the long ones evenly."""

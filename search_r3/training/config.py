@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from search_r3.errors import InvalidOptionError
 
@@ -157,6 +157,15 @@ class TrainingConfig(Section):
         if taken := sorted(ours & set(trainer)):
             raise ValueError(f"{taken} are decided by `output`, `seed` and [data], not by [trainer]")
         return trainer
+
+    @model_validator(mode="after")
+    def _trained_weights_are_float32(self) -> TrainingConfig:
+        if self.model.adapter is None and self.model.dtype != "float32":
+            raise ValueError(
+                f"model.dtype={self.model.dtype!r} without an adapter would train weights in half precision, "
+                "in which small steps round away: take float32, with bf16=true in [trainer] for speed"
+            )
+        return self
 
 
 def read_config(path: Path) -> TrainingConfig:

@@ -78,6 +78,12 @@ def split_pairs(pairs: Sequence[TrainingPair], *, queries: int, documents: int, 
     return Split(training, task)
 
 
+def asked_and_answers(task: RetrievalTask) -> set[str]:
+    """The queries of a task and their relevant documents."""
+    relevant = {doc_id for grades in task.qrels.values() for doc_id, grade in grades.items() if grade > 0}
+    return set(task.queries.values()) | {task.corpus[doc_id] for doc_id in relevant}
+
+
 class DevEvaluator(BaseEvaluator):
     """nDCG@10 on the dev splits of all sources, arm by arm.
 

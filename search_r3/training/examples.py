@@ -33,6 +33,7 @@ class Example:
         query: The query's text.
         thought: What was thought; None is the direct exit.
         kept_share: Share of the thought's tokens that is kept, above 0; below 1 it is a cut one.
+        is_finished: Whether the thought came to its own end, which can then be learnt.
         is_taught: Whether the model learns to write what stands between query and embedding.
         positive: Text of the relevant document.
         negatives: Texts of hard negatives.
@@ -46,6 +47,7 @@ class Example:
     positive: str
     negatives: tuple[str, ...]
     source: str
+    is_finished: bool = True
 
     def to_row(self) -> dict[str, object]:
         """The example as a row of a ``datasets.Dataset``."""
@@ -111,6 +113,7 @@ def _example(
             pair.positive,
             negatives,
             pair.source,
+            chosen.is_finished,
         )
     own = [record for record in known if record.origin != "terms"]
     skips = bool(own) and not any(record.helps for record in own)

@@ -39,16 +39,17 @@ class ExampleEncoder:
     def shape(self, example: Example) -> ExampleShape:
         """Measure an example, for the sampler."""
         texts = (example.positive, *example.negatives)
-        # A source without structure may name one thing twice; words decide, not ids.
-        keys = frozenset(
-            f"{kind} {' '.join(normalise(text)) or text}"
-            for kind, text in (("query", example.query), ("document", example.positive))
+        query, _ = self._query(example)
+        direct = self._encoder.encode_query(
+            example.query, thought=(), max_tokens=self._config.max_query_tokens
         )
         return ExampleShape(
             group=f"{example.source} {len(example.negatives)}",
-            query_tokens=len(self._query(example)[0]),
+            query_tokens=len(query),
             document_tokens=tuple(len(self._document(text)) for text in texts),
-            keys=keys,
+            keys=frozenset({_key("query", example.query), _key("document", example.positive)}),
+            negatives=frozenset(_key("document", text) for text in example.negatives),
+            thought_tokens=len(query) - len(direct.token_ids),
         )
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
@@ -86,8 +87,8 @@ class ExampleEncoder:
             whole = self._encoder.encode_text(example.thought)
             thought = whole[: self._config.max_thought_tokens]
             kept = max(1, round(example.kept_share * len(thought))) if thought else 0
-            # A thought longer than the budget is cut by it, like one that is cut on purpose.
-            is_cut = kept < len(whole)
+            # A thought that the budget cut, now or when it was written, is like one that is cut on purpose.
+            is_cut = kept < len(whole) or not example.is_finished
             thought = thought[:kept]
         encoded = self._encoder.encode_query(
             example.query, thought=thought, max_tokens=self._config.max_query_tokens
@@ -103,3 +104,8 @@ class ExampleEncoder:
 
     def _document(self, text: str) -> list[int]:
         return self._encoder.encode_document(text, max_tokens=self._config.max_document_tokens).token_ids
+
+
+def _key(kind: str, text: str) -> str:
+    """A source without structure may name one thing twice; words decide, not ids."""
+    return f"{kind} {' '.join(normalise(text)) or text}"

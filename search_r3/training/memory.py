@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +89,8 @@ def require_memory(estimate: MemoryEstimate, device: torch.device) -> None:
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0] / _GIB
     else:
-        free = psutil.virtual_memory().available / _GIB
+        # Of several processes on this machine each sees all of it.
+        free = psutil.virtual_memory().available / _GIB / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if estimate.total > free:
         raise InvalidOptionError(
             f"This run needs about {estimate}; {free:.1f} GiB are free. Lower data.batch_tokens or "

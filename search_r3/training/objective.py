@@ -72,6 +72,11 @@ class SupervisedLoss(nn.Module):
                 "Got cached=true with a triplet, a distillation or a false_negative_margin, wanted none of "
                 "them: gradient caching embeds a batch in pieces, and they need it whole."
             )
+        if config.cached and processes > 1 and (config.next_token or config.kl):
+            raise InvalidOptionError(
+                f"Got cached=true with a next_token or kl loss in {processes} processes, wanted one process "
+                "or neither: the processes would add up their gradients at different times."
+            )
         if config.distillation and teacher_dimension is None:
             raise InvalidOptionError("Got distillation without a teacher, wanted its dimension.")
         self.model: Any = model
@@ -87,12 +92,10 @@ class SupervisedLoss(nn.Module):
         if config.false_negative_margin is not None:
             similarity = masked_similarity(config.false_negative_margin)
         if config.cached:
-            self.contrastive: nn.Module = CachedMultipleNegativesRankingLoss(
-                model,
-                scale=1 / config.temperature,
-                mini_batch_num_tokens=config.mini_batch_tokens,
-                gather_across_devices=gather,
+            self._cached = CachedMultipleNegativesRankingLoss(
+                model, scale=1 / config.temperature, gather_across_devices=gather
             )
+            self.contrastive: nn.Module = self._cached
         else:
             self.contrastive = MultipleNegativesRankingLoss(
                 model,
@@ -106,9 +109,14 @@ class SupervisedLoss(nn.Module):
         self.triplet = TripletLoss(
             model, distance_metric=TripletDistanceMetric.COSINE, triplet_margin=config.triplet_margin
         )
-        self.distillation = (
-            EmbedDistillLoss(model, projection_dim=teacher_dimension) if config.distillation else None
-        )
+        self.distillation = None
+        if config.distillation:
+            self.distillation = EmbedDistillLoss(model, projection_dim=teacher_dimension)
+            projection: Any = self.distillation.projection
+            if gather:
+                # It is a part of the loss, of which the wrapper around the model does not know.
+                for weights in projection.parameters():
+                    weights.register_hook(_mean_over_processes)
 
     def forward(self, sentence_features: list[Features], labels: Any = None) -> dict[str, torch.Tensor]:
         """Compute the parts for one batch.
@@ -125,6 +133,9 @@ class SupervisedLoss(nn.Module):
         queries, *documents = sentence_features
         if self.config.cached:
             columns = [_plain(column) for column in sentence_features]
+            # Rows by the widest column: a count of tokens without padding would not bound the memory.
+            widest = max(column["input_ids"].shape[1] for column in columns)
+            self._cached.mini_batch_size = max(1, self.config.mini_batch_tokens // widest)
             parts = {"contrastive": self.contrastive(columns, None)}
             parts |= self._cached_language(queries)
         else:
@@ -286,6 +297,12 @@ def masked_similarity(margin: float) -> Similarity:
         return scores.masked_fill((scores > positives + margin).detach(), -torch.inf)
 
     return similarity
+
+
+def _mean_over_processes(gradient: torch.Tensor) -> torch.Tensor:
+    gradient = gradient.clone()
+    torch.distributed.all_reduce(gradient)
+    return gradient / torch.distributed.get_world_size()
 
 
 def _plain(column: Features) -> Features:

@@ -81,6 +81,11 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
         processes=arguments.world_size,
         seed=config.seed,
     )
+    if not len(sampler):
+        raise InvalidOptionError(
+            f"Not one batch of two examples fits into data.batch_tokens={config.data.batch_tokens}. Raise "
+            "it, or lower max_document_tokens."
+        )
     if arguments.process_index == 0:
         facts = {
             "config": json.loads(config.model_dump_json()),
@@ -107,13 +112,15 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
             max_query_tokens=config.data.max_query_tokens,
             max_document_tokens=config.data.max_document_tokens,
         )
+    loss = SupervisedLoss(
+        model, config.loss, teacher_dimension=teacher_dimension, processes=arguments.world_size
+    )
     trainer = SupervisedTrainer(
         model,
         arguments,
         train_dataset=Dataset.from_list([example.to_row() for example in data.examples]),
-        loss=SupervisedLoss(
-            model, config.loss, teacher_dimension=teacher_dimension, processes=arguments.world_size
-        ),
+        loss=loss,
+        distillation=loss.distillation,
         evaluator=evaluator,
         data_collator=encoder,
         sampler=sampler,
@@ -193,7 +200,7 @@ def _memory(
 def _teacher(max_tokens: int) -> tuple[EncodeWithTeacher, int]:
     """all-MiniLM-L6-v2, the teacher that comes out of a package registry.
 
-    It reads no further than the student, who could not learn what stands behind.
+    Of documents it reads no further than the student, who could not learn what stands behind.
     """
     teacher = sentence_transformers.SentenceTransformer(
         str(minilm_folder(data_dir() / "packages")), local_files_only=True
@@ -218,7 +225,8 @@ def note_run(output: Path, facts: dict[str, Any]) -> None:
 
     Args:
         output: The run's folder.
-        facts: ``config``, ``base_fingerprint`` and ``data_hashes``, which must not change, and others.
+        facts: ``config``, ``base_fingerprint``, ``data_hashes`` and ``processes``, which must not change, and
+            others.
 
     Raises:
         InvalidOptionError: The folder holds another run.
@@ -226,7 +234,7 @@ def note_run(output: Path, facts: dict[str, Any]) -> None:
     output.mkdir(parents=True, exist_ok=True)
     path = output / "run.json"
     runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    for name in ("config", "base_fingerprint", "data_hashes"):
+    for name in ("config", "base_fingerprint", "data_hashes", "processes"):
         if runs and runs[0][name] != facts[name]:
             raise InvalidOptionError(
                 f"{path} is of a run with another {name}: going on would mix the two. Choose another output."

@@ -7,12 +7,14 @@ right answer. The scorer is any sentence-transformers model; it reads the query 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import sentence_transformers
 from numpy.typing import NDArray
 
 from search_r3.data.pairs import TrainingPair
+from search_r3.model import SentenceTransformer
 from search_r3.training.thought_records import Origin, ThoughtRecord
 from search_r3.training.thought_sources import quotes
 
@@ -39,29 +41,32 @@ class ThoughtFilter:
         texts = [text for pair in pairs for text in (pair.positive, *pair.negatives)]
         self._pool = list(dict.fromkeys(texts))
         self._place = {text: place for place, text in enumerate(self._pool)}
-        self._documents = self._encode(self._pool)
+        self._documents = self._encode(self._pool, task="document")
 
     def records(
-        self, pairs: Sequence[TrainingPair], thoughts: Sequence[Sequence[str]], origin: Origin
+        self,
+        pairs: Sequence[TrainingPair],
+        thoughts: Sequence[Sequence[tuple[str, bool]]],
+        origin: Origin,
     ) -> list[ThoughtRecord]:
         """Measure what every thought is worth; those that quote the positive are left out.
 
         Args:
             pairs: Some of the source's pairs.
-            thoughts: The thoughts about each.
+            thoughts: The thoughts about each, and whether each came to its own end.
             origin: Who wrote them.
         """
-        asked = self._encode([pair.query for pair in pairs])
+        asked = self._encode([pair.query for pair in pairs], task="query")
         rows = [
-            (place, thought)
+            (place, thought, is_finished)
             for place, (_, some) in enumerate(zip(pairs, thoughts, strict=True))
-            for thought in some
+            for thought, is_finished in some
             if not quotes(thought, pairs[place].positive)
         ]
-        helped = self._encode([f"{pairs[place].query} {thought}" for place, thought in rows])
+        helped = self._encode([f"{pairs[place].query} {thought}" for place, thought, _ in rows], task="query")
         before = [self._standing(vector, pair) for vector, pair in zip(asked, pairs, strict=True)]
         found = []
-        for (place, thought), vector in zip(rows, helped, strict=True):
+        for (place, thought, is_finished), vector in zip(rows, helped, strict=True):
             rank, margin = self._standing(vector, pairs[place])
             old_rank, old_margin = before[place]
             found.append(
@@ -72,6 +77,7 @@ class ThoughtFilter:
                     origin=origin,
                     gain=margin - old_margin,
                     rank_gain=old_rank - rank,
+                    is_finished=is_finished,
                 )
             )
         return found
@@ -85,10 +91,11 @@ class ThoughtFilter:
             similarities[own] - others.max(initial=-1.0)
         )
 
-    def _encode(self, texts: list[str]) -> Vectors:
+    def _encode(self, texts: list[str], *, task: Literal["query", "document"]) -> Vectors:
         if not texts:
             return np.zeros((0, self._scorer.get_embedding_dimension() or 0), dtype=np.float32)
-        vectors = self._scorer.encode(
-            texts, batch_size=self._batch_size, show_progress_bar=False, normalize_embeddings=True
-        )
-        return np.asarray(vectors, dtype=np.float32)
+        options: dict[str, Any] = {"batch_size": self._batch_size, "normalize_embeddings": True}
+        if isinstance(self._scorer, SentenceTransformer) and task == "query":
+            options["reasoning"] = "never"  # what is judged is the thought that stands in the text
+        encode = self._scorer.encode_query if task == "query" else self._scorer.encode_document
+        return np.asarray(encode(texts, show_progress_bar=False, **options), dtype=np.float32)

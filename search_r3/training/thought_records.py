@@ -23,6 +23,7 @@ SCHEMA = pa.schema(
         ("origin", pa.string()),
         ("gain", pa.float32()),
         ("rank_gain", pa.int32()),
+        ("is_finished", pa.bool_()),
     ]
 )
 
@@ -39,6 +40,7 @@ class ThoughtRecord:
         gain: By how much it widened the positive's margin over the best negative, as a difference of cosines
             under the reference scorer (-4 to 4).
         rank_gain: By how many places it moved the positive up.
+        is_finished: Whether it came to its own end; if not, a budget cut it.
     """
 
     source: str
@@ -47,6 +49,7 @@ class ThoughtRecord:
     origin: Origin
     gain: float
     rank_gain: int
+    is_finished: bool = True
 
     @property
     def helps(self) -> bool:
@@ -55,12 +58,31 @@ class ThoughtRecord:
 
 
 def write_thoughts(records: Iterable[ThoughtRecord], path: Path, provenance: dict[str, str]) -> None:
-    """Write records, with how they were made in the file's metadata; the file appears whole or not at all."""
+    """Write records; the file appears whole or not at all.
+
+    Args:
+        records: All that the file is to hold.
+        path: The file.
+        provenance: How they were made, by ``<source> <origin>``; it becomes the file's metadata.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMA)
     part = path.with_name(path.name + ".part")
     pq.write_table(table.replace_schema_metadata(provenance), part, compression="zstd")
     part.replace(path)
+
+
+def read_provenance(path: Path) -> dict[str, str]:
+    """How the thoughts of a file were made, by ``<source> <origin>``.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"Cannot read the thoughts {path}: {error}.") from None
+    return {key.decode(): value.decode() for key, value in metadata.items() if key != b"ARROW:schema"}
 
 
 def read_thoughts(path: Path) -> list[ThoughtRecord]:
@@ -74,7 +96,10 @@ def read_thoughts(path: Path) -> list[ThoughtRecord]:
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"Cannot read the thoughts {path}: {error}.") from None
     if not table.schema.remove_metadata().equals(SCHEMA):
-        raise DataError(f"{path} has the columns {table.schema.names}, wanted {SCHEMA.names} of known types.")
+        raise DataError(
+            f"{path} has the columns {table.schema.names}, wanted {SCHEMA.names} of known types. "
+            "Build it again."
+        )
     records = [ThoughtRecord(**row) for row in table.to_pylist()]
     if unknown := {record.origin for record in records} - set(get_args(Origin)):
         raise DataError(f"{path} has thoughts of the origins {sorted(unknown)}, wanted {get_args(Origin)}.")

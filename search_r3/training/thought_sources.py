@@ -1,7 +1,7 @@
 """Where thoughts to train on come from, and what none of them may do: quote the answer.
 
-- ``self``: the model's own, sampled with the paper's four-part prompt; several per query.
-- ``teacher``: the same from a larger local model.
+- ``self``: the model's own; several per query. As it was saved, or asked with the paper's four-part prompt.
+- ``teacher``: the same from a larger local model, prepared as a base.
 - ``terms``: salient words of the positive that the query lacks, as a cold start for models too small to write
   anything useful (keyword thoughts after LREM, arXiv 2510.14321).
 
@@ -106,7 +106,7 @@ def sample_thoughts(
     seed: int = 0,
     batch_size: int = 16,
     show_progress_bar: bool = False,
-) -> list[list[str]]:
+) -> list[list[tuple[str, bool]]]:
     """Let a model think several times about every query.
 
     Args:
@@ -120,9 +120,9 @@ def sample_thoughts(
         show_progress_bar: Whether to show progress.
 
     Returns:
-        For every query its different thoughts, without empty ones.
+        For every query its different thoughts, without empty ones, and whether each came to its own end.
     """
-    found: list[dict[str, None]] = [{} for _ in queries]
+    found: list[dict[str, bool]] = [{} for _ in queries]
     for number in range(samples):
         encoded = model.encode_query_with_thoughts(
             queries,
@@ -136,5 +136,5 @@ def sample_thoughts(
         )
         for thoughts, thought in zip(found, encoded.thoughts, strict=True):
             if text := thought.text.strip():
-                thoughts[text] = None
-    return [list(thoughts) for thoughts in found]
+                thoughts[text] = thought.ending == "embed_token"
+    return [list(thoughts.items()) for thoughts in found]

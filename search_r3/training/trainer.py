@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from sentence_transformers import SentenceTransformerTrainer
+from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss
 from torch.utils.data import BatchSampler
 
 from search_r3.adapter import ADAPTER_FILES
 from search_r3.model import SentenceTransformer
 from search_r3.training.adapter import load_adapter_weights
 from search_r3.training.batches import TokenBudgetBatchSampler
+
+PROJECTION = "distillation_projection.safetensors"
+"""The map from the model's space to the teacher's, inside a checkpoint."""
 
 
 class SupervisedTrainer(SentenceTransformerTrainer):
@@ -23,12 +27,20 @@ class SupervisedTrainer(SentenceTransformerTrainer):
     Args:
         *args: As for the base class.
         sampler: Makes the batches.
+        distillation: The part of the loss that has trained weights of its own; None if there is none.
         **kwargs: As for the base class.
     """
 
-    def __init__(self, *args: Any, sampler: TokenBudgetBatchSampler, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        sampler: TokenBudgetBatchSampler,
+        distillation: EmbedDistillLoss | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._sampler = sampler
+        self._distillation = distillation
         self._tokens = 0
         self._started: tuple[float, int] | None = None  # time and step at which this process began to train
 
@@ -64,13 +76,24 @@ class SupervisedTrainer(SentenceTransformerTrainer):
         """Save on the main process: transformers asks all, and those that do not write fail on adapters."""
         if self.args.should_save or self.is_fsdp_enabled:
             super()._save(output_dir, state_dict)
+            if self._distillation is not None:
+                folder = Path(str(output_dir or self.args.output_dir))
+                self._distillation.save_projection(folder / PROJECTION)
 
-    def _load_from_checkpoint(self, checkpoint_path: str) -> None:  # type: ignore[override]  # as in the base
-        """Read a checkpoint's weights into the model.
+    def _load_best_model(self) -> None:
+        """Load the best checkpoint; the base class would go on with the last one if that failed."""
+        best = self.state.best_model_checkpoint
+        if best is not None:
+            self._load_from_checkpoint(best)
+
+    def _load_from_checkpoint(self, checkpoint_path: str, model: Any = None) -> None:
+        """Read a checkpoint's weights into the model, and those of the loss.
 
         The base class would load a second model with its base; an adapter needs only its own file.
         """
         folder = Path(checkpoint_path)
+        if self._distillation is not None:
+            self._distillation.load_projection(folder / PROJECTION)
         if (folder / ADAPTER_FILES[0]).is_file():
             load_adapter_weights(cast(SentenceTransformer, self.model), folder)
         else:

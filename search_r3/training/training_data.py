@@ -6,11 +6,12 @@ import hashlib
 from dataclasses import dataclass
 
 from search_r3.cache import data_dir
+from search_r3.data.leaks import LeakCheck
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError
 from search_r3.training.config import DataConfig
-from search_r3.training.dev_split import split_pairs
+from search_r3.training.dev_split import asked_and_answers, split_pairs
 from search_r3.training.examples import Example, draw_examples
 from search_r3.training.thought_records import ThoughtRecord, read_thoughts
 
@@ -33,6 +34,8 @@ class TrainingData:
 def load_training_data(config: DataConfig, seed: int) -> TrainingData:
     """Read the training sets, hold out the dev split and draw the examples.
 
+    Nothing is trained on that is or quotes what the dev split asks or answers, in whatever source.
+
     Args:
         config: What to read.
         seed: Decides the dev split and the examples.
@@ -53,6 +56,13 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
         pairs[name] = split.training
         if split.dev is not None:
             dev[name] = split.dev
+    # One article may be asked for in several sources, with other words and other cuts of its text.
+    check = LeakCheck(text for task in dev.values() for text in asked_and_answers(task))
+    for name, source in config.sources.items():
+        if source.examples:
+            pairs[name] = [
+                pair for pair in pairs[name] if not (check.leaks(pair.query) or check.leaks(pair.positive))
+            ]
     thoughts: list[ThoughtRecord] = []
     if config.thoughts is not None:
         known = {(name, pair.query_id) for name, some in pairs.items() for pair in some}

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_teacher import toy_teacher
 
 from search_r3 import SentenceTransformer
+from search_r3.adapter import merge_adapter
 from search_r3.data.pairs import TrainingPair, write_pairs
+from search_r3.embedded_model import load_model
 from search_r3.errors import InvalidOptionError
 from search_r3.training.config import TrainingConfig
 from search_r3.training.run import train
@@ -152,12 +155,35 @@ def test_full_fine_tuning_and_cached_gradients(built, base):
     assert facts["trained_parameters"] == sum(weights.numel() for weights in model.parameters())
 
 
-def test_killed_run_resumes_bit_for_bit(built, base):
-    """SIGKILL after the first checkpoint; resumed, every later loss and the weights are the whole run's."""
-    whole = train(config(built, base, "whole"))
+RUN = """
+import sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+sys.path.insert(0, TESTS)
+from toy_teacher import toy_teacher
+from search_r3.errors import SearchR3Error
+from search_r3.training import run
+from search_r3.training.config import read_config
+run._teacher = toy_teacher
+try:
+    run.train(read_config(Path(sys.argv[1])), resume="--resume" in sys.argv)
+except SearchR3Error as error:
+    sys.exit(str(error))
+"""
+
+
+def test_killed_run_resumes_bit_for_bit(built, base, monkeypatch):
+    """SIGKILL after the first checkpoint; resumed, every later loss and the weights are the whole run's.
+
+    With distillation, whose map to the teacher's space is trained too and belongs to no model.
+    """
+    monkeypatch.setattr("search_r3.training.run._teacher", toy_teacher)
+    options = {"loss": {"distillation": 0.5}}
+    whole = train(config(built, base, "whole", **options))
     path = built / "killed.toml"
-    path.write_text(_toml(config(built, base, "killed")))
-    command = [sys.executable, str(ROOT / "train" / "sft.py"), str(path)]
+    path.write_text(_toml(config(built, base, "killed", **options)))
+    program = RUN.replace("TESTS", repr(str(Path(__file__).parent)))
+    command = [sys.executable, "-c", program, str(path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
@@ -169,13 +195,22 @@ def test_killed_run_resumes_bit_for_bit(built, base):
     process.communicate()
     assert not (built / "killed" / "final").exists()
 
-    refused = subprocess.run(command, env=environment, capture_output=True, text=True)
+    script = [sys.executable, str(ROOT / "train" / "sft.py"), str(path)]
+    refused = subprocess.run(script, env=environment, capture_output=True, text=True)
     assert refused.returncode == 1
     assert "Pass --resume to go on with it" in refused.stderr
     subprocess.run([*command, "--resume"], env=environment, check=True, capture_output=True)
     wanted, found = losses(built / "whole"), losses(built / "killed")
     for step in range(16, 31):
-        for part in ("loss", "contrastive", "next_token", "kl", "grad_norm", "learning_rate"):
+        for part in (
+            "loss",
+            "contrastive",
+            "distillation",
+            "next_token",
+            "kl",
+            "grad_norm",
+            "learning_rate",
+        ):
             assert found[step][part] == wanted[step][part], (step, part)
     first, second = (
         SentenceTransformer(f, device="cpu").state_dict() for f in (whole, built / "killed" / "final")
@@ -192,14 +227,25 @@ def test_another_run_in_the_folder_is_refused(built, base):
         train(config(built, base, trainer={**options, "learning_rate": 1e-4}), resume=True)
 
 
-def test_early_stopping_and_best_checkpoint(built, base):
+def test_early_stopping_and_best_checkpoint(built, base, monkeypatch):
     """Without a better dev score training stops, and `final` is the best checkpoint, not the last."""
-    options = {"learning_rate": 0.0, "max_steps": 30, "eval_steps": 3, "save_steps": 3}
-    train(config(built, base, patience=2, trainer=options))
-    assert max(losses(built / "run")) == 9  # the first score is the best; two more are not better
-    untrained = SentenceTransformer(base, device="cpu").encode_document(["red sea"])
+    scores = iter([0.1, 0.9, 0.5, 0.4])
+
+    def measure(self, *arguments, **options):
+        score = next(scores)
+        return {"never_words": score, "never_ndcg_at_10": score}
+
+    monkeypatch.setattr("search_r3.training.dev_split.DevEvaluator.__call__", measure)
+    options = {"max_steps": 30, "eval_steps": 3, "save_steps": 3, "save_total_limit": 9}
+    train(config(built, base, patience=2, evaluation_arms=("never",), trainer=options))
+    assert max(losses(built / "run")) == 12  # the second score is the best; two more are not better
     final = SentenceTransformer(built / "run" / "final", device="cpu").encode_document(["red sea"])
-    assert np.abs(final - untrained).max() < 1e-6
+    vectors = {
+        step: merge_adapter(load_model(str(base), device="cpu"), built / "run" / f"checkpoint-{step}")
+        for step in (6, 12)
+    }
+    found = {step: model.encode_document(["red sea"]) for step, model in vectors.items()}
+    assert np.abs(final - found[6]).max() < 1e-6 < np.abs(final - found[12]).max()
 
 
 def test_half_precision_learns_too(built, base):
@@ -217,6 +263,8 @@ def test_bad_trainer_options_are_named(built, base):
     """A key that the trainer does not know fails before anything is loaded."""
     with pytest.raises(InvalidOptionError, match="lerning_rate"):
         train(config(built, base, trainer={"lerning_rate": 1.0}))
+    with pytest.raises(InvalidOptionError, match="Not one batch"):
+        train(config(built, base, data={"batch_tokens": 64}))
 
 
 # -------------------------------------------------------------------------------------- several processes
@@ -226,7 +274,8 @@ import sys, torch
 from datetime import timedelta
 import torch.distributed as dist
 torch.set_num_threads(1)
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{tests!r}, {here!r}]
+from toy_teacher import toy_teacher
 from test_training_objective import EXAMPLES, features, _disturb
 from search_r3 import SentenceTransformer
 from search_r3.training.adapter import add_adapter
@@ -239,11 +288,13 @@ model = SentenceTransformer({base!r}, device="cpu").train()
 torch.manual_seed(0)  # of the adapter
 add_adapter(model, AdapterConfig(rank=4))
 _disturb(model)
-loss = SupervisedLoss(model, LossConfig(), processes=2)
+torch.manual_seed(1)  # of the map to the teacher
+loss = SupervisedLoss(model, LossConfig(distillation=0.5), teacher_dimension=6, processes=2)
 loss.model = torch.nn.parallel.DistributedDataParallel(model)
-parts = loss(features(model, EXAMPLES[:4][rank::2]))
+parts = loss(features(model, EXAMPLES[:4][rank::2], teacher=toy_teacher(0)[0]))
 sum(parts.values()).backward()
 gradients = {{n: w.grad for n, w in model.named_parameters() if w.grad is not None}}
+gradients["projection"] = loss.distillation.projection.weight.grad
 torch.save([{{k: v.item() for k, v in parts.items()}}, gradients], {output!r} + str(rank))
 dist.destroy_process_group()
 """
@@ -262,10 +313,13 @@ def test_two_processes_have_the_loss_of_one(tiny_folder, tmp_path):
     torch.manual_seed(0)
     add_adapter(model, AdapterConfig(rank=4))
     _disturb(model)
-    whole = SupervisedLoss(model, LossConfig())(features(model, EXAMPLES[:4]))
+    torch.manual_seed(1)
+    loss = SupervisedLoss(model, LossConfig(distillation=0.5), teacher_dimension=6)
+    whole = loss(features(model, EXAMPLES[:4], teacher=toy_teacher(0)[0]))
     sum(whole.values()).backward()
     program = TWO.format(
         tests=str(ROOT / "tests" / "unit"),
+        here=str(Path(__file__).parent),
         store=f"file://{tmp_path}/store",
         base=str(tiny_folder),
         output=f"{tmp_path}/rank",
@@ -284,12 +338,17 @@ def test_two_processes_have_the_loss_of_one(tiny_folder, tmp_path):
     for name, weights in model.named_parameters():
         if weights.grad is not None:
             assert torch.allclose(results[0][1][name], weights.grad, atol=1e-4), name
+    projection = loss.distillation.projection.weight.grad
+    for _, gradients in results:
+        assert torch.allclose(gradients["projection"], projection, atol=1e-5)
 
 
 def test_torchrun_trains_in_two_processes(built, base):
     """The whole script in two gloo processes: one run file, every step logged once, a model that loads."""
     path = built / "two.toml"
-    found = config(built, base, "two", data={"batch_rows": 4}, trainer={"ddp_backend": "gloo"})
+    # 300 tokens bind before four rows do: batches of several sizes, all of which are trained on.
+    changes = {"data": {"batch_rows": 4, "batch_tokens": 300}}
+    found = config(built, base, "two", **changes, trainer={"ddp_backend": "gloo", "max_steps": -1})
     path.write_text(_toml(found))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -303,7 +362,9 @@ def test_torchrun_trains_in_two_processes(built, base):
     assert run.returncode == 0, run.stderr[-30000:]
     runs = json.loads((built / "two" / "run.json").read_text())
     assert [one["processes"] for one in runs] == [2]
-    assert sorted(losses(built / "two")) == list(range(1, 31))
+    steps = runs[0]["batches_per_epoch"] // 2
+    assert sorted(losses(built / "two")) == list(range(1, 3 * steps + 1))
+    assert steps > 200 / 8  # of full batches there would be so many at most
     SentenceTransformer(built / "two" / "final", device="cpu").encode_query(["red sea"])
 
 

@@ -185,7 +185,12 @@ ALLOWED = {
     "training.config": {"errors"},
     "training.thought_records": {"errors"},
     "training.thought_sources": {"model"},
-    "training.thought_filter": {"data.pairs", "training.thought_records", "training.thought_sources"},
+    "training.thought_filter": {
+        "data.pairs",
+        "model",
+        "training.thought_records",
+        "training.thought_sources",
+    },
     "training.examples": {"data.pairs", "training.config", "training.thought_records"},
     "training.batches": set(),
     "training.features": {
@@ -202,6 +207,7 @@ ALLOWED = {
     "training.dev_split": {"data.pairs", "data.retrieval_task", "evaluation.arms", "metrics", "model"},
     "training.training_data": {
         "cache",
+        "data.leaks",
         "data.pairs",
         "data.retrieval_task",
         "errors",

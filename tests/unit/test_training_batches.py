@@ -235,3 +235,48 @@ def test_invariants(drawn, tokens, rows, processes, epoch):
         assert len({one.group for one in together}) == 1
         # Negatives are gathered across processes, so keys must differ across them.
         assert len({key for one in together for key in one.keys}) == sum(len(one.keys) for one in together)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 8])
+def test_the_loader_gives_every_process_all_of_its_batches(processes):
+    """accelerate deals the batches out, and keeps those that are not full: none of them is lost."""
+    from accelerate.data_loader import BatchSamplerShard
+
+    found = sampler(SHAPES, tokens=1500, rows=8, processes=processes)
+    assert len({len(batch) for batch in found}) > 2  # the budget binds: they are of several sizes
+    shards = [
+        list(BatchSamplerShard(found, num_processes=processes, process_index=rank, even_batches=False))
+        for rank in range(processes)
+    ]
+    assert [batch for together in zip(*shards, strict=True) for batch in together] == list(found)
+
+
+def test_an_answer_is_not_the_wrong_document_of_another_query():
+    """The hard negatives of an example keep out those they answer, whichever comes first."""
+    shapes = [
+        ExampleShape(
+            "a 1",
+            1,
+            (1, 1),
+            frozenset({f"query {n}", f"document {n}"}),
+            negatives=frozenset({f"document {(n + 1) % 12}"}),
+        )
+        for n in range(12)
+    ]
+    batches = list(sampler(shapes, rows=12))
+    assert sorted(place for batch in batches for place in batch) == list(range(12))
+    for batch in batches:
+        assert not any((place + 1) % 12 in batch for place in batch)
+
+
+def test_both_exits_share_batches():
+    """Queries are laid side by side by their length without the thought."""
+    generator = random.Random(0)
+    shapes = []
+    for number in range(400):
+        length, thought = generator.randint(5, 40), 12 * (number % 2)
+        keys = frozenset({f"query {number}"})
+        shapes.append(ExampleShape("a 0", length + thought, (30,), keys, thought_tokens=thought))
+    for batch in sampler(shapes, rows=20):
+        thinking = sum(shapes[place].thought_tokens > 0 for place in batch) / len(batch)
+        assert 0.1 < thinking < 0.9

@@ -17,7 +17,7 @@ from search_r3.training.config import (
 )
 
 CONFIGS = Path(__file__).parents[2] / "train" / "configs"
-FOUND = sorted(path for path in CONFIGS.glob("**/*.toml") if path.name not in ("sweep.toml", "grpo.toml"))
+FOUND = sorted(path for path in CONFIGS.glob("**/*.toml") if not path.name.startswith(("sweep", "grpo")))
 
 SMALLEST = {
     "": 'output = "runs/x"',

@@ -92,6 +92,16 @@ def test_thought_over_the_budget_is_cut_and_not_taught_to_end(tiny, encoder):
     assert not targets[-1]
 
 
+def test_an_unfinished_thought_is_not_taught_to_end(tiny, encoder):
+    """A thought that its budget cut when it was written has no end to learn."""
+    options = ("red", "sea sun", 1.0, True, "star", (), "w")
+    whole, cut = (
+        encoder([Example(*options, is_finished=finished).to_row()])["query_target_mask"][0].tolist()
+        for finished in (True, False)
+    )
+    assert whole[-1] == 1 and cut[-1] == 0 and whole[:-1] == cut[:-1]
+
+
 def test_smallest_share_keeps_one_token(tiny, encoder):
     """However small the kept share, a thinking example keeps a token of its thought."""
     batch = encoder(rows(example("sea sun star", taught=True, kept=1e-6), example()))

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from search_r3.data.pairs import TrainingPair
 from search_r3.errors import DataError
 from search_r3.training.thought_filter import ThoughtFilter
-from search_r3.training.thought_records import SCHEMA, ThoughtRecord, read_thoughts, write_thoughts
+from search_r3.training.thought_records import (
+    SCHEMA,
+    ThoughtRecord,
+    read_provenance,
+    read_thoughts,
+    write_thoughts,
+)
 from search_r3.training.thought_sources import SalientTerms, quotes, sample_thoughts, words
 
 
@@ -46,7 +52,7 @@ def test_what_helps(rank_gain, gain, helps):
 
 RECORDS = [
     record(0.5, 3, source="code", query_id="q1", thought="sort, then\nsearch", origin="self"),
-    record(-0.25, 0, source="code", query_id="q1", thought="naïve 数", origin="teacher"),
+    record(-0.25, 0, source="code", query_id="q1", thought="naïve 数", origin="teacher", is_finished=False),
     record(0.0, -7, source="words", query_id="q2", thought="", origin="terms"),
 ]
 
@@ -56,7 +62,7 @@ def test_thoughts_round_trip(tmp_path):
     path = tmp_path / "new" / "thoughts.parquet"
     write_thoughts(iter(RECORDS), path, {"seed": "7", "model": "thé"})
     assert read_thoughts(path) == RECORDS
-    assert pq.read_schema(path).metadata == {b"seed": b"7", b"model": "thé".encode()}
+    assert read_provenance(path) == {"seed": "7", "model": "thé"}
     assert pq.read_schema(path).remove_metadata().equals(SCHEMA)
     assert [found.name for found in path.parent.iterdir()] == ["thoughts.parquet"]
     write_thoughts([], path, {})  # replaces it
@@ -102,7 +108,7 @@ def test_thoughts_of_another_schema(tmp_path, table):
         read_thoughts(path)
     assert str(caught.value) == (
         f"{path} has the columns {table.schema.names}, wanted ['source', 'query_id', 'thought', 'origin', "
-        "'gain', 'rank_gain'] of known types."
+        "'gain', 'rank_gain', 'is_finished'] of known types. Build it again."
     )
 
 
@@ -261,9 +267,30 @@ QUERIES = ["who wrote the book?", "red apples", "a long question about the sea a
 
 
 def sampled(model, queries=QUERIES, *, samples=4, tokens=6, seed=0, **options):
-    return sample_thoughts(
+    """The texts alone."""
+    found = sample_thoughts(
         model, queries, samples=samples, temperature=1.0, max_reasoning_tokens=tokens, seed=seed, **options
     )
+    return [[text for text, _ in some] for some in found]
+
+
+def finished(*thoughts):
+    return [(thought, True) for thought in thoughts]
+
+
+def test_a_thought_says_whether_it_came_to_its_end(tiny):
+    """What the budget cut is marked, so that its end is not taught."""
+    found = sample_thoughts(
+        tiny, QUERIES, samples=6, temperature=1.0, max_reasoning_tokens=4, seed=0, batch_size=4
+    )
+    flags = {is_finished for some in found for _, is_finished in some}
+    assert flags == {True, False}
+    last = tiny.encode_query_with_thoughts(
+        QUERIES, reasoning="always", temperature=1.0, seed=5, max_reasoning_tokens=4
+    )
+    for some, thought in zip(found, last.thoughts, strict=True):
+        if text := thought.text.strip():
+            assert dict(some)[text] == (thought.ending == "embed_token")
 
 
 def test_first_thought_is_greedy(tiny):
@@ -288,6 +315,16 @@ def test_samples_depend_on_seed_and_query_only(tiny):
     assert sampled(tiny, seed=100) != thoughts
 
 
+def test_a_scorer_that_thinks_reads_queries_as_queries(tiny):
+    """It is asked for the role, and for no thought of its own."""
+    pairs = [pair("red sea", "the sea", "a star"), pair("sun", "the sun", number=2)]
+    [found] = ThoughtFilter(pairs, tiny).records(pairs[:1], [finished("blue")], "self")
+    documents = tiny.encode_document(["the sea", "a star", "the sun"])
+    before, after = tiny.encode_query(["red sea", "red sea blue"], reasoning="never")
+    margins = [(vector @ documents[0]) - max(documents[1:] @ vector) for vector in (before, after)]
+    assert found.gain == pytest.approx(margins[1] - margins[0], abs=1e-5)
+
+
 def test_no_thought_is_empty_or_twice(tiny):
     """Of many short samples each is kept once, stripped; a budget of nothing gives no thought."""
     for some in sampled(tiny, samples=30, tokens=1):
@@ -310,9 +347,11 @@ class Scorer:
     def get_embedding_dimension(self):
         return 2
 
-    def encode(self, texts, *, batch_size, show_progress_bar, normalize_embeddings):
+    def encode_query(self, texts, *, batch_size, show_progress_bar, normalize_embeddings):
         found = np.array([self.vectors[text] for text in texts], dtype=float)
         return found / np.linalg.norm(found, axis=1, keepdims=True) if normalize_embeddings else found
+
+    encode_document = encode_query
 
 
 def pair(query, positive, *negatives, number=1):
@@ -329,7 +368,9 @@ def test_gains_by_hand():
     asked = {"ask": (3, 4), "ask up": (1, 0), "ask down": (0, 1), "ask aside": (-3, 4), "else": (7, 24)}
     asked |= {"ask same": (6, 8), "else near": (8, 6)}
     judge = ThoughtFilter(PAIRS, Scorer(DOCUMENTS | asked))
-    found = judge.records(PAIRS, [["up", "down", "aside", "same"], ["near"]], "teacher")
+    found = judge.records(
+        PAIRS, [[*finished("up", "down", "aside"), ("same", False)], finished("near")], "teacher"
+    )
     # Cosines with right, wrong, away, other = (1, 0), (0, 1), (-1, 0), (0.8, 0.6):
     #   ask        ( 0.6, 0.8)    0.6   0.8   -0.6  0.96   rank 3, margin  0.6 - 0.96 = -0.36
     #   ask up     ( 1,   0)      1     0     -1    0.8    rank 1, margin  1 - 0.8    =  0.2
@@ -346,12 +387,13 @@ def test_gains_by_hand():
     ]
     assert [one.gain for one in found] == pytest.approx([0.56, -0.64, -1.04, 0, 0.36], abs=1e-6)
     assert {(one.source, one.origin) for one in found} == {("s", "teacher")}
+    assert [one.is_finished for one in found] == [True, True, True, False, True]
 
 
 def test_pairs_may_be_some_of_the_sources():
     """A thought about one pair is ranked against the documents of all."""
     judge = ThoughtFilter(PAIRS, Scorer(DOCUMENTS | {"else": (7, 24), "else near": (8, 6)}))
-    (found,) = judge.records(PAIRS[1:], [["near"]], "self")
+    (found,) = judge.records(PAIRS[1:], [finished("near")], "self")
     assert (found.query_id, found.rank_gain) == ("q2", 1)
 
 
@@ -359,7 +401,7 @@ def test_equal_documents_do_not_compete():
     """A positive that two queries share stands once in the ranking; one as near as it does not outrank it."""
     pairs = [pair("one", "right", "wrong"), pair("two", "right", number=2)]
     vectors = {**DOCUMENTS, "one": (1, 1), "two": (0, 1), "one thought": (4, 3), "two thought": (1, 1)}
-    found = ThoughtFilter(pairs, Scorer(vectors)).records(pairs, [["thought"], ["thought"]], "terms")
+    found = ThoughtFilter(pairs, Scorer(vectors)).records(pairs, [finished("thought")] * 2, "terms")
     # one: (right, wrong) 0.71 and 0.71, rank 1 and margin 0; with the thought 0.8 and 0.6.
     # two: 0 and 1, rank 2 and margin -1; with the thought 0.71 and 0.71.
     assert [one.rank_gain for one in found] == [0, 1]
@@ -370,13 +412,13 @@ def test_only_document_competes_with_none():
     """Without another document the margin is that over the farthest there could be, of cosine -1."""
     vectors = {**DOCUMENTS, "ask": (0, 1), "ask well": (3, 4)}
     only = [pair("ask", "right")]
-    (found,) = ThoughtFilter(only, Scorer(vectors)).records(only, [["well"]], "self")
+    (found,) = ThoughtFilter(only, Scorer(vectors)).records(only, [finished("well")], "self")
     assert (found.rank_gain, found.gain) == (0, pytest.approx(0.6, abs=1e-6))  # 1.6 - 1
     assert found.helps
     # A cosine below 0 counts as it is: 0.6 + 0.6 = 1.2 before, 0 + 0 after.
     two = [pair("ask", "right", "away")]
     scorer = Scorer({**DOCUMENTS, "ask": (3, 4), "ask well": (0, 1)})
-    (found,) = ThoughtFilter(two, scorer).records(two, [["well"]], "self")
+    (found,) = ThoughtFilter(two, scorer).records(two, [finished("well")], "self")
     assert (found.rank_gain, found.gain) == (0, pytest.approx(-1.2, abs=1e-6))
 
 
@@ -386,7 +428,7 @@ def test_thoughts_that_quote_are_left_out():
     pairs = [pair("ask", PASSAGE), pair("else", "right", number=2)]
     asked = dict.fromkeys(("ask", "else", f"ask {quote[4:]}", f"else {quote}"), (1, 1))
     judge = ThoughtFilter(pairs, Scorer({**DOCUMENTS, PASSAGE: (1, 2), **asked}))
-    found = judge.records(pairs, [[quote, quote[4:]], [quote]], "self")
+    found = judge.records(pairs, [finished(quote, quote[4:]), finished(quote)], "self")
     assert [(one.query_id, one.thought) for one in found] == [("q1", quote[4:]), ("q2", quote)]
-    assert judge.records(pairs, [[quote], []], "self") == []
+    assert judge.records(pairs, [finished(quote), []], "self") == []
     assert judge.records([], [], "self") == []
