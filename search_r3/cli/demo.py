@@ -15,7 +15,7 @@ from search_r3.cli.searching import result_of, show
 
 def demo(
     model: Annotated[
-        str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")
+        str | None, typer.Option(help="Model folder or Hub id [default: the default model].")
     ] = None,
 ) -> None:
     """Search the Python standard library on this machine: index it, ask questions, score thinking."""

@@ -25,7 +25,7 @@ def embed(
     ],
     role: Annotated[str, typer.Option("--as", help="document or query; queries think.")] = "document",
     model: Annotated[
-        str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")
+        str | None, typer.Option(help="Model folder or Hub id [default: the default model].")
     ] = None,
     reasoning: Annotated[
         str | None, typer.Option(help="always, never or auto [default: the model's].")

@@ -13,7 +13,7 @@ from search_r3.cli.loading import load_model, output
 def export(
     target: Annotated[Path, typer.Argument(help="The folder to write; it must not exist yet.")],
     model: Annotated[
-        str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")
+        str | None, typer.Option(help="Model folder or Hub id [default: the default model].")
     ] = None,
     direct: Annotated[
         bool,

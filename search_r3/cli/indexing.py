@@ -31,7 +31,7 @@ def index(
     ],
     folder: Annotated[Path, typer.Argument(help="Where the index is, or will be made.")],
     model: Annotated[
-        str | None, typer.Option(help="Model folder or Hub id [default: the embedded model].")
+        str | None, typer.Option(help="Model folder or Hub id [default: the default model].")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Documents per forward pass.")] = 16,
     strict: Annotated[

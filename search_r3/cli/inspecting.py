@@ -13,7 +13,7 @@ from search_r3.errors import InvalidOptionError
 
 def info(
     model: Annotated[
-        str | None, typer.Argument(help="Model folder or Hub id [default: the embedded model].")
+        str | None, typer.Argument(help="Model folder or Hub id [default: the default model].")
     ] = None,
 ) -> None:
     """Show what a model is: base, size, template, embed token, dimensions, limits."""
@@ -47,7 +47,7 @@ def info(
 
 def doctor(
     model: Annotated[
-        str | None, typer.Argument(help="Model folder or Hub id [default: the embedded model].")
+        str | None, typer.Argument(help="Model folder or Hub id [default: the default model].")
     ] = None,
     write_golden: Annotated[
         bool, typer.Option("--write-golden", help="Store this machine's vectors as the model's golden ones.")

@@ -21,7 +21,7 @@ messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def load_model(name: str | None) -> SentenceTransformer:
-    """Load a model folder or Hub id; None means the embedded default model.
+    """Load a model folder, a Hub id, ``default`` or ``embedded``; None means ``default``.
 
     Raises:
         ModelError: If it cannot be loaded; the message says why.
@@ -29,18 +29,19 @@ def load_model(name: str | None) -> SentenceTransformer:
     from safetensors import SafetensorError
     from transformers.utils import logging as transformers_logging
 
-    from search_r3.embedded_model import default_model_folder
+    from search_r3.embedded_model import EMBEDDED_MODELS
     from search_r3.model import SentenceTransformer
     from search_r3.modules import ReasoningTransformer
 
     transformers_logging.disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-    if name is None:
-        with messages.status("Loading the embedded default model (prepared on first use, about 30 seconds)"):
-            folder = default_model_folder()
+    if name is None or name in EMBEDDED_MODELS:
+        name = name or "default"
+        with messages.status(f"Loading the {name} model (prepared on first use, about 40 seconds, 1.1 GB)"):
+            folder = EMBEDDED_MODELS[name]()
     else:
         folder = Path(name)
-    if name is not None and not folder.exists() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
+    if not folder.exists() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
         raise InvalidOptionError(f"There is no model folder {name}.")
     try:
         model = SentenceTransformer(folder, local_files_only=folder.exists())
@@ -55,6 +56,6 @@ def load_model(name: str | None) -> SentenceTransformer:
 
 def model_name(name: str | None) -> str:
     """How an index records its model: an absolute folder, a Hub id, or "default"."""
-    if name is None:
+    if name is None or name == "default":
         return "default"
     return str(Path(name).resolve()) if Path(name).is_dir() else name

@@ -22,7 +22,7 @@ def mteb(
     ],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Model folder or Hub id [default: the embedded model]."),
+        typer.Option("--model", "-m", help="Model folder or Hub id [default: the default model]."),
     ] = None,
     reasoning: Annotated[
         str, typer.Option(help="never, always, auto, or a control: empty, random, repeat, shuffled.")

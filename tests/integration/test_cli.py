@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import sentence_transformers
 
-from search_r3 import SentenceTransformer
+from search_r3 import SentenceTransformer, embedded_model
 from search_r3.cli import main
 from search_r3.corpus_index import CorpusIndex
 from search_r3.errors import ModelError
@@ -265,3 +265,15 @@ def test_export_is_what_the_plain_class_loads(run, tiny_folder: Path, tiny, tmp_
         verify_release(tmp_path / "whole")
     with pytest.raises(ModelError, match="not a release"):
         verify_release(tmp_path)
+
+
+def test_the_default_model_has_a_name(
+    run, corpus: Path, tiny_folder: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """`--model default` is what no --model is, when indexing and when searching."""
+    monkeypatch.setitem(embedded_model.EMBEDDED_MODELS, "default", lambda: tiny_folder)
+    assert run("index", corpus, tmp_path / "i", "--model", "default")[0] == 0
+    assert "0 embedded, 3 unchanged" in run("index", corpus, tmp_path / "i")[1]
+    assert CorpusIndex.load(tmp_path / "i").model == "default"
+    found = [run("search", tmp_path / "i", "x", "--json", *more)[1] for more in ((), ("--model", "default"))]
+    assert found[0] == found[1] and json.loads(found[0])["hits"]

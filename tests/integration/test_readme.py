@@ -31,6 +31,15 @@ def test_first_lines_say_what_a_reader_needs() -> None:
         assert needed in head
 
 
+def test_the_training_run_is_a_configuration(tmp_path) -> None:
+    """The TOML that a reader copies has no unknown key."""
+    config = pytest.importorskip("search_r3.training.config")
+    [toml] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "my-run.toml").write_text(toml, encoding="utf-8")
+    found = config.read_config(tmp_path / "my-run.toml")
+    assert found.model.adapter is not None and list(found.data.sources) == ["mine"]
+
+
 def test_every_local_link_exists() -> None:
     root = Path(__file__).parents[2]
     for target in re.findall(r"\]\(([^)#]+)\)", README):
