@@ -117,7 +117,7 @@ def project_texts(results: list[Result]) -> dict[Path, str]:
     training = ROOT / "benchmarks" / "results" / "training"
     # Of the weights and limits the entry for mteb says the same, and a test holds it to the model.
     entry = runpy.run_path(str(ROOT / "benchmarks" / "search_r3_models.py"))["search_r3_smollm2_135m"]
-    release = Release(entry.name, MODEL, entry.adapted_from, entry.n_parameters, entry.max_tokens)
+    release = Release(entry.name, MODEL, entry.adapted_from, entry.n_parameters, int(entry.max_tokens))
     pieces = [read_training(training / f"{name}.json") for name in PIECES]
     card = render_card(template, release, results=results, training=pieces)
     return {

@@ -116,6 +116,7 @@ def render_card(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters["signed"] = lambda value: f"{value:+.3f}"
+    environment.filters["p"] = lambda value: "<0.0001" if value < 0.0001 else f"{value:.4f}"
     return environment.from_string(template).render(
         release=release,
         sizes=[_evidence(size, some, release.model) for size, some in sizes.items()],
