@@ -7,6 +7,7 @@ stopped goes on with what is missing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from search_r3.errors import InvalidInputError, InvalidOptionError
 from search_r3.identity import fingerprint
 
 
-def embed_dataset(
-    dataset: ray.data.Dataset,
+def embed_parquet(
+    source: Path | Sequence[Path],
     output: Path,
     *,
     model: str = "default",
@@ -30,14 +31,14 @@ def embed_dataset(
     workers: int = 2,
     cpus_per_worker: float = 1,
     gpus_per_worker: float = 0,
+    blocks: int | None = None,
     batch_size: int = 256,
     forward_batch_size: int = 32,
 ) -> None:
-    """Embed the documents of a dataset into Parquet files; a second run adds what is not there yet.
+    """Embed the documents of Parquet files into Parquet files; a second run adds what is not there yet.
 
     Args:
-        dataset: Read from files by one of Ray's readers, such as ``ray.data.read_parquet``, into at least as
-            many blocks as there are workers (``override_num_blocks``); ids must not have been changed since.
+        source: A folder or files that all machines share.
         output: A folder that all machines share. ``vectors`` in it gets the files, with the columns
             ``id_column``, ``embedding`` (unit vectors, lists of D float32) and ``fingerprint`` (of the
             model); ``done`` gets the ids that are in them.
@@ -47,28 +48,31 @@ def embed_dataset(
         workers: Processes that each hold a model.
         cpus_per_worker: CPUs, and threads, of a worker.
         gpus_per_worker: GPUs of a worker.
+        blocks: Pieces that the documents are read in, a multiple of ``workers``; a piece that fails is done
+            again. None lets Ray choose.
         batch_size: Documents that a worker is given at a time.
         forward_batch_size: Documents of a forward pass.
 
     Raises:
-        InvalidOptionError: ``output`` holds the vectors of another model, the dataset is not of files, or a
-            column is missing.
+        InvalidOptionError: ``output`` holds the vectors of another model, or a column is missing.
         ray.exceptions.RayTaskError: A text cannot be embedded; the message has its id.
     """
-    if not dataset.input_files():
-        raise InvalidOptionError(
-            "Got a dataset that was not read from files, wanted one of Ray's file readers, such as "
-            "ray.data.read_parquet: of others Ray cannot tell what is done. Write it to files first."
-        )
+    paths = [source] if isinstance(source, Path) else list(source)
+    # Ray takes no relative paths.
+    dataset = ray.data.read_parquet([str(path.resolve()) for path in paths], override_num_blocks=blocks)
     columns = dataset.schema().names
     if missing := {id_column, text_column} - set(columns):
         raise InvalidOptionError(
-            f"Got a dataset with the columns {', '.join(columns)}, wanted {', '.join(sorted(missing))} too."
+            f"Got files with the columns {', '.join(columns)}, wanted {', '.join(sorted(missing))} too."
         )
     identity = fingerprint(load_model(model, device="cpu"))
-    output = output.resolve()  # Ray takes no relative path
+    output = output.resolve()
     _claim(output, identity)
-    embedded = dataset.map_batches(
+    # Of this dataset alone: it is read here and goes no further.
+    dataset.context.checkpoint_config = CheckpointConfig(
+        id_column, str(output / "done"), delete_checkpoint_on_success=False
+    )
+    dataset.map_batches(
         Embedder,
         fn_constructor_args=(model, identity, id_column, text_column),
         fn_constructor_kwargs={
@@ -80,23 +84,14 @@ def embed_dataset(
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=cpus_per_worker,
         num_gpus=gpus_per_worker,
-    )
-    # A dataset shares its context with all that is made of it; no other write may leave out what is done.
-    context, before = dataset.context, dataset.context.checkpoint_config
-    context.checkpoint_config = CheckpointConfig(
-        id_column, str(output / "done"), delete_checkpoint_on_success=False
-    )
-    try:
-        embedded.write_parquet(str(output / "vectors"))
-    finally:
-        context.checkpoint_config = before
+    ).write_parquet(str(output / "vectors"))
 
 
 class Embedder:
     """One worker: a model, and the function that Ray maps over batches of documents.
 
     Args:
-        model: As for :func:`embed_dataset`.
+        model: As for :func:`embed_parquet`.
         identity: Fingerprint that the model must have.
         id_column: Column of ids.
         text_column: Column of texts.

@@ -140,9 +140,8 @@ def test_both_scripts_write_the_same_scores(script, tiny_folder, built, tmp_path
         assert failed is None
         read[name] = {(result.model, result.arm): result for result in read_results(tmp_path / name)}
         bm25 = read[name]["bm25", None]
-        assert out.startswith(
-            f"CodeDocMini           -         nDCG@10 {bm25.mean('ndcg_at_10'):.4f}  - tokens"
-        )
+        score = f"{bm25.mean('ndcg_at_10'):.4f}"
+        assert out.split()[:6] == ["CodeDocMini", "bm25", "-", "nDCG@10", score, "-"]
     ours, theirs = read["run_mteb.py"], read["run_beir.py"]
     assert ours.keys() == theirs.keys()
     assert ours.keys() == {("tiny", "never"), ("tiny", "shuffled"), ("tiny", "always"), ("bm25", None)}

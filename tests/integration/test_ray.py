@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -16,7 +17,7 @@ ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
 
 from search_r3.errors import InvalidOptionError  # noqa: E402
-from search_r3.integrations.ray import Embedder, embed_dataset  # noqa: E402
+from search_r3.integrations.ray import Embedder, embed_parquet  # noqa: E402
 
 WORDS = ["sea", "sun", "tea", "fish", "lamp", "road", "ship", "wall", "bird", "rain", "salt", "wood", "iron"]
 TEXTS = [" ".join(np.random.default_rng(n).choice(WORDS, 3 + n % 9)) for n in range(240)]
@@ -72,12 +73,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(cluster, corpus, tmp_path, ti
     killed = []
     killer = threading.Thread(target=kill_one_worker, args=(killed,))
     killer.start()
-    embed_dataset(
-        ray.data.read_parquet(str(corpus), override_num_blocks=12),
-        tmp_path / "out",
-        model=str(tiny_folder),
-        batch_size=4,
-    )
+    embed_parquet(corpus, tmp_path / "out", model=str(tiny_folder), blocks=12, batch_size=4)
     killer.join()
     assert len(killed) == 1
     ids, found = vectors(tmp_path / "out")
@@ -88,25 +84,25 @@ def test_a_killed_worker_loses_and_doubles_nothing(cluster, corpus, tmp_path, ti
 @pytest.mark.slow
 def test_a_second_run_adds_what_is_missing(cluster, corpus, tmp_path, tiny, tiny_folder, monkeypatch):
     """What is written already is not embedded again; another model's folder is refused."""
-    some = [str(path) for path in sorted(corpus.glob("*.parquet"))[:5]]
-    embed_dataset(ray.data.read_parquet(some), tmp_path / "out", model=str(tiny_folder))
+    monkeypatch.chdir(tmp_path)  # relative paths will do
+    some = sorted(Path("corpus").glob("*.parquet"))[:5]
+    embed_parquet(some, Path("out"), model=str(tiny_folder))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "vectors").glob("*.parquet")}
     assert vectors(tmp_path / "out")[0] == [f"d{n}" for n in range(100)]
     for _ in range(2):
-        embed_dataset(ray.data.read_parquet(str(corpus)), tmp_path / "out", model=str(tiny_folder))
+        embed_parquet(corpus, tmp_path / "out", model=str(tiny_folder))
         ids, found = vectors(tmp_path / "out")
         assert ids == [f"d{n}" for n in range(240)]
         np.testing.assert_allclose(found, tiny.encode_document(TEXTS), atol=1e-5)
     assert all(path.stat().st_mtime_ns == written for path, written in before.items())
-    dataset = ray.data.read_parquet(str(corpus))
-    embed_dataset(dataset, tmp_path / "out", model=str(tiny_folder))
-    dataset.write_parquet(str(tmp_path / "copy"))  # what is done is left out of no other write
+    with pytest.raises(InvalidOptionError, match="wanted body too"):
+        embed_parquet(corpus, tmp_path / "o", model=str(tiny_folder), text_column="body")
+    ray.data.read_parquet(str(corpus)).write_parquet(str(tmp_path / "copy"))
+    # No other write leaves out what is done.
     assert sum(pq.read_metadata(path).num_rows for path in (tmp_path / "copy").glob("*.parquet")) == 240
-    with pytest.raises(InvalidOptionError, match="not read from files"):
-        embed_dataset(ray.data.from_items([{"id": "a", "text": "b"}]), tmp_path / "o", model=str(tiny_folder))
     (tmp_path / "out" / "fingerprint.txt").write_text("0" * 64)
     with pytest.raises(InvalidOptionError, match="another model"):
-        embed_dataset(ray.data.read_parquet(str(corpus)), tmp_path / "out", model=str(tiny_folder))
+        embed_parquet(corpus, tmp_path / "out", model=str(tiny_folder))
 
 
 def test_a_worker_embeds_a_batch(tiny, tiny_folder):
