@@ -29,8 +29,8 @@ def test_thoughts_learn_the_hidden_keyword(toy, tiny_folder):
             reward = {"shuffled": shuffled}
             train(config(toy, tiny_folder, output, seed=seed, reward=reward))
             rises[shuffled].append(rise(toy / output))
-    # Rounding makes other runs of the same seeds: means of 0.14 to 0.29 were seen, single rises of 0.04 to 0.41,
-    # and at most 0.035 with shuffled rewards.
+    # Rounding makes other runs of the same seeds: means of 0.14 to 0.29 were seen, single rises of 0.04 to
+    # 0.41, and at most 0.035 with shuffled rewards.
     assert np.mean(rises[False]) > 0.07 > max(map(abs, rises[True])), rises
 
 
