@@ -1,6 +1,7 @@
 """Publish a model on the Hugging Face Hub: weights, code, card, scores, licence and checksums.
 
-    made="--name search-r3-smollm2-135m --training benchmarks/results/training/smollm2-135m-*.json"
+    of=benchmarks/results/training/smollm2-135m
+    made="--name search-r3-smollm2-135m --training $of-sft.json $of-own-thoughts.json $of-abstracts.json"
     python train/publish.py org/search-r3-smollm2-135m $made --dry-run
     python train/publish.py org/search-r3-smollm2-135m $made --create-pr
     python train/publish.py org/search-r3-smollm2-135m-direct $made --direct
