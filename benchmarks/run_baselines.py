@@ -26,7 +26,8 @@ from search_r3.data.minilm import minilm_folder
 from search_r3.evaluation.arms import ARMS, Arm
 from search_r3.evaluation.baselines import load_minilm, mean_pooled
 from search_r3.evaluation.results import read_results, write_result
-from search_r3.evaluation.runner import System, benchmark_task, run_arms
+from search_r3.evaluation.runner import benchmark_task, run_arms
+from search_r3.evaluation.system import System
 
 SYSTEMS = ("bm25", "all-MiniLM-L6-v2", "smollm2-135m", "smollm2-135m-mean-pooled")
 

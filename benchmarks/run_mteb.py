@@ -29,7 +29,8 @@ from search_r3.errors import InvalidOptionError, SearchR3Error
 from search_r3.evaluation.arms import ARMS, Arm
 from search_r3.evaluation.baselines import mean_pooled
 from search_r3.evaluation.results import write_result
-from search_r3.evaluation.runner import Harness, System, benchmark_task, run_arms
+from search_r3.evaluation.runner import Harness, benchmark_task, run_arms
+from search_r3.evaluation.system import System
 from search_r3.modules import ReasoningTransformer
 
 

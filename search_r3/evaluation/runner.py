@@ -13,59 +13,31 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import mteb
-import sentence_transformers
 from beir.retrieval.evaluation import EvaluateRetrieval  # type: ignore[import-untyped]
 from beir.retrieval.search.dense import DenseRetrievalExactSearch  # type: ignore[import-untyped]
 from mteb.abstasks import AbsTaskRetrieval
 from mteb.models import SentenceTransformerEncoderWrapper
 
-from search_r3.errors import DataError, InvalidOptionError, ModelError
+from search_r3.errors import DataError, InvalidOptionError
 from search_r3.evaluation.arms import Arm
 from search_r3.evaluation.baselines import BM25Search, titled_text
 from search_r3.evaluation.beir_model import BeirModel
-from search_r3.evaluation.encoder import REVISION_DIGITS, SearchR3Encoder, prompt_tokens, query_prompt
+from search_r3.evaluation.encoder import REVISION_DIGITS, SearchR3Encoder, query_prompt
 from search_r3.evaluation.environment import describe_environment
 from search_r3.evaluation.results import Result, ThoughtStatistics
+from search_r3.evaluation.system import TOP_K, System, config_of, thinking_model, tokens_per_query
 from search_r3.evaluation.tasks import OWN_TASKS, find_task, needing_hub
 from search_r3.fusion import FUSION_DEPTH, RANK_CONSTANT, reciprocal_rank_fusion
 from search_r3.identity import fingerprint
 from search_r3.lexical import BM25Index
 from search_r3.metrics import measure
-from search_r3.model import QueryEncoding, SentenceTransformer
+from search_r3.model import QueryEncoding
 from search_r3.thoughts import Thought
 
 Harness = Literal["mteb", "beir"]
 
-TOP_K = 1000
-"""Documents retrieved per query: what mteb and BEIR both ask for."""
-
 _AGREEMENT = 6e-5
 """Four decimals, and the half of a fifth to which the harnesses round."""
-
-
-@dataclass(frozen=True)
-class System:
-    """What is evaluated: a model, and how it is used.
-
-    Attributes:
-        name: Its name in results.
-        model: Any sentence-transformers model; None is BM25.
-        arm: How queries think; None for a model that does not think.
-        max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
-        instructions: Whether queries that can think are preceded by their task's instruction.
-        seed: Seed of the arms that draw.
-        batch_size: Texts per forward pass.
-        show_progress_bar: Whether to show progress.
-    """
-
-    name: str
-    model: sentence_transformers.SentenceTransformer | None
-    arm: Arm | None = None
-    max_reasoning_tokens: int | None = None
-    instructions: bool = False
-    seed: int = 0
-    batch_size: int = 32
-    show_progress_bar: bool = False
 
 
 @dataclass(frozen=True)
@@ -284,12 +256,6 @@ def _loaded_part(task: AbsTaskRetrieval) -> _Part:
     return _Part(task, *parts[0])
 
 
-def _thinking(system: System) -> SentenceTransformer:
-    if not isinstance(system.model, SentenceTransformer):
-        raise ModelError(f"Got the arm {system.arm!r} for {system.name}, wanted none: it does not think.")
-    return system.model
-
-
 def _mteb_model(system: System, vectors: Path, own_thoughts: Mapping[str, Thought] | None) -> Any:
     name = system.name if "/" in system.name else f"local/{system.name}"
     if system.model is None:
@@ -297,7 +263,7 @@ def _mteb_model(system: System, vectors: Path, own_thoughts: Mapping[str, Though
     if system.arm is not None:
         return SearchR3Encoder(
             name,
-            model=_thinking(system),
+            model=thinking_model(system),
             reasoning=system.arm,
             max_reasoning_tokens=system.max_reasoning_tokens,
             instructions=system.instructions,
@@ -363,49 +329,13 @@ def _evaluation(harness: Harness, system: System, part: _Part, measured: _Measur
         model=system.name,
         fingerprint=None if system.model is None else fingerprint(system.model),
         arm=system.arm,
-        config=_config(system),
+        config=config_of(system),
         seed=system.seed,
         per_query=per_query,
         thoughts=None if encoding is None else ThoughtStatistics.of(encoding.thoughts),
-        tokens_per_query=_tokens_per_query(system, part.task, queries, encoding),
+        tokens_per_query=tokens_per_query(system, part.task, queries, encoding),
         seconds=measured.seconds,
         environment=describe_environment(),
     )
     thoughts = {} if encoding is None else dict(zip(queries, encoding.thoughts, strict=True))
     return Evaluation(result, thoughts, measured.run)
-
-
-def _config(system: System) -> dict[str, Any]:
-    config: dict[str, Any] = {"top_k": TOP_K}
-    if system.model is None:
-        return config
-    config |= {
-        "batch_size": system.batch_size,
-        "dtype": str(system.model.dtype).removeprefix("torch."),
-        "max_seq_length": system.model.max_seq_length,  # longer documents are cut
-    }
-    if system.arm is not None:
-        module: Any = system.model[0]
-        budget = system.max_reasoning_tokens
-        config["max_reasoning_tokens"] = module.max_reasoning_tokens if budget is None else budget
-        config["instructions"] = system.instructions
-    return config
-
-
-def _tokens_per_query(
-    system: System, task: AbsTaskRetrieval, queries: list[str], encoding: QueryEncoding | None
-) -> float | None:
-    if system.model is None:
-        return None
-    if encoding is None:
-        tokenizer: Any = system.model.tokenizer
-        limit = system.model.max_seq_length
-        before = system.model.prompts.get("query") or ""
-        rows = tokenizer(
-            [before + query for query in queries], truncation=limit is not None, max_length=limit
-        ).input_ids
-        return statistics.fmean(len(row) for row in rows)
-    prompt = query_prompt(task.metadata) if system.instructions else None
-    prompts = prompt_tokens(_thinking(system), queries, prompt)
-    thoughts = sum(thought.length for thought in encoding.thoughts)
-    return (prompts + thoughts) / len(queries) + 1  # and the embed token

@@ -23,7 +23,8 @@ from mteb.models import ModelMeta  # noqa: E402
 from search_r3.evaluation import runner  # noqa: E402
 from search_r3.evaluation.baselines import mean_pooled  # noqa: E402
 from search_r3.evaluation.encoder import SearchR3Encoder, query_prompt  # noqa: E402
-from search_r3.evaluation.runner import System, benchmark_task, run_arms, run_beir, run_mteb  # noqa: E402
+from search_r3.evaluation.runner import benchmark_task, run_arms, run_beir, run_mteb  # noqa: E402
+from search_r3.evaluation.system import System  # noqa: E402
 from search_r3.evaluation.tasks import OWN_TASKS, find_task, retrieval_task  # noqa: E402
 
 ROOT = Path(__file__).parents[2]

@@ -170,6 +170,7 @@ ALLOWED = {
         "evaluation.encoder",
         "evaluation.environment",
         "evaluation.results",
+        "evaluation.system",
         "evaluation.tasks",
         "fusion",
         "identity",
@@ -179,6 +180,7 @@ ALLOWED = {
         "thoughts",
     },
     "evaluation.significance": {"errors"},
+    "evaluation.system": {"errors", "evaluation.arms", "evaluation.encoder", "model"},
     "evaluation.tasks": {"data.catalogue", "data.retrieval_task", "errors"},
     # Training. It may look at data and evaluation; neither knows of it.
     "training": set(),
