@@ -6,7 +6,8 @@
 
 Reads every result file under the folder of runs, and what lies beside it: training curves (training), refresh
 policies (refresh) and queries (queries.json). Writes report.md, report.html and, for every size of the data,
-quality-against-tokens-<size> and quality-by-task-<size>. The same result files give the same bytes.
+differences-<size>-<model>, quality-by-task-<size>, and quality-against-tokens-<size> where two systems have
+a result on every task. The same result files give the same bytes.
 """
 
 from __future__ import annotations
@@ -20,8 +21,25 @@ from pathlib import Path
 from search_r3.errors import DataError, SearchR3Error
 from search_r3.evaluation.card import Release, read_training, render_card
 from search_r3.evaluation.page import Plot, render_page
-from search_r3.evaluation.plots import Series, quality_against_tokens, quality_by_task, save
-from search_r3.evaluation.report import DASH, Row, collect, ndcg, provenance, render, tasks_of, tokens
+from search_r3.evaluation.plots import (
+    Difference,
+    Series,
+    differences_by_task,
+    quality_against_tokens,
+    quality_by_task,
+    save,
+)
+from search_r3.evaluation.report import (
+    DASH,
+    Row,
+    collect,
+    compare_rows,
+    ndcg,
+    provenance,
+    render,
+    tasks_of,
+    tokens,
+)
 from search_r3.evaluation.results import Result, read_results
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,19 +60,17 @@ SUMMARY = (
     ("the same LLM before training", "smollm2-135m", "never"),
 )
 PLOTS = (
+    ("differences", "differences-*.svg", "The arms against not thinking, task by task"),
+    ("tokens", "quality-against-tokens-*.svg", "Further left is cheaper, further up is better"),
+    ("tokens", "quality-by-task-*.svg", "Not thinking, thinking, and what they are set against"),
+    ("training", "training/*.svg", "What the run logged, and its score on the dev split"),
     (
-        "quality-against-tokens-*.svg",
-        "{name}",
-        "Further left is cheaper, further up is better. BM25 reads no tokens.",
-    ),
-    ("quality-by-task-*.svg", "{name}", "One bar for a model in one arm."),
-    ("training/*.svg", "training: {name}", "What the run logged, and its score on the dev split."),
-    (
+        "refresh",
         "refresh/*.svg",
-        "refresh policies: {name}",
-        "Documents encoded again, and how wrong the rewards are against a full refresh.",
+        "Documents encoded again, and how wrong the rewards are against a full refresh",
     ),
 )
+"""Part of the page, files in the order of their names (of runs: of their dates), and what they show."""
 
 
 def series_of(rows: list[Row]) -> list[Series]:
@@ -73,17 +89,58 @@ def series_of(rows: list[Row]) -> list[Series]:
     ]
 
 
+def differences_of(rows: list[Row]) -> dict[str, list[Difference]]:
+    """What the thoughts of every model change against its `never`, the pooled tasks first."""
+    found: dict[str, list[Difference]] = {}
+    lines = [line for line in compare_rows(rows) if line.baseline.arm == "never"]
+    for line in sorted(lines, key=lambda line: line.task is not None):
+        one = line.comparison
+        found.setdefault(line.row.model, []).append(
+            Difference(
+                str(line.row.arm),
+                line.row.arm_label,
+                line.task or "all queries",
+                one.difference,
+                one.low,
+                one.high,
+            )
+        )
+    return found
+
+
+def draw(sizes: dict[str, list[Row]], output: Path) -> list[Path]:
+    """Draw the plots of every size."""
+    plots = []
+    for size, rows in sizes.items():
+        for model, differences in differences_of(rows).items():
+            figure = differences_by_task(differences)
+            plots += save(figure, output / f"differences-{size}-{model.replace('/', '-')}")
+        series = series_of(rows)
+        if sum(one.mean is not None and one.tokens is not None for one in series) > 1:
+            plots += save(quality_against_tokens(series), output / f"quality-against-tokens-{size}")
+        plain = [one for one in series if one.arm in (None, "never", "always")]
+        plots += save(quality_by_task(plain or series), output / f"quality-by-task-{size}")
+    return plots
+
+
 def page(text: str, output: Path) -> str:
     """The page: tables, every plot under the folder, and the queries."""
     plots = []
-    for pattern, title, note in PLOTS:
-        for path in sorted(output.glob(pattern)):
-            name = path.stem.replace("-", " ")
-            plots.append(Plot(title.format(name=name), note, path.read_text(encoding="utf-8")))
+    for group, pattern, note in PLOTS:
+        for path in sorted(output.glob(pattern), key=lambda path: (started(path), path.name)):
+            title = path.stem.replace("-", " ")
+            plots.append(Plot(group, title, f"{note}.", path.read_text(encoding="utf-8")))
     path = output / "queries.json"
     shown = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     template = (ROOT / "benchmarks" / "page.html").read_text(encoding="utf-8")
     return render_page(template, report=text, plots=plots, shown=shown)
+
+
+def started(plot: Path) -> str:
+    """When the training run of a plot began; empty for a plot of anything else."""
+    path = plot.with_suffix(".json")
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return str(kept["run"][0]["environment"]["created"]) if "run" in kept else ""
 
 
 def summary_table(results: list[Result]) -> str:
@@ -153,11 +210,7 @@ def main() -> None:
         sys.exit(f"out of date: {', '.join(stale)}; run without --check" if stale else 0)
 
     arguments.output.mkdir(parents=True, exist_ok=True)
-    plots = []
-    for size, rows in collect(results).items():
-        series = series_of(rows)
-        plots += save(quality_against_tokens(series), arguments.output / f"quality-against-tokens-{size}")
-        plots += save(quality_by_task(series), arguments.output / f"quality-by-task-{size}")
+    plots = draw(collect(results), arguments.output)
     texts[arguments.output / "report.html"] = page(texts[arguments.output / "report.md"], arguments.output)
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")

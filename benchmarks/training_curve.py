@@ -1,6 +1,7 @@
 """Keep what a training run logged, and draw it: a supervised run's losses, an RL run's rewards and health.
 
     python benchmarks/training_curve.py runs/smollm2-135m-sft
+    python benchmarks/training_curve.py benchmarks/results/training/smollm2-135m-sft.json    # draws it again
 
 Writes <name>.json (the run's `run.json`, hours and log), <name>.svg and <name>.png into
 benchmarks/results/training; the name is that of the run's folder. An RL run's sample thoughts are copied too.
@@ -41,20 +42,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="+", type=Path, help="output folders of training runs")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, help="output folders of training runs, or what was kept of them"
+    )
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/training"))
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     try:
         for folder in arguments.runs:
+            if folder.suffix == ".json":
+                kept = json.loads(folder.read_text(encoding="utf-8"))
+                print("\n".join(map(str, save(drawn(kept["log"]), arguments.output / folder.stem))))
+                continue
             log = read_log(folder)
             facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             run = {"run": facts, "hours": hours(folder), "log": log}
             stem = arguments.output / folder.resolve().name
             stem.with_suffix(".json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-            is_rl = any("reward/thinking" in entry for entry in log)
-            figure = health(log) if is_rl else curve(log)
-            print("\n".join(map(str, [stem.with_suffix(".json"), *save(figure, stem)])))
+            print("\n".join(map(str, [stem.with_suffix(".json"), *save(drawn(log), stem)])))
             for sample in sorted((folder / "thoughts").glob("step-*.jsonl")):
                 target = stem.with_name(f"{stem.name}-thoughts-{sample.name}")
                 target.write_text(sample.read_text(encoding="utf-8"), encoding="utf-8")
@@ -74,6 +79,11 @@ def hours(folder: Path) -> float | None:
     return None if total is None else round(total / 3600, 2)
 
 
+def drawn(log: list[dict[str, float]]) -> Figure:
+    """The figure of a log, by the kind of the run."""
+    return health(log) if any("reward/thinking" in entry for entry in log) else curve(log)
+
+
 def curve(log: list[dict[str, float]]) -> Figure:
     """Draw the parts of the loss above, the dev scores of every arm below."""
     figure = Figure(figsize=(8, 7), layout="constrained", facecolor="white")
@@ -91,7 +101,6 @@ def curve(log: list[dict[str, float]]) -> Figure:
         scores.plot(*zip(*points, strict=True), marker="o", label=label)
     scores.set(xlabel="step", ylabel="nDCG@10 on the dev split (0 to 1)")
     losses.set_ylim(bottom=0)
-    scores.set_ylim(0, 1)
     for axes in (losses, scores):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)

@@ -1,4 +1,4 @@
-"""Plots of a report: quality against tokens, and quality by task.
+"""Plots of a report: what thinking changes, quality against tokens, and quality by task.
 
 The figures are drawn without pyplot, so that nothing global changes and no display is needed. Their
 background is opaque white: they read the same on a light and on a dark page.
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -51,42 +52,120 @@ class Series:
     tokens: float | None
 
 
+@dataclass(frozen=True)
+class Difference:
+    """How much an arm changes the score of ``never``, on one task or on all.
+
+    Attributes:
+        arm: The arm, which decides the colour.
+        label: The arm with its budget.
+        task: The task, or how all of them together are called.
+        difference: Of nDCG@10, between -1 and 1.
+        low: Lower end of its confidence interval.
+        high: Upper end of it.
+    """
+
+    arm: str
+    label: str
+    task: str
+    difference: float
+    low: float
+    high: float
+
+
+def differences_by_task(differences: Sequence[Difference]) -> Figure:
+    """Plot differences from ``never`` with their intervals: one panel per task, one line per arm."""
+    tasks = list(dict.fromkeys(one.task for one in differences))
+    labels = list(dict.fromkeys(one.label for one in differences))
+    columns = min(len(tasks), 4)
+    lines = -(-len(tasks) // columns)
+    figure = Figure(
+        figsize=(1.5 + 2.4 * columns, lines * (0.9 + 0.28 * len(labels))),
+        layout="constrained",
+        facecolor="white",
+    )
+    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, task in zip(panels, tasks, strict=False):
+        axes.axvline(0, color="#555555", linewidth=1)
+        for one in differences:
+            if one.task == task:
+                axes.errorbar(
+                    one.difference,
+                    labels.index(one.label),
+                    xerr=[[one.difference - one.low], [one.high - one.difference]],
+                    fmt="o",
+                    color=_COLOURS[one.arm],
+                    capsize=3,
+                )
+        axes.set_title(task, fontsize=10)
+        axes.grid(axis="x", alpha=0.3)
+    for axes in panels[len(tasks) :]:
+        axes.set_visible(False)
+    panels[0].set_yticks(range(len(labels)), labels)
+    panels[0].set_ylim(len(labels) - 0.5, -0.5)  # the first at the top
+    figure.supxlabel("nDCG@10 minus that of not thinking, 95% interval", fontsize=10)
+    return figure
+
+
 def quality_against_tokens(series: Sequence[Series]) -> Figure:
     """Plot mean nDCG@10 against tokens per query, one point per series.
 
-    A series without tokens (BM25) is a dashed line across, one without a mean is left out.
+    On the left everything, on the right the same drawn larger: the better half of the scale. A series
+    without tokens (BM25) is a dashed line across, one without a mean is left out. A model's thoughts of
+    several budgets are joined by a line.
     """
-    figure = Figure(figsize=(9, 5), layout="constrained", facecolor="white")
-    axes = figure.subplots()
+    figure = Figure(figsize=(12, 5), layout="constrained", facecolor="white")
+    whole, close = figure.subplots(1, 2)
+    shown = [one for one in series if one.mean is not None]
     markers = _by_model(series, _MARKERS)
     handles = []
-    for one in series:
-        if one.mean is None:
-            continue
-        colour = _COLOURS[one.arm]
-        if one.tokens is None:
-            handles.append(axes.axhline(one.mean, color=colour, linestyle="--", label=one.label))
-            continue
-        # Hollow and larger: it has the same place as `never`, by construction.
-        hollow = one.arm == "empty"
-        handles += axes.plot(
-            one.tokens,
-            one.mean,
-            linestyle="none",
-            marker=markers[one.model],
-            color=colour,
-            markersize=13 if hollow else 8,
-            markerfacecolor="none" if hollow else colour,
-            markeredgewidth=2 if hollow else 0.5,
-            markeredgecolor=colour if hollow else "white",
-            label=one.label,
-        )
-    axes.set(xlabel="tokens per query (prompt, thought, embed token)", ylabel="mean nDCG@10 (0 to 1)")
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
+    for axes in (whole, close):
+        handles = [_point(axes, one, markers[one.model]) for one in shown]
+        for model in dict.fromkeys(one.model for one in shown):
+            budgets = [
+                (one.tokens, one.mean)
+                for one in shown
+                if (one.model, one.arm) == (model, "always") and one.tokens is not None
+            ]
+            if len(budgets) > 1:
+                axes.plot(*zip(*sorted(budgets), strict=True), color=_COLOURS["always"], alpha=0.4, zorder=1)
+        axes.grid(alpha=0.3)
+    whole.set_xlim(left=0)
+    whole.set_ylim(bottom=0)
+    best = max((one.mean for one in shown if one.mean is not None), default=0.0)
+    near = [(one.tokens, one.mean) for one in shown if one.mean is not None and one.mean > 0.75 * best]
+    if near:
+        low, high = min(mean for _, mean in near), max(mean for _, mean in near)
+        close.set_ylim(low - 0.1 * (high - low) - 0.005, high + 0.1 * (high - low) + 0.005)
+        costs = [cost for cost, _ in near if cost is not None]
+        if costs:
+            close.set_xlim(min(costs) - 2, max(costs) + 2)
+    close.set_title("the same, larger", fontsize=10)
+    figure.supxlabel("tokens per query (prompt, thought, embed token)", fontsize=10)
+    whole.set_ylabel("mean nDCG@10 (0 to 1)")
     figure.legend(handles=handles, loc="outside right upper", fontsize=9, labelspacing=0.8, frameon=False)
     return figure
+
+
+def _point(axes: Any, one: Series, marker: str) -> Any:
+    colour = _COLOURS[one.arm]
+    if one.tokens is None:
+        return axes.axhline(one.mean, color=colour, linestyle="--", label=one.label)
+    # Hollow and larger: it has the same place as `never`, by construction.
+    hollow = one.arm == "empty"
+    (point,) = axes.plot(
+        one.tokens,
+        one.mean,
+        linestyle="none",
+        marker=marker,
+        color=colour,
+        markersize=13 if hollow else 8,
+        markerfacecolor="none" if hollow else colour,
+        markeredgewidth=2 if hollow else 0.5,
+        markeredgecolor=colour if hollow else "white",
+        label=one.label,
+    )
+    return point
 
 
 def quality_by_task(series: Sequence[Series]) -> Figure:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -90,7 +91,15 @@ def compare(
             f"got resamples={resamples}, assignments={assignments} and confidence={confidence}; wanted 100 "
             "or more resamples and assignments, and a confidence between 0 and 1"
         )
-    units = _differences(a, b)
+    return _compare(tuple(_differences(a, b)), resamples, assignments, seed, confidence)
+
+
+# A report, its plots and a model card show the same comparisons, and one takes about a second.
+@cache
+def _compare(
+    differences: tuple[float, ...], resamples: int, assignments: int, seed: int, confidence: float
+) -> Comparison:
+    units = np.array(differences)
     low, high = _interval(units, resamples, seed, confidence)
     return Comparison(
         difference=float(units.mean()) * _UNIT,

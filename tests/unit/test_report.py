@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from search_r3.errors import DataError
-from search_r3.evaluation.plots import Series, quality_against_tokens, quality_by_task, save
+from search_r3.evaluation.plots import (
+    Difference,
+    Series,
+    differences_by_task,
+    quality_against_tokens,
+    quality_by_task,
+    save,
+)
 from search_r3.evaluation.report import collect, compare_rows, quality_table, render
 from search_r3.evaluation.results import Result, ThoughtStatistics, write_result
 
@@ -149,11 +156,36 @@ def test_plots_show_the_numbers_and_are_the_same_every_time(tmp_path):
     bars = quality_by_task(series).axes[0]
     assert [bar.get_height() for bar in bars.patches] == [0.25, 0.75, 0.3, 0.1]
     assert [label.get_text() for label in bars.get_xticklabels()] == ["One", "Two"]
+    assert quality_against_tokens(series).axes[1].get_ylim()[0] > 0.25  # drawn larger: without the worse half
     for draw in (quality_against_tokens, quality_by_task):
         first, second = (save(draw(series), tmp_path / name) for name in ("a", "b"))
         assert [path.name for path in first] == ["a.svg", "a.png"]
         for one, other in zip(first, second, strict=True):
             assert one.read_bytes() == other.read_bytes()
+
+
+def test_differences_stand_where_the_numbers_say():
+    """A panel for each task, a line for each arm, the interval as wide as it is."""
+    figure = differences_by_task(
+        [
+            Difference("always", "always@12", "all queries", 0.02, 0.01, 0.05),
+            Difference("random", "random@12", "all queries", -0.03, -0.04, -0.01),
+            Difference("always", "always@12", "One", 0.1, -0.1, 0.2),
+        ]
+    )
+    first, second = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["all queries", "One"]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["always@12", "random@12"]
+
+    def intervals(axes):
+        return [
+            [round(float(x), 6) for x in bar.get_segments()[0][:, 0]]
+            for container in axes.containers
+            for bar in container.lines[2]
+        ]
+
+    assert intervals(first) == [[0.01, 0.05], [-0.04, -0.01]]
+    assert intervals(second) == [[-0.1, 0.2]]
 
 
 def run_script(tmp_path, *options):
@@ -168,19 +200,20 @@ def test_script_writes_the_report(tmp_path):
     assert failed.returncode == 1
     assert "no result file" in failed.stderr
     assert "Traceback" not in failed.stderr
-    for one in three():
+    runs = [*three(), result("One", "never", [0.5, 0.5])]
+    for one in runs:
         write_result(one, tmp_path / "runs")
     done = run_script(tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "quality-against-tokens-mini.png",
-        "quality-against-tokens-mini.svg",
+        "differences-mini-r3.png",
+        "differences-mini-r3.svg",
         "quality-by-task-mini.png",
         "quality-by-task-mini.svg",
         "report.html",
         "report.md",
     ]
-    assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8") == render(three())
+    assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8") == render(runs)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/svg+xml;base64,") == 2 and "<td>always@32</td>" in page
     assert not re.search(r'(src|href)="(?!data:|#)', page)  # needs no other file
@@ -214,10 +247,11 @@ def test_the_page_shows_queries_and_escapes_them():
         "always": {"ndcg": 1.0, "rank": 1, "hits": hits},
     }
     template = (SCRIPT.parent / "page.html").read_text(encoding="utf-8")
-    plot = Plot("a <title>", "note", "<svg/>")
+    plot = Plot("tokens", "a <title>", "note", "<svg/>")
     where = {"commit": "1" * 40, "dirty": False, "fingerprint": "2" * 64, "dtype": "float32"}
     shown = {**where, "data": {"One": "3" * 64}, "queries": [query]}
-    report = "| a |\n| --- |\n| 1 |\n| <img src=x onerror=alert(2)> p <0.0001 |"
+    table = "| a |\n| --- |\n| 1 |\n| <img src=x onerror=alert(2)> p <0.0001 |"
+    report = f"# Evaluation\n\nNotes.\n\n## Quality, size mini\n\n{table}\n"
     page = render_page(template, report=report, plots=[plot], shown=shown)
     assert "<img src=x" not in page and "p &lt;0.0001" in page
     assert "<script>" not in page and "&lt;script&gt;alert(1)" in page and "<b>query" not in page
