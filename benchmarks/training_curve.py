@@ -22,13 +22,15 @@ from search_r3.evaluation.plots import save
 from search_r3.training.run import read_log
 
 PANELS = {
-    "reward": ("reward/thinking", "reward/direct", "reward/retrieval_gain"),
+    "reward": ("reward/thinking", "reward/direct"),
+    "gain over the direct exit": ("reward/retrieval_gain", "reward/best_gain"),
     "nDCG@10 on the dev split": ("eval_always_ndcg_at_10", "eval_never_ndcg_at_10", "eval_auto_ndcg_at_10"),
     "tokens of a thought": ("thought/length",),
     "share of rollouts": ("thought/embed_token", "thought/skipped", "thought/budget"),
     "share": ("thought/repeated", "eval_thought_distinct", "groups/dead"),
     "perplexity under the first policy": ("eval_thought_perplexity",),
-    "documents": ("documents/encoded", "documents/age"),
+    "documents encoded in a step": ("documents/encoded",),
+    "age of a document's row in steps": ("documents/age",),
     "cosine": ("drift/cosine", "drift/top10_overlap", "documents/mean_cosine"),
 }
 """What an RL run's panels show, by their vertical axes."""

@@ -47,7 +47,9 @@ def group_advantages(
         direct: Of the direct exit of each query, shape (Q,).
         direct_weight: In [0, 1].
         scaling: Whether advantages are divided by the deviation of their group's rewards (the direct one
-            included), by that of the whole batch, or not.
+            included), by the root mean square of all advantages of the batch whose groups are not dead
+            (REINFORCE++, arXiv 2501.03262), or not. TRL's "batch" divides by the deviation of all rewards:
+            ours differ far more between queries than within, so that advantages would be a fifth as large.
 
     Raises:
         InvalidInputError: Shapes do not fit, a reward is not finite, or the weight is out of range.
@@ -66,7 +68,7 @@ def group_advantages(
     is_dead = np.ptp(together, axis=1) < 1e-9
     if scaling == "group":
         values = values / (together.std(axis=1, keepdims=True) + _EPSILON)
-    elif scaling == "batch":
-        values = values / (together.std() + _EPSILON)
+    elif scaling == "batch" and not is_dead.all():
+        values = values / (np.sqrt((values[~is_dead] ** 2).mean()) + _EPSILON)
     values[is_dead] = 0.0
     return Advantages(values, is_dead)

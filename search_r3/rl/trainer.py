@@ -246,6 +246,7 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         self._add("reward/thinking", float(total[:, 1:].mean()))
         self._add("reward/direct", float(total[:, 0].mean()))
         self._add("reward/retrieval_gain", float((retrieval[:, 1:] - retrieval[:, :1]).mean()))
+        self._add("reward/best_gain", float((retrieval[:, 1:].max(axis=1) - retrieval[:, 0]).mean()))
         self._add("thought/length", float(np.mean([len(thought) for thought in thoughts])))
         self._add("thought/repeated", repeated_share(thoughts))
         for ending in ("embed_token", "skipped", "budget"):

@@ -153,12 +153,18 @@ def test_baselines_by_hand(weight, expected):
 
 
 def test_scaling_by_hand():
-    """By the deviation of the group with its direct rollout, or of all of them."""
+    """By the deviation of the group with its direct rollout, or the size of the batch's advantages."""
     by_group = group_advantages(REWARDS, DIRECT, direct_weight=1.0, scaling="group").values
     np.testing.assert_allclose(by_group[0], [-0.5 / (1 / 6**0.5 + 1e-4), 0.5 / (1 / 6**0.5 + 1e-4)])
     by_batch = group_advantages(REWARDS, DIRECT, direct_weight=1.0, scaling="batch").values
-    deviation = np.array([0, 1, 0.5, 0.5, 0.5, 0, 0.2, 0.2, 0.2]).std()
-    np.testing.assert_allclose(by_batch[0], np.array([-0.5, 0.5]) / (deviation + 1e-4))
+    # -0.5, 0.5, 0.5, 0.5: the dead group does not count, and what queries have in common does not either.
+    np.testing.assert_allclose(by_batch[:2], np.array([[-0.5, 0.5], [0.5, 0.5]]) / (0.5 + 1e-4))
+    easier = group_advantages(
+        REWARDS + [[0.0], [9.0], [0.0]], DIRECT + [0, 9, 0], direct_weight=1.0, scaling="batch"
+    )
+    np.testing.assert_allclose(easier.values, by_batch)
+    dead = group_advantages(np.ones((2, 3)), np.ones(2), direct_weight=1.0, scaling="batch")
+    assert dead.is_dead.all() and not dead.values.any()
 
 
 def test_without_the_direct_exit_it_is_grpo():
