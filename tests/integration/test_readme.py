@@ -24,6 +24,34 @@ def test_first_snippet_prints_what_is_shown() -> None:
     )
 
 
+def snippet_with(words: str) -> str:
+    [found] = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if words in code]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "result", "wanted"),
+    [
+        ("QdrantClient(", "found.points[0].payload['text']", "Asia is the largest continent by land area."),
+        ("InMemoryVectorStore", "hits[0].page_content", "red sea"),
+        ("VectorIndex(", "index.search(model.encode_query(['first']), k=1)[0][0].doc_id", "a"),
+    ],
+)
+def test_snippets_that_need_the_default_model_find_what_they_should(
+    words, result, wanted, tmp_path, monkeypatch, smollm2
+) -> None:
+    """A vector database, LangChain and our own index, with the names of the snippet before them."""
+    monkeypatch.chdir(tmp_path)
+    names = {
+        "model": smollm2,
+        "documents": ["Asia is the largest continent by land area.", "Paris is the capital of France."],
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(snippet_with(words), names)
+    assert eval(result, names) == wanted
+
+
 def test_first_lines_say_what_a_reader_needs() -> None:
     """Install, snippet, printed output, table and links stand within the first 40 lines."""
     head = "\n".join(README.splitlines()[:40])

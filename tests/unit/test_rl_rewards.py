@@ -159,9 +159,8 @@ def test_scaling_by_hand():
     by_batch = group_advantages(REWARDS, DIRECT, direct_weight=1.0, scaling="batch").values
     # -0.5, 0.5, 0.5, 0.5: the dead group does not count, and what queries have in common does not either.
     np.testing.assert_allclose(by_batch[:2], np.array([[-0.5, 0.5], [0.5, 0.5]]) / (0.5 + 1e-4))
-    easier = group_advantages(
-        REWARDS + [[0.0], [9.0], [0.0]], DIRECT + [0, 9, 0], direct_weight=1.0, scaling="batch"
-    )
+    harder = np.array([0, -9, 0])
+    easier = group_advantages(REWARDS - harder[:, None], DIRECT - harder, direct_weight=1.0, scaling="batch")
     np.testing.assert_allclose(easier.values, by_batch)
     dead = group_advantages(np.ones((2, 3)), np.ones(2), direct_weight=1.0, scaling="batch")
     assert dead.is_dead.all() and not dead.values.any()
