@@ -70,4 +70,5 @@ def render_page(
 
 def _html(text: str) -> str:
     # Names come from result files that may be anybody's: Markdown would let their HTML through.
-    return markdown.markdown(html.escape(text, quote=False), extensions=["tables"])
+    found: str = markdown.markdown(html.escape(text, quote=False), extensions=["tables"])
+    return found
