@@ -318,7 +318,7 @@ def follow(
 def plot(results: Sequence[dict[str, Any]]) -> Figure:
     """Reward error against documents encoded per step, one panel for each size."""
     sizes = sorted({row["documents"] for row in results})
-    figure = Figure(figsize=(5 * len(sizes), 4.5), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(2 + 4.5 * len(sizes), 4.5), layout="constrained", facecolor="white")
     panels = figure.subplots(1, len(sizes), squeeze=False, sharey=True)[0]
     for axes, size in zip(panels, sizes, strict=True):
         rows = [row for row in results if row["documents"] == size]
@@ -329,10 +329,14 @@ def plot(results: Sequence[dict[str, Any]]) -> Figure:
         axes.axhline(0.01, color="#555555", linestyle=":")
         axes.axvline(0.05 * size, color="#555555", linestyle=":")
         axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(-0.5, 2 * max(row["encoded_per_step"] for row in rows))
+        axes.set_yscale("log")
         axes.set(title=f"{size:,} documents ({rows[0]['drift']} drift)", xlabel="documents encoded per step")
         axes.grid(alpha=0.3)
     panels[0].set(ylabel="mean absolute error of the reward")
-    panels[-1].legend(frameon=False, fontsize=8)
+    figure.legend(
+        *panels[-1].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8
+    )
     return figure
 
 
