@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from search_r3 import SentenceTransformer
+from search_r3 import SentenceTransformer, fingerprint
 from search_r3.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.embedded_model import load_model
@@ -114,6 +114,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/refresh"))
     arguments = parser.parse_args()
     try:
+        # Of the base: its name would find the vectors of an older model of the same name.
+        arguments.fingerprint = fingerprint(load_model(arguments.base))
         results = [
             row
             for size in [*arguments.documents, *arguments.simulated]
@@ -190,7 +192,7 @@ def embed(
 ) -> tuple[Vectors, Vectors]:
     """Documents and rollouts by one checkpoint; None is the base."""
     key = hashlib.sha256(
-        repr((arguments.base, adapter and digest(adapter), task.data_hash(), arguments.group)).encode()
+        repr((arguments.fingerprint, adapter and digest(adapter), task.data_hash(), arguments.group)).encode()
     ).hexdigest()[:16]
     path = arguments.cache / f"{key}.npz"
     if path.is_file():
@@ -209,7 +211,7 @@ def embed(
             [text] * arguments.group,
             [place == 0 for place in range(arguments.group)],
             [rollout_seed(0, 0, query_id, place) for place in range(arguments.group)],
-            RolloutConfig(group=arguments.group, max_thought_tokens=12),
+            RolloutConfig(group=arguments.group, max_thought_tokens=12, may_skip=False),  # as grpo.toml
             max_query_tokens=48,
         )
         rollouts.append(torch.stack([one.embedding for one in found]).numpy())
@@ -232,10 +234,7 @@ def simulate(
     arguments: argparse.Namespace, known: Trajectory, measured: RetrievalTask, task: RetrievalTask
 ) -> Trajectory:
     """A larger corpus: real embeddings at the start, drift borrowed from the nearest measured document."""
-    path = (
-        arguments.cache
-        / f"start-{task.data_hash()[:16]}-{hashlib.sha256(arguments.base.encode()).hexdigest()[:8]}.npy"
-    )
+    path = arguments.cache / f"start-{task.data_hash()[:16]}-{arguments.fingerprint[:8]}.npy"
     if path.is_file():
         start = np.load(path)
     else:

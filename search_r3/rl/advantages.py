@@ -21,8 +21,8 @@ class Advantages:
     """What each rollout is worth above its baseline.
 
     Attributes:
-        values: Shape (Q, G). A group in which every rollout, the direct one included, earns the same has 0.
-        is_dead: Whether a group is such a one, shape (Q,).
+        values: Shape (Q, G).
+        is_dead: Whether a group teaches nothing, all its advantages being 0; shape (Q,).
     """
 
     values: NDArray[np.float64]
@@ -65,7 +65,7 @@ def group_advantages(
     baseline = direct_weight * direct + (1 - direct_weight) * rewards.mean(axis=1)
     values = rewards - baseline[:, None]
     together = np.concatenate([rewards, direct[:, None]], axis=1)  # (Q, G + 1)
-    is_dead = np.ptp(together, axis=1) < 1e-9
+    is_dead = (np.abs(values) < 1e-9).all(axis=1)
     if scaling == "group":
         values = values / (together.std(axis=1, keepdims=True) + _EPSILON)
     elif scaling == "batch" and not is_dead.all():

@@ -109,13 +109,14 @@ def hit_margin(ranking: Ranking, depth: int = 10) -> float:
     """How far the best document of the best grade is ahead of the best irrelevant one, if it is a hit.
 
     Returns:
-        A difference of similarities, in [-2, 2]; 0 if no document of the best grade is among the first
-        ``depth``, so that a rollout is not paid for closeness without success; 0 if all are relevant.
+        A difference of similarities, in [0, 2]; 0 if no document of the best grade is among the first
+        ``depth``, so that a rollout is not paid for closeness without success; 0 if all are relevant. 0 as
+        well where it is behind: a fine there would make rank 10 worse than rank 11.
     """
     top = ranking.grades == ranking.grades.max()
     if ranking.ranks[top].min() > depth or math.isinf(ranking.best_other):
         return 0.0
-    return float(ranking.similarities[top].max() - ranking.best_other)
+    return max(0.0, float(ranking.similarities[top].max() - ranking.best_other))
 
 
 def overlength(length: int, free: int, limit: int) -> float:

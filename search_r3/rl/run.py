@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +96,30 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
             f"The thoughts decayed before the first good evaluation ({stop.reason}): there is no model to "
             "keep. Lower the learning rate, or raise beta or contrastive.weight."
         )
+    if worse := worse_than_start(trainer.state.log_history, _measure(config), trainer.state.best_metric):
+        warnings.warn(worse, stacklevel=2)
     if arguments.process_index == 0:
         policy: Any = trainer.accelerator.unwrap_model(trainer.model)
         policy.save_pretrained(str(output / ADAPTER))
         save_merged(config.model.base, output, config.rollouts.max_thought_tokens)
     return output / FINAL
+
+
+def worse_than_start(log: Sequence[dict[str, float]], measure: str, best: float | None) -> str | None:
+    """Say so if no checkpoint is as good as what the run began with; None otherwise, or if that is not known.
+
+    Args:
+        log: The trainer's; the start is in it with ``eval_on_start = true`` in [trainer].
+        measure: Name of the score that chooses the checkpoint.
+        best: The best checkpoint's.
+    """
+    start = next((entry[measure] for entry in log if entry["step"] == 0 and measure in entry), None)
+    if start is None or best is None or best >= start:
+        return None
+    return (
+        f"The best checkpoint has {measure} = {best:.4f}, the start had {start:.4f}: training has made it "
+        f"worse. {FINAL!r} is that checkpoint; keep the model that the run started from."
+    )
 
 
 def last_checkpoint(output: Path) -> str | None:

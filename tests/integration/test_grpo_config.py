@@ -9,6 +9,7 @@ from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.rl.config import read_config
 from search_r3.rl.queries import load_queries
+from search_r3.rl.run import worse_than_start
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,3 +79,12 @@ def test_shipped_configurations_are_valid(path):
     found = read_config(path)
     supervised = path.with_name("sft.toml")
     assert supervised.is_file() and found.queries.dev_seed == 0
+
+
+def test_a_run_that_only_made_it_worse_says_so():
+    """The score of the start is in the log if it was evaluated there."""
+    log = [{"step": 0, "eval_always": 0.8}, {"step": 5, "loss": 1.0}, {"step": 5, "eval_always": 0.75}]
+    assert "= 0.7500, the start had 0.8000" in str(worse_than_start(log, "eval_always", 0.75))
+    assert worse_than_start(log, "eval_always", 0.8) is None
+    assert worse_than_start(log[1:], "eval_always", 0.75) is None
+    assert worse_than_start(log, "eval_always", None) is None

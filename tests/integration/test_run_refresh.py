@@ -62,7 +62,7 @@ def test_policies_along_a_trajectory(tiny_folder, checkpoints, tmp_path, monkeyp
         assert rows["full, every 10 steps"]["encoded_per_step"] == size / 10
         assert all(row["steps"] == 10 for row in rows.values())
     assert (tmp_path / "out" / "refresh.svg").is_file() and "rank correlation" in capsys.readouterr().out
-    monkeypatch.setattr(run_refresh, "load_model", None)  # a second run embeds nothing
+    monkeypatch.setattr(run_refresh, "embed_documents", None)  # a second run embeds nothing
     run_refresh.main()
     again = json.loads((tmp_path / "out" / "refresh.json").read_text())
     timeless = [{k: v for k, v in row.items() if "milliseconds" not in k} for row in table["results"]]

@@ -90,7 +90,7 @@ def test_retrieval_rewards_are_scaled_and_fall_with_the_rank(name):
     ("case", "expected"),
     [
         (ranking([1], similarities=[0.75], best_other=0.5), 0.25),
-        (ranking([10], similarities=[0.25], best_other=0.5), -0.25),
+        (ranking([10], similarities=[0.25], best_other=0.5), 0.0),  # behind: not fined
         (ranking([11], similarities=[0.25], best_other=0.5), 0.0),
         (ranking([1, 20], [1, 2], [0.75, 0.5], best_other=0.25), 0.0),  # the better one is no hit
         (ranking([1], best_other=-math.inf), 0.0),
@@ -99,6 +99,17 @@ def test_retrieval_rewards_are_scaled_and_fall_with_the_rank(name):
 def test_margin_is_gated_by_a_hit(case, expected):
     """Closeness without success is not paid."""
     assert hit_margin(case) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", RETRIEVAL_REWARDS)
+def test_a_better_rank_never_pays_less(name):
+    """Margin included, across the depth at which it begins; only the first rank is ahead of all others."""
+    paid = [
+        RETRIEVAL_REWARDS[name](one, 1000) + 0.3 * hit_margin(one)
+        for rank in range(1, 30)
+        for one in [ranking([rank], similarities=[0.8 - 0.01 * rank], best_other=0.75 if rank == 1 else 0.9)]
+    ]
+    assert all(later <= sooner for sooner, later in itertools.pairwise(paid))
 
 
 def test_overlength_ramp():
@@ -138,18 +149,18 @@ DIRECT = np.array([0.5, 0.0, 0.2])
 
 
 @pytest.mark.parametrize(
-    ("weight", "expected"),
+    ("weight", "expected", "dead"),
     [
-        (0.0, [[-0.5, 0.5], [0.0, 0.0], [0.0, 0.0]]),
-        (1.0, [[-0.5, 0.5], [0.5, 0.5], [0.0, 0.0]]),
-        (0.5, [[-0.5, 0.5], [0.25, 0.25], [0.0, 0.0]]),
+        (0.0, [[-0.5, 0.5], [0.0, 0.0], [0.0, 0.0]], [False, True, True]),
+        (1.0, [[-0.5, 0.5], [0.5, 0.5], [0.0, 0.0]], [False, False, True]),
+        (0.5, [[-0.5, 0.5], [0.25, 0.25], [0.0, 0.0]], [False, False, True]),
     ],
 )
-def test_baselines_by_hand(weight, expected):
-    """The baseline lies between the group's mean and the direct exit; only the last group is dead."""
+def test_baselines_by_hand(weight, expected, dead):
+    """The baseline lies between the group's mean and the direct exit; a group without advantages is dead."""
     advantages = group_advantages(REWARDS, DIRECT, direct_weight=weight, scaling="none")
     np.testing.assert_allclose(advantages.values, expected)
-    assert advantages.is_dead.tolist() == [False, False, True]
+    assert advantages.is_dead.tolist() == dead
 
 
 def test_scaling_by_hand():
