@@ -35,7 +35,11 @@ def snippet_with(words: str) -> str:
     [
         ("QdrantClient(", "found.points[0].payload['text']", "Asia is the largest continent by land area."),
         ("InMemoryVectorStore", "hits[0].page_content", "red sea"),
-        ("VectorIndex(", "index.search(model.encode_query(['first']), k=1)[0][0].doc_id", "a"),
+        (
+            "VectorIndex(",
+            "index.search(model.encode_query(['first']), k=1, fingerprint=fingerprint(model))[0][0].doc_id",
+            "a",
+        ),
     ],
 )
 def test_snippets_that_need_the_default_model_find_what_they_should(
