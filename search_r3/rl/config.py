@@ -104,6 +104,7 @@ class RewardConfig(Section):
         overlength: Penalty at the longest thought, falling to 0 at ``free_tokens``.
         free_tokens: Where the ramp begins.
         token: Price of a token of thought.
+        copied: Penalty of a thought all of whose words are the query's.
         direct_weight: How much of the baseline is the direct exit's reward, the rest is the group's mean.
         scaling: What advantages are divided by.
         shuffled: Give every rollout another rollout's reward: an ablation, which must not learn.
@@ -116,6 +117,7 @@ class RewardConfig(Section):
     overlength: float = Field(default=0.0, ge=0)
     free_tokens: int = Field(default=8, ge=0)
     token: float = Field(default=0.0, ge=0)
+    copied: float = Field(default=0.0, ge=0)
     direct_weight: float = Field(default=0.5, ge=0, le=1)
     scaling: Scaling = "batch"
     shuffled: bool = False

@@ -13,6 +13,7 @@ A function that cannot compute raises: a reward that fails must stop training, n
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +26,7 @@ from search_r3.errors import InvalidInputError
 RetrievalReward = Literal["dcg", "log_rank", "hit_blend"]
 
 _HIT_DEPTHS = (1, 3, 5)
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -128,3 +130,14 @@ def overlength(length: int, free: int, limit: int) -> float:
     if not 0 <= free < limit:
         raise InvalidInputError(f"got a ramp from {free} to {limit} tokens, wanted 0 <= from < to")
     return min(max(length - free, 0) / (limit - free), 1.0)
+
+
+def copied_share(thought: str, query: str) -> float:
+    """Share of a thought's words that its query has already, in [0, 1]; 0 if it has no word.
+
+    Repeating the question is the safest thought, and says nothing: a reward that is flat leads there
+    (benchmarks/README.md). Words are runs of letters and digits, without regard to case.
+    """
+    asked = set(_WORD.findall(query.casefold()))
+    words = _WORD.findall(thought.casefold())
+    return sum(word in asked for word in words) / len(words) if words else 0.0

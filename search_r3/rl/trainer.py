@@ -28,12 +28,12 @@ from search_r3.rl.dev_evaluation import PolicyEvaluator
 from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
 from search_r3.rl.health import mean_pair_cosine, repeated_share
 from search_r3.rl.refresh import RefreshPolicy
-from search_r3.rl.rewards import RETRIEVAL_REWARDS, Ranking, hit_margin, overlength
+from search_r3.rl.rewards import RETRIEVAL_REWARDS, Ranking, copied_share, hit_margin, overlength
 from search_r3.rl.rollouts import Rollout, encode_prompts, read_rollouts, rollout_seed, sample_rollouts
 from search_r3.rl.sampler import EpochOrder, EpochSampler
 from search_r3.training.adapter import lora_config
 
-REWARD_PARTS = ("retrieval", "margin", "unfinished", "overlength", "tokens")
+REWARD_PARTS = ("retrieval", "margin", "unfinished", "overlength", "tokens", "copied")
 
 
 class RetrievalGRPOTrainer(GRPOTrainer):
@@ -94,6 +94,7 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         )
         self._numbers = {query_id: number for number, query_id in enumerate(task.queries)}
         self._ids = list(task.queries)
+        self._queries = task.queries
         self.evaluator: PolicyEvaluator | None = None
         """Measures the policy at TRL's evaluation steps."""
         self._batch: list[dict[str, Any]] = []
@@ -197,7 +198,8 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         embeddings = _stacked(rollouts)
         report = self.environment.refresh(ids, embeddings, self.state.global_step)
         rankings = self.environment.rank(ids, embeddings)
-        parts = np.array([self._parts(*pair) for pair in zip(rollouts, rankings, strict=True)])
+        copied = self._copied(ids, rollouts)
+        parts = np.array([self._parts(*one) for one in zip(rollouts, rankings, copied, strict=True)])
         if self.config.reward.shuffled:
             order = list(range(len(parts)))
             random.Random(f"{self.config.seed} {self.state.global_step}").shuffle(order)
@@ -210,12 +212,18 @@ class RetrievalGRPOTrainer(GRPOTrainer):
             scaling=self.config.reward.scaling,
         )
         self._note(rollouts, parts, total, report.encoded)
+        self._add("thought/copied", float(copied.reshape(total.shape)[:, 1:].mean()))
         if report.drift is not None:
             self._add("drift/cosine", report.drift.cosine)
             self._add("drift/top10_overlap", report.drift.overlap)
         return torch.tensor(parts, dtype=torch.float32, device=self.accelerator.device)
 
-    def _parts(self, rollout: Rollout, ranking: Ranking) -> list[float]:
+    def _copied(self, query_ids: Sequence[str], rollouts: Sequence[Rollout]) -> NDArray[np.float64]:
+        thoughts = self.pipeline.tokenizer.batch_decode([rollout.thought_ids for rollout in rollouts])
+        queries = [self._queries[query_id] for query_id in query_ids]
+        return np.array([copied_share(*pair) for pair in zip(thoughts, queries, strict=True)])
+
+    def _parts(self, rollout: Rollout, ranking: Ranking, copied: float) -> list[float]:
         reward = self.config.reward
         length, limit = len(rollout.thought_ids), self.config.rollouts.max_thought_tokens
         cutoff = reward.cutoff or ranking.documents
@@ -226,6 +234,7 @@ class RetrievalGRPOTrainer(GRPOTrainer):
             -reward.unfinished * (rollout.ending == "budget"),
             -reward.overlength * over,
             -reward.token * length,
+            -reward.copied * copied,
         ]
 
     def _with_direct(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

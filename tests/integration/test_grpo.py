@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from keyword_task import config, history
+from keyword_task import TASK, config, history
 
 from search_r3 import SentenceTransformer
 from search_r3.errors import InvalidOptionError
@@ -77,6 +77,25 @@ def test_a_moving_corpus_is_followed(toy, tiny_folder):
     assert len(SentenceTransformer(final, device="cpu").encode_query("find number 3")) > 0
     facts = json.loads((toy / "run" / "run.json").read_text())[0]
     assert facts["queries"] == 16 and facts["documents"] == 20 and "dev/words" in facts["data_hashes"]
+
+
+def test_a_copied_thought_is_fined(toy, tiny_folder, monkeypatch):
+    """Each rollout's thought is held against its own query, and the fine is part of the reward."""
+    seen = []
+
+    def half(thought, query):
+        seen.append((thought, query))
+        return 0.5 if thought else 0.0
+
+    monkeypatch.setattr("search_r3.rl.trainer.copied_share", half)
+    changes = {"reward": {"copied": 0.1}, "trainer": {"max_steps": 1, "save_steps": 1}}
+    train(config(toy, tiny_folder, **changes))
+    entry = history(toy / "run")[1]
+    assert len(seen) == 32 and [not thought for thought, _ in seen[:9]] == [True] + 7 * [False] + [True]
+    assert [query for _, query in seen] == [query for _, query in seen[::8] for _ in range(8)]
+    assert {query for _, query in seen} <= set(TASK.queries.values())
+    assert entry["thought/copied"] == 0.5
+    assert entry["rewards/copied/mean"] == pytest.approx(-0.1 * 0.5 * 7 / 8)
 
 
 def test_trl_can_sample(toy, tiny_folder):

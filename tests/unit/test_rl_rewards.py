@@ -7,7 +7,16 @@ import pytrec_eval
 
 from search_r3.errors import InvalidInputError
 from search_r3.rl.advantages import group_advantages
-from search_r3.rl.rewards import RETRIEVAL_REWARDS, Ranking, dcg, hit_blend, hit_margin, log_rank, overlength
+from search_r3.rl.rewards import (
+    RETRIEVAL_REWARDS,
+    Ranking,
+    copied_share,
+    dcg,
+    hit_blend,
+    hit_margin,
+    log_rank,
+    overlength,
+)
 
 
 def ranking(ranks, grades=None, similarities=None, best_other=0.0, documents=1000):
@@ -198,3 +207,18 @@ def test_no_advantages(rewards, direct, weight):
     """Shapes that do not fit, weights out of range and rewards that are no numbers raise."""
     with pytest.raises(InvalidInputError):
         group_advantages(rewards, direct, direct_weight=weight)
+
+
+@pytest.mark.parametrize(
+    ("thought", "expected"),
+    [
+        ("", 0),
+        ("... !", 0),
+        ("femur", 0),
+        ("Broken BONE", 1),
+        ("bone femur, broken ulna", 0.5),
+        ("bones", 0),  # other words, other tokens
+    ],
+)
+def test_copied_share_counts_the_words_of_the_query(thought, expected):
+    assert copied_share(thought, "a broken bone") == expected
