@@ -115,7 +115,7 @@ class Selective:
         neighbours: Neighbours of each positive in the graph.
         top: Nearest rows of each rollout.
         background: Other rows, those first that are stalest times most often hit.
-        fresh_for: A row encoded less than so many steps ago is left as it is.
+        fresh_for: A row encoded less than so many steps ago is left as it is, in the background too.
     """
 
     neighbours: int = 8
@@ -136,6 +136,7 @@ class Selective:
             return chosen
         priority = age * (1 + state.hits)
         priority[chosen] = 0
+        priority[age < self.fresh_for] = 0
         stalest: Rows = np.argsort(-priority, kind="stable")[: self.background]
         both: Rows = np.union1d(chosen, stalest[priority[stalest] > 0])
         return both

@@ -154,7 +154,7 @@ def test_selective_by_hand():
         positives=np.array([2, 3]),
         nearest=np.array([[5, 6], [2, 7]]),
         encoded_at=np.array([0, 9, 0, 0, 0, 0, 9, 0, 4, 0]),
-        hits=np.array([0, 9, 0, 0, 0, 0, 0, 0, 3, 1]),
+        hits=np.array([0, 99, 0, 0, 0, 0, 0, 0, 3, 1]),
         neighbours=np.array([[0, 0]] * 2 + [[4, 0], [4, 1]] + [[0, 0]] * 6),
     )
     assert Selective(neighbours=1, top=1, background=0, fresh_for=2).rows(state).tolist() == [2, 3, 4, 5]
@@ -166,7 +166,7 @@ def test_selective_by_hand():
         5,
         7,
     ]
-    # Priorities of the others: row 0 10, row 1 10, row 8 24, row 9 20, rows 6 and 7 1 and 10.
+    # Priorities of the others: row 0 10, row 8 24, row 9 20, row 7 10; rows 1 and 6 are fresh, 1 often hit.
     assert Selective(neighbours=1, top=1, background=2, fresh_for=2).rows(state).tolist() == [
         2,
         3,
