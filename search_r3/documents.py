@@ -133,7 +133,9 @@ def _document(record: Record, names: FieldNames | None) -> Document:
     fields = record.fields
     if names is None or names.text not in fields:
         wanted = " or ".join(map(repr, TEXT_FIELDS if names is None else [names.text]))
-        raise _MalformedRecordError(f"no text field: got {list(fields)}, wanted {wanted}; add it or name it")
+        raise _MalformedRecordError(
+            f"no text field: got {list(fields)}, wanted {wanted}; add it, or say which field it is"
+        )
     text = _string(fields, names.text)
     title = fields.get(TITLE_FIELD)
     # An absent title and a null one mean the same: there is none.

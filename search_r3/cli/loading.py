@@ -49,7 +49,10 @@ def load_model(name: str | None) -> SentenceTransformer:
         # A damaged file can surface as any of these.
         raise ModelError(f"Cannot load the model {name or folder}: {error}") from error
     if not isinstance(model[0], ReasoningTransformer):
-        raise ModelError(f"{name} is a {type(model[0]).__name__} pipeline, not a Search-R3 model.")
+        raise ModelError(
+            f"Got {name}, a {type(model[0]).__name__} pipeline, wanted a Search-R3 model. "
+            "A --direct export is for other tools: export it without."
+        )
     model.model_card_data.local_files_only = True
     return model
 

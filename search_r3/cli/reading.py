@@ -34,6 +34,11 @@ def read_file(path: Path, *, strict: bool, id_field: str | None, text_field: str
         messages.print(
             f"skipped {len(malformed)} malformed lines; {len(documents)} documents are fine", markup=False
         )
+    if not documents and malformed:
+        raise InvalidInputError(
+            f"Got {path}, in which every line is malformed, wanted documents. Other names of "
+            "fields are given with --id-field and --text-field."
+        )
     if not documents:
         raise InvalidInputError(f"{path} holds no document.")
     return documents

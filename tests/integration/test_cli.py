@@ -11,6 +11,7 @@ import sentence_transformers
 from search_r3 import SentenceTransformer, embedded_model
 from search_r3.cli import main
 from search_r3.corpus_index import CorpusIndex
+from search_r3.direct_export import export_direct
 from search_r3.errors import ModelError
 from search_r3.lexical import bm25_run
 from search_r3.release import verify_release
@@ -135,6 +136,23 @@ def test_malformed_lines(run, corpus: Path, tiny_folder: Path, tmp_path: Path) -
     code, out, err = run("index", corpus, tmp_path / "lenient", "--model", tiny_folder)
     assert code == 0
     assert "skipped 2 malformed lines" in err and "3 embedded" in out
+
+
+def test_a_file_without_any_document_names_the_options(run, tiny_folder: Path, tmp_path: Path) -> None:
+    """The field may only have another name."""
+    path = tmp_path / "other.jsonl"
+    path.write_text('{"id": "a", "txt": "red sea"}\n')
+    code, _, err = run("index", path, tmp_path / "index", "--model", tiny_folder)
+    assert code == 1 and "no text field" in err and "--text-field" in err
+    code, out, _ = run("index", path, tmp_path / "index", "--model", tiny_folder, "--text-field", "txt")
+    assert code == 0 and "1 embedded" in out
+
+
+def test_a_direct_export_is_refused_with_the_reason(run, tiny, tmp_path: Path) -> None:
+    """It has no thinking module for our commands."""
+    folder = export_direct(tiny, tmp_path / "direct")
+    code, _, err = run("info", folder)
+    assert code == 1 and "--direct" in err
 
 
 @pytest.mark.parametrize("role", ["document", "query"])

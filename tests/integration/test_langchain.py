@@ -10,6 +10,7 @@ from langchain_huggingface import HuggingFaceEmbeddings
 from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
+from search_r3.direct_export import export_direct
 from search_r3.errors import InvalidInputError
 from search_r3.integrations.langchain import SearchR3Embeddings
 
@@ -73,15 +74,30 @@ async def test_retrieval_is_the_exact_ranking(tiny):
     np.testing.assert_allclose(together, np.tile(wanted, (4, 1)), atol=1e-5)
 
 
-def test_the_stock_class_works_with_documented_arguments(tiny, tiny_folder):
-    """HuggingFaceEmbeddings with roles in its keyword arguments gives the same vectors, but for newlines."""
+@pytest.mark.parametrize("is_direct", [False, True])
+def test_the_stock_class_works_with_documented_arguments(tiny, tiny_folder, tmp_path, is_direct):
+    """HuggingFaceEmbeddings with README's keyword arguments gives our vectors, but for newlines; so it does
+    with a direct export, which does not know ``task``."""
+    folder = export_direct(tiny, tmp_path / "direct") if is_direct else tiny_folder
     embeddings = HuggingFaceEmbeddings(
-        model_name=str(tiny_folder),
+        model_name=str(folder),
         model_kwargs={"trust_remote_code": True},
-        encode_kwargs={"task": "document"},
-        query_encode_kwargs={"task": "query", "max_reasoning_tokens": 4},
+        encode_kwargs={"prompt_name": "document"},
+        query_encode_kwargs={"prompt_name": "query"},
     )
     plain = [text.replace("\n", " ") for text in TEXTS]
     np.testing.assert_allclose(embeddings.embed_documents(TEXTS), tiny.encode_document(plain), atol=1e-5)
-    wanted = tiny.encode_query(plain[0], max_reasoning_tokens=4)
+    wanted = tiny.encode_query(plain[0], reasoning="never" if is_direct else None)
     np.testing.assert_allclose(embeddings.embed_query(TEXTS[0]), wanted, atol=1e-5)
+    assert np.abs(wanted - tiny.encode_document(plain[0])).max() > 1e-3
+
+
+def test_the_stock_class_can_be_told_not_to_think(tiny, tiny_folder):
+    """Options of encode_query go through the keyword arguments for queries."""
+    embeddings = HuggingFaceEmbeddings(
+        model_name=str(tiny_folder),
+        model_kwargs={"trust_remote_code": True},
+        query_encode_kwargs={"prompt_name": "query", "reasoning": "never"},
+    )
+    wanted = tiny.encode_query(TEXTS[1], reasoning="never")
+    np.testing.assert_allclose(embeddings.embed_query(TEXTS[1]), wanted, atol=1e-5)
