@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ def load_model(name: str | None) -> SentenceTransformer:
 
     transformers_logging.disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    # About names that peft still uses when the default model is prepared: nothing that a user can mend.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     if name is None or name in EMBEDDED_MODELS:
         name = name or "default"
         with messages.status(f"Loading the {name} model (prepared on first use, about 40 seconds, 1.1 GB)"):
