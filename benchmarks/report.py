@@ -39,6 +39,7 @@ from search_r3.evaluation.report import (
     render,
     tasks_of,
     tokens,
+    without_sweep,
 )
 from search_r3.evaluation.results import Result, read_results
 
@@ -84,6 +85,7 @@ def series_of(rows: list[Row]) -> list[Series]:
             scores={task: ndcg(result) for task, result in row.results.items()},
             mean=row.mean(tasks, ndcg),
             tokens=row.mean(tasks, tokens),
+            budget=row.budget,
         )
         for row in rows
     ]
@@ -112,13 +114,14 @@ def draw(sizes: dict[str, list[Row]], output: Path) -> list[Path]:
     """Draw the plots of every size."""
     plots = []
     for size, rows in sizes.items():
-        for model, differences in differences_of(rows).items():
+        usual = without_sweep(rows)
+        for model, differences in differences_of(usual).items():
             figure = differences_by_task(differences)
             plots += save(figure, output / f"differences-{size}-{model.replace('/', '-')}")
         series = series_of(rows)
         if sum(one.mean is not None and one.tokens is not None for one in series) > 1:
             plots += save(quality_against_tokens(series), output / f"quality-against-tokens-{size}")
-        plain = [one for one in series if one.arm in (None, "never", "always")]
+        plain = [one for one in series_of(usual) if one.arm in (None, "never", "always")]
         plots += save(quality_by_task(plain or series), output / f"quality-by-task-{size}")
     return plots
 
@@ -145,7 +148,7 @@ def started(plot: Path) -> str:
 
 def summary_table(results: list[Result]) -> str:
     """README's table: the default model, a control, and what it is set against, on the mini tasks."""
-    rows = collect(results)["mini"]
+    rows = without_sweep(collect(results)["mini"])
     lines = [f"| {SUMMARY_HEAD} | nDCG@10 | tokens per query |", "|---|---|---|"]
     for label, model, arm in SUMMARY:
         found = [row for row in rows if (row.model, row.arm) == (model, arm)]

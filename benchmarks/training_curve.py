@@ -27,7 +27,7 @@ PANELS = {
     "nDCG@10 on the dev split": ("eval_always_ndcg_at_10", "eval_never_ndcg_at_10", "eval_auto_ndcg_at_10"),
     "tokens of a thought": ("thought/length",),
     "share of rollouts": ("thought/embed_token", "thought/skipped", "thought/budget"),
-    "share": ("thought/repeated", "eval_thought_distinct", "groups/dead"),
+    "share": ("thought/repeated", "thought/copied", "eval_thought_distinct", "groups/dead"),
     "perplexity under the first policy": ("eval_thought_perplexity",),
     "documents encoded in a step": ("documents/encoded",),
     "age of a document's row in steps": ("documents/age",),

@@ -42,6 +42,7 @@ class Series:
         scores: nDCG@10 by task, between 0 and 1; tasks that were not run are not in it.
         mean: Mean nDCG@10 over all tasks; None if it lacks a task.
         tokens: Tokens per query; None for a model without tokens, or if it lacks a task.
+        budget: Budget of a thought in tokens; None if no query thinks.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Series:
     scores: dict[str, float]
     mean: float | None
     tokens: float | None
+    budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def quality_against_tokens(series: Sequence[Series]) -> Figure:
 
     On the left everything, on the right the same drawn larger: the better half of the scale. A series
     without tokens (BM25) is a dashed line across, one without a mean is left out. A model's thoughts of
-    several budgets are joined by a line.
+    several budgets are joined by a line, with the budgets beside them on the right.
     """
     figure = Figure(figsize=(12, 5), layout="constrained", facecolor="white")
     whole, close = figure.subplots(1, 2)
@@ -122,13 +124,16 @@ def quality_against_tokens(series: Sequence[Series]) -> Figure:
     for axes in (whole, close):
         handles = [_point(axes, one, markers[one.model]) for one in shown]
         for model in dict.fromkeys(one.model for one in shown):
-            budgets = [
-                (one.tokens, one.mean)
+            budgets = sorted(
+                (one.tokens, one.mean, one.budget)
                 for one in shown
                 if (one.model, one.arm) == (model, "always") and one.tokens is not None
-            ]
+            )
             if len(budgets) > 1:
-                axes.plot(*zip(*sorted(budgets), strict=True), color=_COLOURS["always"], alpha=0.4, zorder=1)
+                costs, means, numbers = zip(*budgets, strict=True)
+                axes.plot(costs, means, color=_COLOURS["always"], alpha=0.4, zorder=1)
+                for cost, mean, number in zip(costs, means, numbers, strict=True) if axes is close else ():
+                    axes.annotate(f"{number}", (cost, mean), xytext=(0, 6), textcoords="offset points")
         axes.grid(alpha=0.3)
     whole.set_xlim(left=0)
     whole.set_ylim(bottom=0)

@@ -119,6 +119,18 @@ def collect(results: Sequence[Result]) -> dict[str, list[Row]]:
     return {size: sorted(rows[size].values(), key=_row_order) for size in sorted(rows)}
 
 
+def without_sweep(rows: Sequence[Row]) -> list[Row]:
+    """Leave out thoughts of budgets that no other arm of the model has: they are for the plot of budgets."""
+    arms = [row for row in rows if row.arm not in (None, "never", "always")]
+    kept = {(row.model, row.budget) for row in arms}
+    swept = {row.model for row in arms}
+    return [
+        row
+        for row in rows
+        if row.arm != "always" or row.model not in swept or (row.model, row.budget) in kept
+    ]
+
+
 def tasks_of(rows: Iterable[Row]) -> list[str]:
     """Names of all tasks that a row has, in alphabetical order."""
     return sorted({task for row in rows for task in row.results})

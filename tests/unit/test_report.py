@@ -14,7 +14,7 @@ from search_r3.evaluation.plots import (
     quality_by_task,
     save,
 )
-from search_r3.evaluation.report import collect, compare_rows, quality_table, render
+from search_r3.evaluation.report import collect, compare_rows, quality_table, render, without_sweep
 from search_r3.evaluation.results import Result, ThoughtStatistics, write_result
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "report.py"
@@ -162,6 +162,29 @@ def test_plots_show_the_numbers_and_are_the_same_every_time(tmp_path):
         assert [path.name for path in first] == ["a.svg", "a.png"]
         for one, other in zip(first, second, strict=True):
             assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_sweep_of_budgets_is_a_line_with_its_budgets():
+    """Thoughts of one model are joined in the order of their cost; on the right the budgets stand beside."""
+    series = [
+        Series("r3", "always", f"r3 always@{budget}", {"One": mean}, mean, tokens, budget)
+        for budget, mean, tokens in ((32, 0.6, 30.0), (8, 0.5, 20.0))
+    ]
+    left, right = quality_against_tokens(series).axes
+    for axes in (left, right):
+        assert ([20.0, 30.0], [0.5, 0.6]) in [(list(x.get_xdata()), list(x.get_ydata())) for x in axes.lines]
+    assert not left.texts
+    assert [(text.get_text(), text.xy) for text in right.texts] == [("8", (20.0, 0.5)), ("32", (30.0, 0.6))]
+
+
+def test_rows_without_the_sweep_have_one_budget():
+    """The one that other arms have too; a model with no other arms keeps all its budgets."""
+    swept = [result("One", "always", [0.5], config={"max_reasoning_tokens": one}) for one in (8, 32, 64)]
+    rest = [result("One", arm, [0.5]) for arm in (None, "never", "shuffled")]
+    rows = collect([*swept, *rest])["mini"]
+    assert [row.arm_label for row in without_sweep(rows)] == ["\u2013", "never", "always@32", "shuffled@32"]
+    alone = collect([*swept, *rest[:2]])["mini"]
+    assert without_sweep(alone) == alone
 
 
 def test_differences_stand_where_the_numbers_say():
