@@ -130,9 +130,9 @@ def quality_against_tokens(series: Sequence[Series]) -> Figure:
                 if (one.model, one.arm) == (model, "always") and one.tokens is not None
             )
             if len(budgets) > 1:
-                costs, means, numbers = zip(*budgets, strict=True)
-                axes.plot(costs, means, color=_COLOURS["always"], alpha=0.4, zorder=1)
-                for cost, mean, number in zip(costs, means, numbers, strict=True) if axes is close else ():
+                prices, means, numbers = zip(*budgets, strict=True)
+                axes.plot(prices, means, color=_COLOURS["always"], alpha=0.4, zorder=1)
+                for cost, mean, number in zip(prices, means, numbers, strict=True) if axes is close else ():
                     axes.annotate(f"{number}", (cost, mean), xytext=(0, 6), textcoords="offset points")
         axes.grid(alpha=0.3)
     whole.set_xlim(left=0)
