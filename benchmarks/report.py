@@ -126,11 +126,12 @@ def draw(sizes: dict[str, list[Row]], output: Path) -> list[Path]:
     return plots
 
 
-def page(text: str, output: Path) -> str:
-    """The page: tables, every plot under the folder, and the queries."""
+def page(text: str, output: Path, drawn: list[Path]) -> str:
+    """The page: tables, what was drawn of them, the plots of training and refresh runs, the queries."""
     plots = []
     for group, pattern, note in PLOTS:
-        for path in sorted(output.glob(pattern), key=lambda path: (started(path), path.name)):
+        found = [path for path in output.glob(pattern) if path.parent != output or path in drawn]
+        for path in sorted(found, key=lambda path: (started(path), path.name)):
             title = path.stem.replace("-", " ")
             plots.append(Plot(group, title, f"{note}.", path.read_text(encoding="utf-8")))
     path = output / "queries.json"
@@ -214,7 +215,8 @@ def main() -> None:
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     plots = draw(collect(results), arguments.output)
-    texts[arguments.output / "report.html"] = page(texts[arguments.output / "report.md"], arguments.output)
+    report = texts[arguments.output / "report.md"]
+    texts[arguments.output / "report.html"] = page(report, arguments.output, plots)
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     print("\n".join(str(path) for path in [*texts, *plots]))

@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/queries.json"))
     arguments = parser.parse_args()
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     try:
         model = load_model(arguments.model).to(getattr(torch, arguments.dtype))
         tasks = {name: named_task(name) for name in arguments.tasks}
@@ -48,9 +49,10 @@ def main() -> None:
             one for name, task in tasks.items() for one in compare(name, task, model, arguments.batch_size)
         ]
         chosen = choose(found)
+        before = None
         if arguments.before:
             before = load_model(arguments.before).to(getattr(torch, arguments.dtype))
-            add_thoughts(chosen, "before", before)
+            add_thoughts(chosen, f"before ({Path(arguments.before).name})", before)
     except (SearchR3Error, OSError) as error:
         sys.exit(f"error: {error}")
     part = arguments.output.with_suffix(".part")
@@ -59,7 +61,10 @@ def main() -> None:
         "commit": environment["commit"],
         "dirty": environment["dirty"],
         "created": environment["created"],
+        "model": str(arguments.model),
         "fingerprint": fingerprint(model),
+        "before": arguments.before,
+        "before_fingerprint": None if before is None else fingerprint(before),
         "dtype": arguments.dtype,
         "data": {name: task.data_hash() for name, task in tasks.items()},
         "queries": chosen,

@@ -57,11 +57,14 @@ def stage_release(
 
 
 def sha256_of_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a release but the list of them, by path, in alphabetical order."""
+    """SHA-256 of every file of a release but the list of them, by path, in alphabetical order.
+
+    What the Hub and its client add to a download is no part of it: ``.gitattributes`` and ``.cache``.
+    """
     digests = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != CHECKSUMS:
+        if path.is_file() and name not in (CHECKSUMS, ".gitattributes") and not name.startswith(".cache/"):
             with path.open("rb") as stream:
                 digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return digests

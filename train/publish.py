@@ -14,6 +14,7 @@ run commits nothing if nothing changed; --create-pr opens a pull request each ti
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -39,6 +40,7 @@ def main() -> None:
     arguments = parse()
     try:
         require_clean(describe_environment()["dirty"])
+        require_committed([arguments.results, *arguments.training, arguments.template])
         model = load_model(arguments.model)
         results = read_results(arguments.results)
         require_scored(model, [result for result in results if result.model == arguments.name])
@@ -91,6 +93,24 @@ def require_clean(dirty: bool | None) -> None:
         )
 
 
+def require_committed(evidence: list[Path]) -> None:
+    """Refuse results, logs or a template that lie in the checkout and are in no commit.
+
+    A checkout counts as clean whatever its results are, or no second one could be measured; a card has to be
+    made from what is committed.
+
+    Raises:
+        DataError: One of them was added or changed.
+    """
+    inside = [str(path.resolve()) for path in evidence if path.resolve().is_relative_to(ROOT)]
+    command = ["git", "status", "--porcelain", "--", *inside]
+    if inside and (changed := subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout):
+        raise DataError(
+            f"Got uncommitted evidence, {changed.split(maxsplit=1)[1].splitlines()[0]}; wanted what a commit "
+            "has. Commit it first."
+        )
+
+
 def require_scored(model: SentenceTransformer, results: list[Result]) -> None:
     """Refuse a model that was not measured, or was changed since.
 
@@ -136,10 +156,16 @@ def texts(arguments: argparse.Namespace, model: SentenceTransformer, results: li
         training=[read_training(path) for path in arguments.training],
     )
     arm = "never" if arguments.direct else module.reasoning
+    scores = eval_results(results, arguments.name, arm, module.max_reasoning_tokens)
+    if not scores:
+        raise DataError(
+            f"Got no result of mteb for {arguments.name} as it is ({arm}, {module.max_reasoning_tokens} "
+            "tokens, seed 0), wanted one: a release has the scores that its users get. Evaluate it so."
+        )
     return {
         "README.md": card,
         "LICENSE": (ROOT / "LICENSE").read_text(encoding="utf-8"),
-        **eval_results(results, arguments.name, arm, module.max_reasoning_tokens),
+        **scores,
     }
 
 

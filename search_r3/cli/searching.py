@@ -75,7 +75,9 @@ def search(
         depth = max(k, FUSION_DEPTH) if hybrid else k
         found = corpus.vectors.search(encoding.embeddings, depth, fingerprint=identity)
         if hybrid:
-            found = fuse_with_bm25(list(texts.values()), corpus.texts, found, k)
+            # A prune that was interrupted leaves texts without vectors: they are not in the index any more.
+            indexed = {doc_id: corpus.texts[doc_id] for doc_id in corpus.vectors.doc_ids}
+            found = fuse_with_bm25(list(texts.values()), indexed, found, k)
         explanations = [Explanation(*pair) for pair in zip(encoding.thoughts, found, strict=True)]
     for (query_id, text), explanation in zip(texts.items(), explanations, strict=True):
         result = result_of(query_id, text, corpus.texts, explanation)

@@ -25,7 +25,8 @@ class TrainingPiece:
 
     Attributes:
         name: Name of the run.
-        commit: Commit that it ran at.
+        commits: Commits that it ran at, one for each sitting, without repetitions; of a checkout with
+            uncommitted changes with ``(dirty)``.
         seed: Its seed.
         steps: Optimiser steps.
         hours: Wall time; None if it was not kept.
@@ -34,7 +35,7 @@ class TrainingPiece:
     """
 
     name: str
-    commit: str
+    commits: tuple[str, ...]
     seed: int
     steps: int
     hours: float | None
@@ -52,11 +53,13 @@ def read_training(path: Path) -> TrainingPiece:
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         run = kept["run"][-1]
         config, environment = run["config"], run["environment"]
+        sittings = [one["environment"] for one in kept["run"]]
+        commits = [f"{one['commit'][:7]}{' (dirty)' if one['dirty'] else ''}" for one in sittings]
         sets = config["data"]["sources"] if "data" in config else config["queries"]["sets"]
         sources = {name: one.get("examples", one.get("queries")) for name, one in sets.items()}
         return TrainingPiece(
             path.stem,
-            environment["commit"],
+            tuple(dict.fromkeys(commits)),
             config["seed"],
             max(entry["step"] for entry in kept["log"]),
             kept.get("hours"),
@@ -147,7 +150,7 @@ def eval_results(results: Sequence[Result], model: str, arm: str | None, budget:
         if asked != (model, arm, budget if thinks else None, 0, "mteb") or result.config.get("instructions"):
             continue
         name = f"{result.task}{'Mini' if result.size == 'mini' else ''}"
-        notes = f"Obtained using MTEB v{version}"
+        notes = f"Obtained using MTEB v{version} in {result.config['dtype']}"
         files.setdefault(f".eval_results/{result.task}.yaml", []).append(
             {
                 "dataset": {"id": _dataset(result.task), "task_id": name, "revision": result.data_hash},
@@ -176,25 +179,33 @@ def _evidence(size: str, rows: Sequence[Row], model: str) -> dict[str, Any]:
         {
             "arm": line.row.arm_label,
             "against": line.baseline.label if line.baseline.model != model else line.baseline.arm_label,
+            "tasks": len(line.tasks),
             "comparison": line.comparison,
         }
         for line in compare_rows([*others, *own])
-        if (line.task is None or len(tasks) == 1) and line.row.arm in ("never", "always", "auto")
+        if (line.task is None or len(line.row.results.keys() & line.baseline.results.keys()) == 1)
+        and line.row.arm in ("never", "always", "auto")
     ]
-    best: dict[str, float] = {}  # of the model not thinking and thinking
+    scores: dict[str, dict[str, float]] = {}  # by task, of the model not thinking and thinking
+    queries: dict[str, int] = {}
     for row in own:
-        for task, result in row.results.items() if row.arm in ("never", "always") else ():
-            best[task] = max(best.get(task, 0.0), ndcg(result))
+        for task, result in row.results.items():
+            queries[task] = len(result.per_query["ndcg_at_10"])
+            if row.arm in ("never", "always"):
+                of_arms = scores.setdefault(task, {})
+                of_arms[row.arm] = max(of_arms.get(row.arm, 0.0), ndcg(result))
     weaker = {
         other.model: [
-            task for task in best if task in other.results and ndcg(other.results[task]) > best[task]
+            task if len(arms) == 2 else f"{task} (`{next(iter(arms))}` alone was run)"
+            for task, arms in sorted(scores.items())
+            if task in other.results and ndcg(other.results[task]) > max(arms.values())
         ]
         for other in others
     }
     return {
         "size": size,
         "tasks": len(tasks),
-        "queries": sum(len(result.per_query["ndcg_at_10"]) for result in own[0].results.values()),
+        "queries": sum(queries.values()),
         "table": quality_table([*others, *own]),
         "provenance": provenance([*others, *own]),
         "comparisons": comparisons,

@@ -85,6 +85,11 @@ class ComparisonRow:
     task: str | None
     comparison: Comparison
 
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that it is about: those that both rows have, if it is pooled."""
+        return [self.task] if self.task else sorted(self.row.results.keys() & self.baseline.results.keys())
+
 
 def collect(results: Sequence[Result]) -> dict[str, list[Row]]:
     """Group results into the rows of every size.
@@ -93,18 +98,22 @@ def collect(results: Sequence[Result]) -> dict[str, list[Row]]:
         Rows by size. Models that do not think come first, then by name, arm, budget and seed.
 
     Raises:
-        DataError: Two results are of the same row and task, a task has several data hashes in one size, or a
-            model has several fingerprints, harnesses, or results with and without instructions.
+        DataError: Two results are of the same row and task, a size has results of mteb and of BEIR (which
+            differ where a query is a document too), a task has several data hashes in one size, or a model
+            has several fingerprints, versions of the harness, or results with and without instructions.
     """
     hashes: dict[tuple[str, str], str] = {}
     fingerprints: dict[str, str | None] = {}
     settings: dict[str, str] = {}
+    harnesses: dict[str, str] = {}
     rows: dict[str, dict[tuple[object, ...], Row]] = {}
     for result in results:
         task = (result.size, result.task)
         _check_one("data hashes", task, hashes.setdefault(task, result.data_hash), result.data_hash)
         first = fingerprints.setdefault(result.model, result.fingerprint)
         _check_one("fingerprints", result.model, first, result.fingerprint)
+        harness = result.harness.partition(" ")[0]
+        _check_one("harnesses", f"size {result.size}", harnesses.setdefault(result.size, harness), harness)
         used = f"{result.harness}, instructions: {bool(result.config.get('instructions'))}"
         _check_one("settings", result.model, settings.setdefault(result.model, used), used)
         key = (result.model, result.arm, result.budget, result.seed)
@@ -121,7 +130,7 @@ def collect(results: Sequence[Result]) -> dict[str, list[Row]]:
 
 def without_sweep(rows: Sequence[Row]) -> list[Row]:
     """Leave out thoughts of budgets that no other arm of the model has: they are for the plot of budgets."""
-    arms = [row for row in rows if row.arm not in (None, "never", "always")]
+    arms = [row for row in rows if row.arm != "always" and row.budget is not None]
     kept = {(row.model, row.budget) for row in arms}
     swept = {row.model for row in arms}
     return [
@@ -197,7 +206,7 @@ def comparison_table(rows: Sequence[ComparisonRow], adjusted: Sequence[float]) -
                 line.row.model,
                 line.row.arm_label,
                 line.baseline.arm_label if line.baseline.model == line.row.model else line.baseline.label,
-                line.task or "*pooled*",
+                line.task or f"*pooled, {len(line.tasks)} tasks*",
                 _signed(found.difference),
                 f"[{_signed(found.low)}, {_signed(found.high)}]",
                 _p(found.p_value),
@@ -209,13 +218,16 @@ def comparison_table(rows: Sequence[ComparisonRow], adjusted: Sequence[float]) -
 
 
 def provenance(rows: Iterable[Row]) -> str:
-    """One paragraph: commits, seeds, data, harness and hardware of all results of the rows."""
+    """One paragraph: commits, seeds, data, harness, precision and hardware of all results of the rows."""
     results = [result for row in rows for result in row.results.values()]
     environments = [result.environment for result in results]
     commits = sorted({str(environment.get("commit") or "unknown")[:7] for environment in environments})
     dirty = sum(bool(environment.get("dirty")) for environment in environments)
     data = sorted({f"{result.task} {result.data_hash[:8]}" for result in results})
     machines = [environment.get("hardware", {}) for environment in environments]
+    precisions = sorted(
+        {f"{one.model} {one.config['dtype']}" for one in results if one.config.get("dtype") is not None}
+    )
     hardware = sorted({f"{one.get('cpu', 'unknown')} x {one.get('cores', '?')}" for one in machines})
     parts = [
         f"From {len(results)} result files",
@@ -224,6 +236,7 @@ def provenance(rows: Iterable[Row]) -> str:
         f"seeds: {', '.join(str(seed) for seed in sorted({result.seed for result in results}))}",
         f"data: {', '.join(data)}",
         f"harness: {', '.join(sorted({result.harness for result in results}))}",
+        f"precision: {', '.join(precisions)}" if precisions else "precision: unknown",
         f"hardware: {', '.join(hardware)}",
     ]
     return "; ".join(parts) + "."

@@ -37,6 +37,9 @@ def embed_parquet(
 ) -> None:
     """Embed the documents of Parquet files into Parquet files; a second run adds what is not there yet.
 
+    Ids decide what is there: a text that was changed under its old id is not embedded again. Give it another
+    id, or start in a new folder.
+
     Args:
         source: A folder or files that all machines share.
         output: A folder that all machines share. ``vectors`` in it gets the files, with the columns
@@ -67,7 +70,7 @@ def embed_parquet(
         )
     identity = fingerprint(load_model(model, device="cpu"))
     output = output.resolve()
-    _claim(output, identity)
+    _claim(output, f"{identity} of {text_column} by {id_column}")
     # Of this dataset alone: it is read here and goes no further.
     dataset.context.checkpoint_config = CheckpointConfig(
         id_column, str(output / "done"), delete_checkpoint_on_success=False
@@ -140,7 +143,7 @@ class Embedder:
 
 
 def _claim(output: Path, identity: str) -> None:
-    """Write down whose vectors a folder holds, or check it."""
+    """Write down what a folder holds (whose vectors, of which columns), or check it."""
     output.mkdir(parents=True, exist_ok=True)
     path = output / "fingerprint.txt"
     if not path.exists():
@@ -149,6 +152,6 @@ def _claim(output: Path, identity: str) -> None:
         part.replace(path)
     if (found := path.read_text(encoding="utf-8").strip()) != identity:
         raise InvalidOptionError(
-            f"{output} holds the vectors of another model ({found[:12]}; this one is {identity[:12]}). "
-            "Choose another folder."
+            f"{output} holds the vectors of another model or of other columns: got {found}, wanted "
+            f"{identity}. Choose another folder."
         )

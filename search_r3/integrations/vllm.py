@@ -33,10 +33,26 @@ class TwoEngines:
         generator: ``vllm.LLM(folder)``.
         pooler: ``vllm.LLM(folder, runner="pooling", convert="embed", pooler_config=PoolerConfig(
             pooling_type="LAST", use_activation=True))``.
+
+    Raises:
+        InvalidOptionError: The model was saved with prompts of its own or with ``on_truncation="error"``,
+            which are not followed here.
     """
 
     def __init__(self, folder: Path, generator: Any, pooler: Any) -> None:
         config = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
+        saved = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))[
+            "prompts"
+        ]
+        roles = {"query": config["query_prompt"], "document": config["document_prompt"]}
+        own = {role: saved.get(role) for role in roles if saved.get(role) != roles[role]}
+        if own or config["on_truncation"] == "error":
+            raise InvalidOptionError(
+                f"Got a model saved with the prompts {own} of its own and on_truncation="
+                f"{config['on_truncation']!r}, wanted {roles} and 'warn' or 'ignore': this backend would "
+                "not follow them. Give an instruction as prompt=, and check lengths before."
+            )
+        self._query_prompt: str = config["query_prompt"]
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder))
         template = Template.from_dict(config["template"])
         self._encoder = PromptEncoder(tokenizer, template, config["embed_token"])
@@ -78,7 +94,7 @@ class TwoEngines:
             queries: Q texts.
             reasoning: None means the model's default.
             max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
-            prompt: An instruction before every query.
+            prompt: An instruction before every query; the model's own query prompt is none.
 
         Raises:
             InvalidInputError: A query cannot be embedded.
@@ -90,9 +106,13 @@ class TwoEngines:
             raise InvalidOptionError(
                 f"Got reasoning={how!r} with {budget} tokens, wanted always, never or auto, and 0 or more."
             )
+        asked = "" if prompt == self._query_prompt else prompt
         encoded = [
             self._encoder.encode_query(
-                query, thought=() if how == "never" else None, instruction=prompt, max_tokens=self._max_tokens
+                query,
+                thought=() if how == "never" else None,
+                instruction=asked,
+                max_tokens=self._max_tokens,
             )
             for query in queries
         ]

@@ -113,6 +113,20 @@ def test_hybrid_joins_with_bm25(run, index: Path) -> None:
     assert run("search", index, "x", "--hybrid", "--explain")[0] == 2
 
 
+def test_hybrid_leaves_out_texts_without_vectors(run, index: Path, monkeypatch) -> None:
+    """As an interrupted prune leaves them behind."""
+    load = CorpusIndex.load
+
+    def with_another(folder: Path) -> CorpusIndex:
+        found = load(folder)
+        found.texts["gone"] = "directory tree"
+        return found
+
+    monkeypatch.setattr(CorpusIndex, "load", with_another)
+    found = json.loads(run("search", index, "directory tree", "--json", "--hybrid")[1])["hits"]
+    assert {hit["doc_id"] for hit in found} == {"copy", "date", "3"}
+
+
 def test_file_of_queries(run, index: Path, tmp_path: Path) -> None:
     """One JSON object per query, in the order and under the ids of the file."""
     path = tmp_path / "queries.jsonl"
@@ -277,6 +291,9 @@ def test_export_is_what_the_plain_class_loads(run, tiny_folder: Path, tiny, tmp_
     wanted = tiny.encode_query(["red sea"], reasoning="never")
     np.testing.assert_allclose(direct.encode_query(["red sea"]), wanted, atol=1e-5)
     assert run("export", tmp_path / "whole", "--model", tiny_folder)[0] == 1  # it never overwrites
+    (tmp_path / "whole" / ".gitattributes").write_text("of the Hub")
+    (tmp_path / "whole" / ".cache").mkdir()
+    (tmp_path / "whole" / ".cache" / "of its client").write_text("")
     verify_release(tmp_path / "whole")
     (tmp_path / "whole" / "README.md").write_text("# Another\n")
     with pytest.raises(ModelError, match=r"README\.md"):

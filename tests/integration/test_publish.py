@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ import yaml
 from fake_hub import FakeHub
 
 from search_r3 import fingerprint
-from search_r3.evaluation.card import read_training
+from search_r3.errors import DataError
+from search_r3.evaluation.card import Release, read_training, render_card
 from search_r3.evaluation.results import Result, ThoughtStatistics, write_result
 
 pytest.importorskip("mteb")
@@ -129,7 +131,7 @@ def test_there_and_back(hub, results, tiny, tiny_folder, tmp_path):
     card = files["README.md"].decode()
     front = yaml.safe_load(card.split("---\n")[1])
     assert front["license"] == "apache-2.0" and front["pipeline_tag"] == "sentence-similarity"
-    assert f"| smollm2-135m-sft | {read_training(KEPT).commit[:7]} | 0 | 295 |" in card
+    assert "| smollm2-135m-sft | 370472b, 765123f | 0 | 295 |" in card  # two sittings
     assert "bm25 is better on CodeDoc" in card and "+0.075" in card  # always against never
     snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     assert len(snippets) == 2 and 'SentenceTransformer("org/tiny", trust_remote_code=True)' in snippets[0]
@@ -175,4 +177,79 @@ def test_what_is_refused(hub, results, tiny_folder, tmp_path):
     path.write_text(re.sub(r'"fingerprint": "\w+"', f'"fingerprint": "{"0" * 64}"', path.read_text()))
     changed = publish(hub, tmp_path, tiny_folder, results)
     assert changed.returncode == 1 and "of another model" in changed.stderr
+    path.unlink()
+    [path] = results.glob("*/tiny--always*--mini.json")
+    path.write_text(path.read_text().replace('"max_reasoning_tokens": 8', '"max_reasoning_tokens": 9'))
+    elsewhere = publish(hub, tmp_path, tiny_folder, results)
+    assert elsewhere.returncode == 1 and "Got no result of mteb for tiny as it is" in elsewhere.stderr
     assert not hub.repos
+
+
+def test_evidence_in_the_checkout_has_to_be_committed(tmp_path):
+    """Results and logs do not make a checkout dirty, so they are looked at by themselves."""
+    require_committed = runpy.run_path(str(ROOT / "train" / "publish.py"))["require_committed"]
+    require_committed.__globals__["ROOT"] = tmp_path / "checkout"
+    evidence = tmp_path / "checkout" / "results" / "one.json"
+    evidence.parent.mkdir(parents=True)
+    evidence.write_text("{}")
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e", "-C", str(tmp_path / "checkout")]
+    subprocess.run([*git, "init", "-q"], check=True)
+    with pytest.raises(DataError, match="uncommitted evidence, results/"):
+        require_committed([evidence.parent])
+    require_committed([tmp_path / "results of others"])
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "evidence"], check=True)
+    require_committed([evidence.parent])
+    evidence.write_text("{ }")
+    with pytest.raises(DataError, match=r"uncommitted evidence, results/one\.json"):
+        require_committed([evidence])
+
+
+def test_a_card_says_how_much_each_comparison_rests_on():
+    """Thinking was run on one of two tasks: its line, and what is better than it, say so."""
+
+    def result(task, model, arm, scores):
+        return Result(
+            task=task,
+            size="mini",
+            data_hash="d" * 64,
+            harness="mteb 2.26.24",
+            model=model,
+            fingerprint=None,
+            arm=arm,
+            config={"dtype": "bfloat16", "max_reasoning_tokens": 8} if arm else {},
+            seed=0,
+            per_query={"ndcg_at_10": {f"q{n}": score for n, score in enumerate(scores)}},
+            thoughts=None,
+            tokens_per_query=None,
+            seconds={},
+            environment={"commit": "1" * 40, "dirty": False, "hardware": {}},
+        )
+
+    results = [
+        result("One", "r3", "never", [0.5, 0.5]),
+        result("Two", "r3", "never", [0.1, 0.2, 0.3]),
+        result("One", "r3", "always", [0.6, 0.4]),
+        result("One", "bm25", None, [0.9, 0.9]),
+        result("Two", "bm25", None, [0.1, 0.2, 0.9]),
+    ]
+    template = (ROOT / "model_cards" / "template.md").read_text(encoding="utf-8")
+    release = Release("org/r3", "r3", "org/base", 1, 96)
+    card = render_card(template, release, results=results, training=[read_training(KEPT)])
+    assert "### Size mini (2 tasks, 5 queries)" in card
+    assert "| never | bm25 | 2 | 5 | -0.280 |" in card  # (0.4 + 0.4 + 0 + 0 + 0.6) / 5
+    assert "| always@8 | bm25 | 1 | 2 | -0.400 |" in card
+    assert "bm25 is better than both `never` and `always` on One, Two (`never` alone was run)." in card
+    assert "precision: r3 bfloat16" in card
+
+
+def test_sittings_and_dirty_checkouts_are_told(tmp_path):
+    """A run in three sittings, two of them at one commit, one with changes in no commit."""
+    kept = json.loads(KEPT.read_text())
+    first = kept["run"][0]
+    kept["run"] = [
+        {**first, "environment": {**first["environment"], "commit": commit * 40, "dirty": dirty}}
+        for commit, dirty in (("a", False), ("b", True), ("b", True))
+    ]
+    (tmp_path / "kept.json").write_text(json.dumps(kept))
+    assert read_training(tmp_path / "kept.json").commits == ("aaaaaaa", "bbbbbbb (dirty)")

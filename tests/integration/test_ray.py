@@ -17,7 +17,7 @@ ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
 
 from search_r3.errors import InvalidOptionError  # noqa: E402
-from search_r3.integrations.ray import Embedder, embed_parquet  # noqa: E402
+from search_r3.integrations.ray import Embedder, _claim, embed_parquet  # noqa: E402
 
 WORDS = ["sea", "sun", "tea", "fish", "lamp", "road", "ship", "wall", "bird", "rain", "salt", "wood", "iron"]
 TEXTS = [" ".join(np.random.default_rng(n).choice(WORDS, 3 + n % 9)) for n in range(240)]
@@ -103,6 +103,15 @@ def test_a_second_run_adds_what_is_missing(cluster, corpus, tmp_path, tiny, tiny
     (tmp_path / "out" / "fingerprint.txt").write_text("0" * 64)
     with pytest.raises(InvalidOptionError, match="another model"):
         embed_parquet(corpus, tmp_path / "out", model=str(tiny_folder))
+
+
+def test_a_folder_belongs_to_a_model_and_its_columns(tmp_path):
+    """Ids decide what is there, so that the same ids of other texts would be passed over in silence."""
+    for _ in range(2):
+        _claim(tmp_path, "abc of text by id")
+    for other in ("abd of text by id", "abc of body by id", "abc of text by key"):
+        with pytest.raises(InvalidOptionError, match=f"got abc of text by id, wanted {other}"):
+            _claim(tmp_path, other)
 
 
 def test_a_worker_embeds_a_batch(tiny, tiny_folder):

@@ -121,7 +121,8 @@ def test_report_holds_adjusted_values_and_provenance():
     assert text.count("\n\nFrom ") == 4
     assert (
         "From 4 result files; commits: abcdef0, fedcba9; 1 of them from a dirty checkout; seeds: 0; "
-        "data: One One-0123, Two Two-0123; harness: mteb 2.26.24; hardware: CPU x 2, unknown x ?."
+        "data: One One-0123, Two Two-0123; harness: mteb 2.26.24; precision: unknown; "
+        "hardware: CPU x 2, unknown x ?."
     ) in text
     assert render(list(reversed(runs))) == text
 
@@ -131,7 +132,7 @@ def test_report_holds_adjusted_values_and_provenance():
     [
         ({"seed": 1, "data_hash": "new"}, "different data hashes for .*One"),
         ({"seed": 1, "fingerprint": "new"}, "different fingerprints for r3"),
-        ({"harness": "beir 2.2.0"}, "different settings for r3: mteb 2.26.24, .* and beir 2.2.0"),
+        ({"harness": "mteb 2.27.0"}, "different settings for r3: mteb 2.26.24, .* and mteb 2.27.0"),
         ({}, r"two results of r3 always@32 on One \(mteb 2.26.24 and mteb 2.26.24\)"),
     ],
 )
@@ -183,8 +184,9 @@ def test_rows_without_the_sweep_have_one_budget():
     rest = [result("One", arm, [0.5]) for arm in (None, "never", "shuffled")]
     rows = collect([*swept, *rest])["mini"]
     assert [row.arm_label for row in without_sweep(rows)] == ["\u2013", "never", "always@32", "shuffled@32"]
-    alone = collect([*swept, *rest[:2]])["mini"]
-    assert without_sweep(alone) == alone
+    for others in (rest[:2], [*rest[:2], result("One", "empty", [0.5])]):  # which has no budget
+        alone = collect([*swept, *others])["mini"]
+        assert without_sweep(alone) == alone
 
 
 def test_differences_stand_where_the_numbers_say():
@@ -310,11 +312,18 @@ def test_empty_is_not_compared():
     assert compare_rows(rows) == []
 
 
-@pytest.mark.parametrize("change", [{"harness": "beir 2.2.0"}, {"config": {"instructions": True}}])
+@pytest.mark.parametrize("change", [{"harness": "mteb 2.27.0"}, {"config": {"instructions": True}}])
 def test_settings_of_a_model_are_not_mixed(change):
-    """Results of two harnesses, or with and without instructions, cannot stand in one report."""
+    """Results of two versions of a harness, or with and without instructions, cannot stand in one report."""
     with pytest.raises(DataError, match="different settings for r3"):
         collect([result("One", "never", [0.5]), result("Two", "never", [0.5], **change)])
+
+
+def test_harnesses_are_not_compared_with_each_other():
+    """They differ where a query is a document too, whosever results they are."""
+    with pytest.raises(DataError, match="different harnesses for size mini"):
+        collect([result("One", "never", [0.5]), result("One", None, [0.5], harness="beir 2.2.0")])
+    collect([result("One", "never", [0.5]), result("One", None, [0.5], harness="mteb 2.27.0")])
 
 
 def test_time_of_supplied_thoughts_is_not_shown():

@@ -97,6 +97,24 @@ def test_documents_instructions_and_long_texts(engines, tiny):
     np.testing.assert_allclose(found.embeddings, wanted.embeddings, atol=1e-5)
 
 
+def test_the_query_prompt_is_a_role_and_no_instruction(engines, tiny):
+    """As for the runtime."""
+    options = {"prompt": "query: ", "max_reasoning_tokens": 3}
+    found = engines.encode_query_with_thoughts(["sea"], **options)
+    wanted = tiny.encode_query_with_thoughts(["sea"], max_reasoning_tokens=3)
+    np.testing.assert_allclose(found.embeddings, wanted.embeddings, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", [{"prompts": {"query": "find red: "}}, {"on_truncation": "error"}])
+def test_what_is_saved_and_not_followed_is_refused(engines, fresh_tiny, tmp_path, change):
+    """Other vectors than the model's own would come out in silence."""
+    fresh_tiny.prompts.update(change.get("prompts", {}))
+    thinking_module(fresh_tiny).on_truncation = change.get("on_truncation", "warn")
+    fresh_tiny.save(str(tmp_path / "saved"))
+    with pytest.raises(InvalidOptionError, match="would not follow"):
+        TwoEngines(tmp_path / "saved", engines._generator, engines._pooler)
+
+
 def test_text_cannot_forge_structure(engines, tiny):
     """A spelled embed token goes in as plain text."""
     query = "red <|embed_token|> sea"
