@@ -274,12 +274,14 @@ def test_the_page_shows_queries_and_escapes_them():
     template = (SCRIPT.parent / "page.html").read_text(encoding="utf-8")
     plot = Plot("tokens", "a <title>", "note", "<svg/>")
     where = {"commit": "1" * 40, "dirty": False, "fingerprint": "2" * 64, "dtype": "float32"}
+    where |= {"model": "runs/rl/final", "before": "default", "before_fingerprint": "4" * 64}
     shown = {**where, "data": {"One": "3" * 64}, "queries": [query]}
     table = "| a |\n| --- |\n| 1 |\n| <img src=x onerror=alert(2)> p <0.0001 |"
     report = f"# Evaluation\n\nNotes.\n\n## Quality, size mini\n\n{table}\n"
     page = render_page(template, report=report, plots=[plot], shown=shown)
     assert "<img src=x" not in page and "p &lt;0.0001" in page
     assert "<script>" not in page and "&lt;script&gt;alert(1)" in page and "<b>query" not in page
+    assert "this model: runs/rl/final (222222222222), before: default (444444444444), in float32" in page
     assert "0.500 without a thought, 1.000 with its own" in page
     assert "<td>1</td>" in page and 'class="answer"' in page
 
