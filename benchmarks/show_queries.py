@@ -15,7 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from search_r3 import SentenceTransformer, Thought, fingerprint
 from search_r3.data.catalogue import TASKS, Size, load_task
@@ -95,7 +97,7 @@ def compare(
     documents = model.encode_document(
         list(task.corpus.values()), batch_size=batch_size, normalize_embeddings=True, on_truncation="ignore"
     )
-    index.add(list(task.corpus), documents)
+    index.add(list(task.corpus), unit(documents))
     encodings = {
         arm: model.encode_query_with_thoughts(
             list(task.queries.values()), reasoning=arm, batch_size=batch_size, normalize_embeddings=True
@@ -103,7 +105,7 @@ def compare(
         for arm in ("never", "always")
     }
     arms = {
-        arm: index.search(encoding.embeddings, len(index), fingerprint="")
+        arm: index.search(unit(encoding.embeddings), len(index), fingerprint="")
         for arm, encoding in encodings.items()
     }
     runs = {
@@ -128,6 +130,13 @@ def compare(
         }
         for place, (query_id, query) in enumerate(task.queries.items())
     ]
+
+
+def unit(vectors: Any) -> NDArray[np.float32]:
+    """Unit vectors in float32: what half precision calls normalised is off by more than an index accepts."""
+    found = np.asarray(vectors, dtype=np.float32)
+    normed: NDArray[np.float32] = found / np.linalg.norm(found, axis=1, keepdims=True)
+    return normed
 
 
 def view(task: RetrievalTask, query_id: str, hits: list[SearchHit], score: float) -> dict[str, Any]:

@@ -4,7 +4,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from search_r3 import SentenceTransformer, fingerprint
 
@@ -49,3 +51,11 @@ def test_what_is_shown_is_what_was_ranked(
     ups = [gain for gain in reversed(gains) if gain > 0][:3]
     downs = [gain for gain in gains if gain < 0][:2]
     assert differences == pytest.approx(ups + downs, abs=1e-5)
+
+
+def test_half_precision_is_ranked_too(show_queries, built, fresh_tiny):
+    """Its vectors are not of length 1 to three decimals; they are shown all the same."""
+    found = show_queries.compare("CodeDocMini", built, fresh_tiny.to(torch.bfloat16), batch_size=4)
+    assert [one["query"] for one in found] == list(built.queries.values())
+    vectors = show_queries.unit(fresh_tiny.encode_document(["red sea", "book"]))
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-6)
