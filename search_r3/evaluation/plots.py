@@ -116,9 +116,10 @@ def quality_against_tokens(series: Sequence[Series]) -> Figure:
     without tokens (BM25) is a dashed line across, one without a mean is left out. A model's thoughts of
     several budgets are joined by a line, with the budgets beside them on the right.
     """
-    figure = Figure(figsize=(12, 5), layout="constrained", facecolor="white")
-    whole, close = figure.subplots(1, 2)
     shown = [one for one in series if one.mean is not None]
+    height = max(5.0, 0.3 * len(shown))  # of the legend
+    figure = Figure(figsize=(12, height), layout="constrained", facecolor="white")
+    whole, close = figure.subplots(1, 2)
     markers = _by_model(series, _MARKERS)
     handles = []
     for axes in (whole, close):
@@ -132,8 +133,13 @@ def quality_against_tokens(series: Sequence[Series]) -> Figure:
             if len(budgets) > 1:
                 prices, means, numbers = zip(*budgets, strict=True)
                 axes.plot(prices, means, color=_COLOURS["always"], alpha=0.4, zorder=1)
-                for cost, mean, number in zip(prices, means, numbers, strict=True) if axes is close else ():
-                    axes.annotate(f"{number}", (cost, mean), xytext=(0, 6), textcoords="offset points")
+                named = list(zip(prices, means, numbers, strict=True)) if axes is close else []
+                for place, (price, mean, number) in enumerate(named):
+                    # By turns above and below: budgets that change little lie close together.
+                    offset = (0, 14) if place % 2 else (0, -18)
+                    axes.annotate(
+                        f"{number}", (price, mean), xytext=offset, textcoords="offset points", ha="center"
+                    )
         axes.grid(alpha=0.3)
     whole.set_xlim(left=0)
     whole.set_ylim(bottom=0)
