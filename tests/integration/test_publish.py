@@ -132,7 +132,8 @@ def test_there_and_back(hub, results, tiny, tiny_folder, tmp_path):
     front = yaml.safe_load(card.split("---\n")[1])
     assert front["license"] == "apache-2.0" and front["pipeline_tag"] == "sentence-similarity"
     assert "| smollm2-135m-sft | 370472b, 765123f | 0 | 295 |" in card  # two sittings
-    assert "bm25 is better on CodeDoc" in card and "+0.075" in card  # always against never
+    assert "bm25 is better than both `never` and `always` on CodeDoc." in card
+    assert "| always@8 | never | 1 | 4 | +0.075 |" in card
     snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     assert len(snippets) == 2 and 'SentenceTransformer("org/tiny", trust_remote_code=True)' in snippets[0]
     program = "\n".join(snippets) + (
