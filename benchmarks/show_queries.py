@@ -63,7 +63,7 @@ def main() -> None:
         "commit": environment["commit"],
         "dirty": environment["dirty"],
         "created": environment["created"],
-        "model": str(arguments.model),
+        "model": arguments.model,
         "fingerprint": fingerprint(model),
         "before": arguments.before,
         "before_fingerprint": None if before is None else fingerprint(before),

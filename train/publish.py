@@ -100,14 +100,20 @@ def require_committed(evidence: list[Path]) -> None:
     made from what is committed.
 
     Raises:
-        DataError: One of them was added or changed.
+        DataError: One of them was added or changed, or git cannot say.
     """
     inside = [str(path.resolve()) for path in evidence if path.resolve().is_relative_to(ROOT)]
+    if not inside:
+        return
     command = ["git", "status", "--porcelain", "--", *inside]
-    if inside and (changed := subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout):
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if found.returncode:
         raise DataError(
-            f"Got uncommitted evidence, {changed.split(maxsplit=1)[1].splitlines()[0]}; wanted what a commit "
-            "has. Commit it first."
+            f"Got no answer of git about {inside[0]} ({found.stderr.strip()}), wanted a checkout."
+        )
+    if changed := found.stdout.splitlines():
+        raise DataError(
+            f"Got uncommitted evidence, {changed[0][3:]}; wanted what a commit has. Commit it first."
         )
 
 

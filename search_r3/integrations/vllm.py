@@ -41,9 +41,8 @@ class TwoEngines:
 
     def __init__(self, folder: Path, generator: Any, pooler: Any) -> None:
         config = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
-        saved = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))[
-            "prompts"
-        ]
+        pipeline = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
+        saved = pipeline["prompts"]
         roles = {"query": config["query_prompt"], "document": config["document_prompt"]}
         own = {role: saved.get(role) for role in roles if saved.get(role) != roles[role]}
         if own or config["on_truncation"] == "error":

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,7 +97,10 @@ def run(hub, tmp_path, program, *arguments):
 
 def publish(hub, tmp_path, tiny_folder, results, *options, dirty=False):
     program = PUBLISH.replace("DIRTY", str(dirty)).replace("PATH", repr(str(ROOT / "train" / "publish.py")))
-    shared = ("org/tiny", "--name", "tiny", "--model", tiny_folder, "--results", results, "--training", KEPT)
+    # Copies, so that it does not matter what the checkout has in no commit.
+    kept, template = (shutil.copy(path, tmp_path) for path in (KEPT, ROOT / "model_cards" / "template.md"))
+    shared = ("org/tiny", "--name", "tiny", "--model", tiny_folder, "--results", results)
+    shared += ("--training", kept, "--template", template)
     done = run(hub, tmp_path, program, *shared, *options)
     assert TOKEN not in done.stdout + done.stderr
     return done
