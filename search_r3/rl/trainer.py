@@ -282,12 +282,13 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         embeddings = captured.unit_vectors(ends)
         extra = info_nce(
             embeddings,
-            inputs["contrast_rows"],
+            inputs["contrast_rows"][:, 0],
+            self.accelerator.gather(inputs["contrast_rows"]),
             self.environment,
             [self._ids[number] for number in inputs["query_numbers"].tolist()],
             contrastive.temperature,
         )
-        self._add("contrastive", float(extra.detach()))
+        self._add("contrastive", float(self.accelerator.gather(extra.detach()).mean()))
         # TRL scales its own loss for accumulation, so this is scaled here.
         return loss + contrastive.weight * extra / self.current_gradient_accumulation_steps
 
@@ -351,30 +352,32 @@ class RetrievalGRPOTrainer(GRPOTrainer):
 
 def info_nce(
     embeddings: torch.Tensor,
-    contrast_rows: torch.Tensor,
+    answers: torch.Tensor,
+    candidates: torch.Tensor,
     environment: RetrievalEnvironment,
     query_ids: Sequence[str],
     temperature: float,
 ) -> torch.Tensor:
     """InfoNCE of rollouts against the environment's rows, which get no gradient.
 
-    Documents are the rollouts' answers and wrong documents together; what else answers a query is left out
-    of its softmax.
+    Documents are the answers and wrong documents of the rollouts of all processes together, so that two
+    processes learn what one does; what else answers a query is left out of its softmax.
 
     Args:
         embeddings: Unit vectors, shape (B, D).
-        contrast_rows: Row of each rollout's answer, then of its wrong documents, shape (B, 1 + K).
+        answers: Row of each rollout's answer, shape (B,); a candidate.
+        candidates: Rows of all documents, in any shape, each as often as it comes.
         environment: Holds the rows.
         query_ids: Query of each rollout.
         temperature: Divides the similarities.
     """
-    rows, inverse = torch.unique(contrast_rows, return_inverse=True)
-    answers = inverse[:, 0]
+    rows = torch.unique(candidates)  # in ascending order
+    places = torch.searchsorted(rows, answers.contiguous())
     documents = torch.tensor(environment.rows.embeddings[rows.cpu().numpy()], device=embeddings.device)
     scores = embeddings @ documents.T / temperature  # (B, R)
     also = torch.tensor(environment.is_relevant(query_ids, rows.cpu().numpy()), device=embeddings.device)
-    also[torch.arange(len(answers)), answers] = False
-    return functional.cross_entropy(scores.masked_fill(also, -torch.inf), answers)
+    also[torch.arange(len(places)), places] = False
+    return functional.cross_entropy(scores.masked_fill(also, -torch.inf), places)
 
 
 def _named_part(name: str) -> Any:

@@ -78,6 +78,7 @@ def test_two_processes(toy, tiny_folder, rows):
     configs = {
         name: config(
             toy, tiny_folder, name, environment=environment,
+            contrastive={"weight": 0.1, "negatives": 3},
             trainer={**trainer, **options},
         )
         for name, options in {
@@ -102,5 +103,12 @@ def test_two_processes(toy, tiny_folder, rows):
     assert run.returncode == 0, run.stderr[-3000:]
     wanted, found = history(toy / "one"), history(toy / "two")
     for step in range(1, 5):
-        for part in ("loss", "grad_norm", "reward/thinking", "reward/direct", "documents/encoded"):
+        for part in (
+            "loss",
+            "grad_norm",
+            "contrastive",
+            "reward/thinking",
+            "reward/direct",
+            "documents/encoded",
+        ):
             assert found[step][part] == pytest.approx(wanted[step][part], rel=1e-3, abs=1e-5), (step, part)

@@ -20,7 +20,7 @@ def test_info_nce_by_hand():
             return np.array([[(row in {"a": (0, 3), "b": (1,)}[one]) for row in rows] for one in ids])
 
     embeddings = torch.tensor([[0.8, 0.6, 0.0, 0.0], [0.0, 0.6, 0.8, 0.0]], requires_grad=True)
-    loss = info_nce(embeddings, torch.tensor([[0, 2], [1, 3]]), Corpus, ["a", "b"], 0.5)
+    loss = info_nce(embeddings, torch.tensor([0, 1]), torch.tensor([[0, 2], [1, 3]]), Corpus, ["a", "b"], 0.5)
     first = -np.log(np.exp(1.6) / (np.exp(1.6) + np.exp(1.2) + 1))  # row 3 answers a as well
     second = -np.log(np.exp(1.2) / (1 + np.exp(1.2) + np.exp(1.6) + 1))
     assert loss.item() == pytest.approx((first + second) / 2, abs=1e-6)
