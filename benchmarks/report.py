@@ -194,13 +194,16 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=Path, default=Path("benchmarks/results/runs"), help="result files")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder to write to")
+    parser.add_argument(
+        "--before", metavar="MODEL", help="the model that the others were trained from: compare them with it"
+    )
     parser.add_argument("--project", action="store_true", help="also README's table and the model card")
     parser.add_argument("--check", action="store_true", help="write nothing, fail if a text is out of date")
     arguments = parser.parse_args()
 
     try:
         results = read_results(arguments.runs)
-        texts = {arguments.output / "report.md": render(results)}
+        texts = {arguments.output / "report.md": render(results, arguments.before)}
         if arguments.project:
             texts |= project_texts(results)
     except SearchR3Error as error:

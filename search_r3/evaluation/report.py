@@ -171,13 +171,18 @@ def quality_table(rows: Sequence[Row]) -> str:
     return _markdown(head, lines, left=2)
 
 
-def compare_rows(rows: Sequence[Row]) -> list[ComparisonRow]:
+def compare_rows(rows: Sequence[Row], before: str | None = None) -> list[ComparisonRow]:
     """Compare every arm with ``never``, and every control arm with ``always`` of the same budget.
 
     Both of the same model, and of the same seed where there is one. Each task that both have, and, if there
     are several, all their queries together, each of the same weight. ``empty`` is left out: it is ``never``
     by construction. What thinks by itself is also compared with every model that does not think, over all
     queries together: single tasks would be many more comparisons, and the correction would drown all of them.
+
+    Args:
+        rows: Of one size.
+        before: Name of a model from which others were trained: ``never``, ``always`` and ``auto`` of every
+            other model are also compared with the same of it.
     """
     found = []
     for row in rows:
@@ -186,7 +191,7 @@ def compare_rows(rows: Sequence[Row]) -> list[ComparisonRow]:
             if other.arm is None and tasks:
                 comparison = compare(_queries(row, tasks), _queries(other, tasks))
                 found.append(ComparisonRow(row, other, tasks[0] if len(tasks) == 1 else None, comparison))
-        for baseline in _baselines(row, rows):
+        for baseline in [*_baselines(row, rows), *_same_of(before, row, rows)]:
             tasks = sorted(row.results.keys() & baseline.results.keys())
             groups = [[task] for task in tasks] + ([tasks] if len(tasks) > 1 else [])
             for group in groups:
@@ -242,14 +247,22 @@ def provenance(rows: Iterable[Row]) -> str:
     return "; ".join(parts) + "."
 
 
-def render(results: Sequence[Result]) -> str:
+def render(results: Sequence[Result], before: str | None = None) -> str:
     """Render the whole report as Markdown.
 
+    Args:
+        results: Of any models, tasks and sizes.
+        before: As in :func:`compare_rows`.
+
     Raises:
-        DataError: The results cannot stand in one report; :func:`collect` says when.
+        DataError: The results cannot stand in one report (:func:`collect` says when), or there are none of
+            ``before``.
     """
     sizes = collect(results)
-    comparisons = {size: compare_rows(rows) for size, rows in sizes.items()}
+    names = sorted({result.model for result in results})
+    if before is not None and before not in names:
+        raise DataError(f"got no results of {before!r} to compare with; wanted one of {', '.join(names)}")
+    comparisons = {size: compare_rows(rows, before) for size, rows in sizes.items()}
     every = [line for lines in comparisons.values() for line in lines]
     adjusted = iter(adjust([line.comparison.p_value for line in every]))
     parts = ["# Evaluation", _NOTES]
@@ -289,6 +302,14 @@ def _baselines(row: Row, rows: Sequence[Row]) -> list[Row]:
         # Greedy thoughts do not depend on a seed, so one run of a baseline may serve several seeds.
         found += [other for other in of_arm if other.seed == row.seed] or of_arm
     return found
+
+
+def _same_of(before: str | None, row: Row, rows: Sequence[Row]) -> list[Row]:
+    """The row of the model of before that a row of another model can be held against."""
+    if before in (None, row.model) or row.arm not in ("never", "always", "auto"):
+        return []
+    wanted = (before, row.arm, row.budget, row.seed)
+    return [other for other in rows if (other.model, other.arm, other.budget, other.seed) == wanted]
 
 
 def _queries(row: Row, tasks: Iterable[str]) -> dict[str, float]:

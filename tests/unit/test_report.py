@@ -308,6 +308,33 @@ def test_what_thinks_is_compared_with_models_that_do_not():
     assert found == {("always@32", "bm25", None): pytest.approx(0.38)}
 
 
+def test_a_model_is_compared_with_the_one_before():
+    """Each arm against the same arm, by task and pooled; not controls, nor another budget."""
+    runs = [*three(), result("One", "never", [0.5, 0.5]), result("One", "random", [0.0, 0.0])]
+    runs += [result("One", "always", [0.5, 0.5], config={"max_reasoning_tokens": 64})]
+    after = {"model": "trained"}
+    runs += [result("One", "never", [0.5, 0.7], **after), result("One", "random", [0.0, 0.0], **after)]
+    runs += [result("One", "always", [0.6, 1.0], **after), result("Two", "always", [0.2, 0.3, 0.9], **after)]
+    (rows,) = collect(runs).values()
+    found = {
+        (line.row.arm_label, line.baseline.arm_label, line.task): line.comparison.difference
+        for line in compare_rows(rows, "r3")
+        if (line.row.model, line.baseline.model) == ("trained", "r3")
+    }
+    assert found == {
+        ("never", "never", "One"): pytest.approx(0.1),
+        ("always@32", "always@32", "One"): pytest.approx(0.05),
+        ("always@32", "always@32", "Two"): pytest.approx(0.5 / 3),
+        ("always@32", "always@32", None): pytest.approx(0.6 / 5),
+    }
+    assert [line for line in compare_rows(rows, "r3") if line.row.model == "r3"] == [
+        line for line in compare_rows(rows) if line.row.model == "r3"
+    ]
+    assert line_of(render(runs, "r3"), "trained", "never", "r3 never")[3:5] == ["One", "+0.100"]
+    with pytest.raises(DataError, match="'r4' to compare with; wanted one of bm25, r3, trained"):
+        render(runs, "r4")
+
+
 def test_empty_is_not_compared():
     """It is `never` by construction, and would only weaken the correction of the others."""
     (rows,) = collect([result("One", "never", [0.5, 0.1]), result("One", "empty", [0.5, 0.1])]).values()
