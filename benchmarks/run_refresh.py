@@ -42,20 +42,40 @@ from search_r3.evaluation.environment import describe_environment
 from search_r3.evaluation.plots import save
 from search_r3.rl.config import QueriesConfig, RolloutConfig, SetConfig
 from search_r3.rl.drift import reward_error
-from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
+from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment, neighbour_graph
 from search_r3.rl.queries import load_queries
-from search_r3.rl.refresh import Full, InBatch, NoRefresh, RefreshPolicy, Selective
+from search_r3.rl.refresh import Full, InBatch, NoRefresh, RefreshPolicy, RefreshState, Selective
 from search_r3.rl.rewards import RETRIEVAL_REWARDS
 from search_r3.rl.rollouts import rollout_seed, sample_rollouts
 from search_r3.rl.rows import DocumentRows
 
 Vectors = NDArray[np.float32]
 
+
+@dataclass(frozen=True)
+class InTurn:
+    """Some rows a step, one after the other, whatever they are: what choosing has to beat at the same price.
+
+    Attributes:
+        per_step: Rows of a step.
+    """
+
+    per_step: int
+    documents_move: bool = True
+    ranks_in_batch: bool = False
+
+    def rows(self, state: RefreshState) -> NDArray[np.int64]:
+        """The next ones."""
+        begin = state.step * self.per_step
+        return np.unique(np.arange(begin, begin + self.per_step, dtype=np.int64) % len(state.encoded_at))
+
+
 POLICIES: dict[str, tuple[RefreshPolicy, bool]] = {
     "none": (NoRefresh(), False),
     "in batch": (InBatch(), False),
     "full, every 25 steps": (Full(every=25), False),
     "full, every 10 steps": (Full(every=10), False),
+    "in turn, 200": (InTurn(per_step=200), False),
     "selective, small": (Selective(neighbours=2, top=3, background=0, fresh_for=8), False),
     "selective": (Selective(), False),
     "selective, with correction": (Selective(), True),
@@ -150,18 +170,13 @@ def measure(arguments: argparse.Namespace, size: int, *, is_simulated: bool) -> 
         larger = load_task(arguments, size)
         trajectory = simulate(arguments, trajectory, task, larger)
         task = larger
-    return [
-        {
-            "documents": size,
-            "drift": "simulated" if is_simulated else "measured",
-            "policy": name,
-            "cosine_with_start": float(
-                (trajectory.documents[0] * trajectory.documents[-1]).sum(axis=1).mean()
-            ),
-            **follow(arguments, task, trajectory, policy, corrects),
-        }
-        for name, (policy, corrects) in tqdm(POLICIES.items(), desc=f"{size:,} documents")
-    ]
+    cosine = float((trajectory.documents[0] * trajectory.documents[-1]).sum(axis=1).mean())
+    facts = {
+        "documents": size,
+        "drift": "simulated" if is_simulated else "measured",
+        "cosine_with_start": cosine,
+    }
+    return [facts | row for row in follow(arguments, task, trajectory)]
 
 
 def load_task(arguments: argparse.Namespace, size: int) -> RetrievalTask:
@@ -266,22 +281,27 @@ def simulate(
 
 
 def follow(
-    arguments: argparse.Namespace,
-    task: RetrievalTask,
-    trajectory: Trajectory,
-    policy: RefreshPolicy,
-    corrects: bool,
-) -> dict[str, float]:
-    """Let one policy keep an environment along the trajectory."""
+    arguments: argparse.Namespace, task: RetrievalTask, trajectory: Trajectory
+) -> list[dict[str, Any]]:
+    """Let every policy keep an environment of its own along the trajectory, on the same rollouts."""
     numbered = RetrievalTask(
         task.queries, {doc_id: str(row) for row, doc_id in enumerate(task.corpus)}, task.qrels
     )
     now = trajectory.documents[0]
-    neighbours = 16 if isinstance(policy, Selective) else 0  # a graph of 100,000 takes its time
-    options = EnvironmentOptions(probe_every=0, corrects=corrects, neighbours=neighbours)
-    environment = RetrievalEnvironment(
-        numbered, lambda texts: now[np.array([int(text) for text in texts])], policy, options
-    )
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        return now[np.array([int(text) for text in texts])]
+
+    environments = {
+        name: RetrievalEnvironment(
+            numbered, encode, policy, EnvironmentOptions(probe_every=0, corrects=corrects, neighbours=0)
+        )
+        for name, (policy, corrects) in POLICIES.items()
+    }
+    graph = neighbour_graph(now, 16)  # once: one of 100,000 documents takes its time
+    for environment in environments.values():
+        if isinstance(environment.policy, Selective):
+            environment.neighbours = graph
     pays = RETRIEVAL_REWARDS[arguments.reward]
     generator = np.random.default_rng(0)
     ids = list(task.queries)
@@ -290,28 +310,39 @@ def follow(
         query_id: {row_of[doc_id]: float(grade) for doc_id, grade in grades.items() if grade > 0}
         for query_id, grades in task.qrels.items()
     }
-    stale, fresh, encoded, seconds = [], [], [], 0.0
-    for step in range(1, trajectory.steps[-1] + 1):
+    fresh: list[float] = []
+    stale: dict[str, list[float]] = {name: [] for name in environments}
+    encoded = dict.fromkeys(environments, 0)
+    seconds = dict.fromkeys(environments, 0.0)
+    last = trajectory.steps[-1]
+    for step in tqdm(range(1, last + 1), desc=f"{len(task.corpus):,} documents"):
         now, rollouts = trajectory.at(step)
         chosen = generator.choice(len(ids), arguments.per_step, replace=False)
         asked = [ids[place] for place in chosen for _ in range(arguments.group)]
         embeddings = rollouts[chosen].reshape(len(asked), -1)
-        began = time.perf_counter()
-        encoded.append(environment.refresh(asked, embeddings, step).encoded)
-        rankings = environment.rank(asked, embeddings)
-        seconds += time.perf_counter() - began
-        stale += [pays(ranking, ranking.documents) for ranking in rankings]
         truth = DocumentRows(now).rankings(embeddings, [relevant[query_id] for query_id in asked])
         fresh += [pays(ranking, ranking.documents) for ranking in truth]
-    error = reward_error(np.array(stale), np.array(fresh))
-    return {
-        "encoded_per_step": float(np.mean(encoded)),
-        "share_of_full": float(np.mean(encoded) / len(task.corpus)),
-        "mean_absolute": error.mean_absolute,
-        "rank_correlation": error.rank_correlation,
-        "own_milliseconds_per_step": 1000 * seconds / trajectory.steps[-1],
-        "steps": trajectory.steps[-1],
-    }
+        for name, environment in environments.items():
+            began = time.perf_counter()
+            encoded[name] += environment.refresh(asked, embeddings, step).encoded
+            rankings = environment.rank(asked, embeddings)
+            seconds[name] += time.perf_counter() - began
+            stale[name] += [pays(ranking, ranking.documents) for ranking in rankings]
+    rows = []
+    for name in environments:
+        error = reward_error(np.array(stale[name]), np.array(fresh))
+        rows.append(
+            {
+                "policy": name,
+                "encoded_per_step": encoded[name] / last,
+                "share_of_full": encoded[name] / last / len(task.corpus),
+                "mean_absolute": error.mean_absolute,
+                "rank_correlation": error.rank_correlation,
+                "own_milliseconds_per_step": 1000 * seconds[name] / last,
+                "steps": last,
+            }
+        )
+    return rows
 
 
 def plot(results: Sequence[dict[str, Any]]) -> Figure:
@@ -321,7 +352,7 @@ def plot(results: Sequence[dict[str, Any]]) -> Figure:
     panels = figure.subplots(1, len(sizes), squeeze=False, sharey=True)[0]
     for axes, size in zip(panels, sizes, strict=True):
         rows = [row for row in results if row["documents"] == size]
-        for row, marker in zip(rows, "os^DvP*X", strict=True):
+        for row, marker in zip(rows, "os^DhvP*X", strict=True):
             axes.plot(
                 row["encoded_per_step"], row["mean_absolute"], marker, markersize=9, label=row["policy"]
             )

@@ -10,6 +10,7 @@ import torch
 
 from search_r3 import SentenceTransformer
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.rl.refresh import RefreshState
 from search_r3.training.adapter import add_adapter
 from search_r3.training.config import AdapterConfig
 
@@ -79,3 +80,19 @@ def test_interpolation_is_on_the_sphere(monkeypatch):
     np.testing.assert_array_equal(trajectory.at(4)[0], [[0, 1]])
     np.testing.assert_allclose(trajectory.at(2)[0], [[0.5**0.5, 0.5**0.5]], atol=1e-6)
     np.testing.assert_allclose(trajectory.at(1)[1], [[[3 / 10**0.5, 1 / 10**0.5]]], atol=1e-6)
+
+
+def test_rows_in_turn(monkeypatch):
+    """The rival that does not choose goes round: two a step of five rows."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from run_refresh import InTurn
+
+    none = np.empty(0, dtype=np.int64)
+    encoded_at = np.zeros(5, dtype=np.int64)
+
+    def rows(step: int, per_step: int) -> list[int]:
+        state = RefreshState(step, none, none, encoded_at, encoded_at, none)
+        return InTurn(per_step).rows(state).tolist()
+
+    assert [rows(step, 2) for step in range(4)] == [[0, 1], [2, 3], [0, 4], [1, 2]]
+    assert rows(1, 7) == [0, 1, 2, 3, 4]
