@@ -70,18 +70,22 @@ class InTurn:
         return np.unique(np.arange(begin, begin + self.per_step, dtype=np.int64) % len(state.encoded_at))
 
 
-POLICIES: dict[str, tuple[RefreshPolicy, bool]] = {
-    "none": (NoRefresh(), False),
-    "in batch": (InBatch(), False),
-    "full, every 25 steps": (Full(every=25), False),
-    "full, every 10 steps": (Full(every=10), False),
-    "in turn, 200": (InTurn(per_step=200), False),
-    "selective, small": (Selective(neighbours=2, top=3, background=0, fresh_for=8), False),
-    "selective": (Selective(), False),
-    "selective, with correction": (Selective(), True),
-    "selective, large": (Selective(neighbours=16, top=20, background=64, fresh_for=2), False),
+POLICIES: dict[str, tuple[RefreshPolicy, dict[str, Any]]] = {
+    "none": (NoRefresh(), {}),
+    "in batch": (InBatch(), {}),
+    "full, every 25 steps": (Full(every=25), {}),
+    "full, every 10 steps": (Full(every=10), {}),
+    "in turn, 200": (InTurn(per_step=200), {}),
+    "selective, small": (Selective(neighbours=2, top=3, background=0, fresh_for=8), {}),
+    "selective": (Selective(), {}),
+    "selective, with correction": (Selective(), {"corrects": True}),
+    "selective, full when drifted": (
+        Selective(),
+        {"probe": 64, "probe_every": 5, "refresh_below": 0.99, "neighbours": 16},
+    ),
+    "selective, large": (Selective(neighbours=16, top=20, background=64, fresh_for=2), {}),
 }
-"""Each policy, and whether the other rows are turned along. `frozen` is never stale, by definition."""
+"""Each policy, and options of its environment. `frozen` is never stale, by definition."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,10 @@ def main() -> None:
     table = {
         "arguments": {name: str(value) for name, value in vars(arguments).items()},
         "adapters": {str(folder): digest(folder) for folder in arguments.adapters},
-        "policies": {name: asdict(policy) for name, (policy, _) in POLICIES.items()},  # type: ignore[call-overload]
+        "policies": {
+            name: asdict(policy) | {"environment": options}  # type: ignore[call-overload]
+            for name, (policy, options) in POLICIES.items()
+        },
         "results": results,
         "environment": describe_environment(),
     }
@@ -156,7 +163,8 @@ def main() -> None:
     for row in results:
         print(
             f"{row['documents']:>7,}  {row['policy']:27} encoded per step {row['encoded_per_step']:>8.1f}  "
-            f"error {row['mean_absolute']:.4f}  rank correlation {row['rank_correlation']:.4f}"
+            f"error {row['mean_absolute']:.4f}  within groups {row['within_group']:.4f}  "
+            f"rank correlation {row['rank_correlation']:.4f}"
         )
     print("\n".join(map(str, [path, *save(plot(results), arguments.output / "refresh")])))
 
@@ -294,9 +302,9 @@ def follow(
 
     environments = {
         name: RetrievalEnvironment(
-            numbered, encode, policy, EnvironmentOptions(probe_every=0, corrects=corrects, neighbours=0)
+            numbered, encode, policy, EnvironmentOptions(**{"probe_every": 0, "neighbours": 0, **options})
         )
-        for name, (policy, corrects) in POLICIES.items()
+        for name, (policy, options) in POLICIES.items()
     }
     graph = neighbour_graph(now, 16)  # once: one of 100,000 documents takes its time
     for environment in environments.values():
@@ -328,8 +336,13 @@ def follow(
             rankings = environment.rank(asked, embeddings)
             seconds[name] += time.perf_counter() - began
             stale[name] += [pays(ranking, ranking.documents) for ranking in rankings]
+    groups = (-1, arguments.group)
+    true = np.array(fresh).reshape(groups)
     rows = []
     for name in environments:
+        paid = np.array(stale[name]).reshape(groups)
+        # What advantages see of it: what all rollouts of a query have in common cancels.
+        shifted = (paid - paid.mean(axis=1, keepdims=True)) - (true - true.mean(axis=1, keepdims=True))
         error = reward_error(np.array(stale[name]), np.array(fresh))
         rows.append(
             {
@@ -337,6 +350,7 @@ def follow(
                 "encoded_per_step": encoded[name] / last,
                 "share_of_full": encoded[name] / last / len(task.corpus),
                 "mean_absolute": error.mean_absolute,
+                "within_group": float(np.abs(shifted).mean()),
                 "rank_correlation": error.rank_correlation,
                 "own_milliseconds_per_step": 1000 * seconds[name] / last,
                 "steps": last,
@@ -352,7 +366,7 @@ def plot(results: Sequence[dict[str, Any]]) -> Figure:
     panels = figure.subplots(1, len(sizes), squeeze=False, sharey=True)[0]
     for axes, size in zip(panels, sizes, strict=True):
         rows = [row for row in results if row["documents"] == size]
-        for row, marker in zip(rows, "os^DhvP*X", strict=True):
+        for row, marker in zip(rows, "os^DhvP*<X", strict=True):
             axes.plot(
                 row["encoded_per_step"], row["mean_absolute"], marker, markersize=9, label=row["policy"]
             )

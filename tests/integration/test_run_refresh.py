@@ -60,6 +60,7 @@ def test_policies_along_a_trajectory(tiny_folder, checkpoints, tmp_path, monkeyp
         assert {row["drift"] for row in rows.values()} == {drift}
         assert rows["none"]["encoded_per_step"] == 0 and rows["none"]["mean_absolute"] > 0.005
         assert rows["selective, large"]["mean_absolute"] < rows["none"]["mean_absolute"]
+        assert rows["none"]["within_group"] > rows["selective, large"]["within_group"]
         assert rows["full, every 10 steps"]["encoded_per_step"] == size / 10
         assert all(row["steps"] == 10 for row in rows.values())
     assert (tmp_path / "out" / "refresh.svg").is_file() and "rank correlation" in capsys.readouterr().out
