@@ -42,7 +42,7 @@ from search_r3.evaluation.environment import describe_environment
 from search_r3.evaluation.plots import save
 from search_r3.rl.config import QueriesConfig, RolloutConfig, SetConfig
 from search_r3.rl.drift import reward_error
-from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment, neighbour_graph
+from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
 from search_r3.rl.queries import load_queries
 from search_r3.rl.refresh import Full, InBatch, NoRefresh, RefreshPolicy, RefreshState, Selective
 from search_r3.rl.rewards import RETRIEVAL_REWARDS
@@ -54,7 +54,7 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class InTurn:
-    """Some rows a step, one after the other, whatever they are: what choosing has to beat at the same price.
+    """Some rows a step in a random order, round after round: the rival that does not choose.
 
     Attributes:
         per_step: Rows of a step.
@@ -66,8 +66,9 @@ class InTurn:
 
     def rows(self, state: RefreshState) -> NDArray[np.int64]:
         """The next ones."""
-        begin = state.step * self.per_step
-        return np.unique(np.arange(begin, begin + self.per_step, dtype=np.int64) % len(state.encoded_at))
+        order = np.random.default_rng(0).permutation(len(state.encoded_at))
+        begin = (state.step - 1) * self.per_step  # the first step is 1
+        return np.unique(order[np.arange(begin, begin + self.per_step) % len(order)]).astype(np.int64)
 
 
 POLICIES: dict[str, tuple[RefreshPolicy, dict[str, Any]]] = {
@@ -81,7 +82,7 @@ POLICIES: dict[str, tuple[RefreshPolicy, dict[str, Any]]] = {
     "selective, with correction": (Selective(), {"corrects": True}),
     "selective, full when drifted": (
         Selective(),
-        {"probe": 64, "probe_every": 5, "refresh_below": 0.99, "neighbours": 16},
+        {"probe": 64, "probe_every": 5, "refresh_below": 0.99},
     ),
     "selective, large": (Selective(neighbours=16, top=20, background=64, fresh_for=2), {}),
 }
@@ -300,16 +301,11 @@ def follow(
     def encode(texts: Sequence[str]) -> Vectors:
         return now[np.array([int(text) for text in texts])]
 
-    environments = {
-        name: RetrievalEnvironment(
-            numbered, encode, policy, EnvironmentOptions(**{"probe_every": 0, "neighbours": 0, **options})
-        )
-        for name, (policy, options) in POLICIES.items()
-    }
-    graph = neighbour_graph(now, 16)  # once: one of 100,000 documents takes its time
-    for environment in environments.values():
-        if isinstance(environment.policy, Selective):
-            environment.neighbours = graph
+    environments = {}
+    for name, (policy, changes) in POLICIES.items():
+        neighbours = 16 if isinstance(policy, Selective) else 0  # a graph of 100,000 takes its time
+        options = EnvironmentOptions(**{"probe_every": 0, "neighbours": neighbours, **changes})
+        environments[name] = RetrievalEnvironment(numbered, encode, policy, options)
     pays = RETRIEVAL_REWARDS[arguments.reward]
     generator = np.random.default_rng(0)
     ids = list(task.queries)

@@ -263,6 +263,12 @@ def render(results: Sequence[Result], before: str | None = None) -> str:
     if before is not None and before not in names:
         raise DataError(f"got no results of {before!r} to compare with; wanted one of {', '.join(names)}")
     comparisons = {size: compare_rows(rows, before) for size, rows in sizes.items()}
+    against = {(one.baseline.model, one.row.model) for lines in comparisons.values() for one in lines}
+    if before is not None and not any(first == before != other for first, other in against):
+        raise DataError(
+            f"got nothing to compare with {before!r}: wanted results of another model in the same arm, "
+            "budget and seed, on a task that both have"
+        )
     every = [line for lines in comparisons.values() for line in lines]
     adjusted = iter(adjust([line.comparison.p_value for line in every]))
     parts = ["# Evaluation", _NOTES]

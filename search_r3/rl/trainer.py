@@ -360,8 +360,8 @@ def info_nce(
 ) -> torch.Tensor:
     """InfoNCE of rollouts against the environment's rows, which get no gradient.
 
-    Documents are the answers and wrong documents of the rollouts of all processes together, so that two
-    processes learn what one does; what else answers a query is left out of its softmax.
+    Documents are the answers and wrong documents of the rollouts that all processes have in this pass, so
+    that two processes learn what one does; what else answers a query is left out of its softmax.
 
     Args:
         embeddings: Unit vectors, shape (B, D).

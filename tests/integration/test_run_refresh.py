@@ -84,16 +84,20 @@ def test_interpolation_is_on_the_sphere(monkeypatch):
 
 
 def test_rows_in_turn(monkeypatch):
-    """The rival that does not choose goes round: two a step of five rows."""
+    """The rival that does not choose goes round, always in the same order: four a step of six rows."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     from run_refresh import InTurn
 
     none = np.empty(0, dtype=np.int64)
-    encoded_at = np.zeros(5, dtype=np.int64)
+    encoded_at = np.zeros(6, dtype=np.int64)
 
-    def rows(step: int, per_step: int) -> list[int]:
+    def rows(step: int, per_step: int) -> set[int]:
         state = RefreshState(step, none, none, encoded_at, encoded_at, none)
-        return InTurn(per_step).rows(state).tolist()
+        return set(InTurn(per_step).rows(state).tolist())
 
-    assert [rows(step, 2) for step in range(4)] == [[0, 1], [2, 3], [0, 4], [1, 2]]
-    assert rows(1, 7) == [0, 1, 2, 3, 4]
+    first, second, third, fourth = (rows(step, 4) for step in range(1, 5))
+    assert [len(found) for found in (first, second, third)] == [4, 4, 4]
+    rest = set(range(6)) - first
+    assert rest <= second and second - rest <= first  # the rest of one round, the beginning of the next
+    assert third == rest | (first - second) and fourth == first
+    assert rows(1, 9) == set(range(6))

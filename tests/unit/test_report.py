@@ -333,6 +333,8 @@ def test_a_model_is_compared_with_the_one_before():
     assert line_of(render(runs, "r3"), "trained", "never", "r3 never")[3:5] == ["One", "+0.100"]
     with pytest.raises(DataError, match="'r4' to compare with; wanted one of bm25, r3, trained"):
         render(runs, "r4")
+    with pytest.raises(DataError, match="nothing to compare with 'bm25'"):
+        render([one for one in runs if one.model == "bm25"], "bm25")
 
 
 def test_empty_is_not_compared():

@@ -24,6 +24,9 @@ def test_info_nce_by_hand():
     first = -np.log(np.exp(1.6) / (np.exp(1.6) + np.exp(1.2) + 1))  # row 3 answers a as well
     second = -np.log(np.exp(1.2) / (1 + np.exp(1.2) + np.exp(1.6) + 1))
     assert loss.item() == pytest.approx((first + second) / 2, abs=1e-6)
+    # One rollout here, the candidates of another process beside its own: row 1 answers, 0 and 2 do not.
+    one = info_nce(embeddings[1:], torch.tensor([1]), torch.tensor([[0, 2], [1, 2]]), Corpus, ["b"], 0.5)
+    assert one.item() == pytest.approx(-np.log(np.exp(1.2) / (1 + np.exp(1.2) + np.exp(1.6))), abs=1e-6)
     loss.backward()
     assert embeddings.grad.abs().sum() > 0
 
