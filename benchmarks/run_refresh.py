@@ -21,7 +21,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +153,7 @@ def main() -> None:
         "arguments": {name: str(value) for name, value in vars(arguments).items()},
         "adapters": {str(folder): digest(folder) for folder in arguments.adapters},
         "policies": {
-            name: asdict(policy) | {"environment": options}  # type: ignore[call-overload]
-            for name, (policy, options) in POLICIES.items()
+            name: vars(policy) | {"environment": options} for name, (policy, options) in POLICIES.items()
         },
         "results": results,
         "environment": describe_environment(),
