@@ -19,9 +19,10 @@ import sys
 from pathlib import Path
 
 from search_r3.errors import DataError, SearchR3Error
-from search_r3.evaluation.card import Release, read_training, render_card
-from search_r3.evaluation.page import Plot, render_page
-from search_r3.evaluation.plots import (
+from search_r3.evaluation.results import Result, read_results
+from search_r3.reporting.card import Release, read_training, render_card
+from search_r3.reporting.page import Plot, render_page
+from search_r3.reporting.plots import (
     Difference,
     Series,
     differences_by_task,
@@ -29,7 +30,7 @@ from search_r3.evaluation.plots import (
     quality_by_task,
     save,
 )
-from search_r3.evaluation.report import (
+from search_r3.reporting.tables import (
     DASH,
     Row,
     collect,
@@ -41,7 +42,6 @@ from search_r3.evaluation.report import (
     tokens,
     without_sweep,
 )
-from search_r3.evaluation.results import Result, read_results
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = "search-r3-smollm2-135m"

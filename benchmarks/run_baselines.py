@@ -20,7 +20,6 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from search_r3 import SentenceTransformer, embedded_base_folder
-from search_r3.cache import cache_dir, data_dir
 from search_r3.data.catalogue import SIZES, TASKS, expected_hash
 from search_r3.data.minilm import minilm_folder
 from search_r3.evaluation.arms import ARMS, Arm
@@ -28,6 +27,7 @@ from search_r3.evaluation.baselines import load_minilm, mean_pooled
 from search_r3.evaluation.results import read_results, write_result
 from search_r3.evaluation.runner import benchmark_task, run_arms
 from search_r3.evaluation.system import System
+from search_r3.paths import cache_dir, data_dir
 
 SYSTEMS = ("bm25", "all-MiniLM-L6-v2", "smollm2-135m", "smollm2-135m-mean-pooled")
 

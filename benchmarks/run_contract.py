@@ -31,7 +31,7 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM
 
 from search_r3 import SentenceTransformer, Thought, default_model_folder, fingerprint
-from search_r3.stdlib_corpus import collect_functions
+from search_r3.demo.stdlib_corpus import collect_functions
 
 SEED = 0
 

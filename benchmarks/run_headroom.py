@@ -22,15 +22,15 @@ from tqdm import tqdm
 
 from search_r3 import SentenceTransformer, fingerprint
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.embedded_model import load_model
 from search_r3.errors import SearchR3Error
 from search_r3.evaluation.arms import thinking_module
-from search_r3.evaluation.environment import describe_environment
-from search_r3.rl.config import QueriesConfig, RolloutConfig, SetConfig
+from search_r3.model.default import load_model
+from search_r3.provenance import describe_environment
+from search_r3.rl.document_embeddings import DocumentRows
+from search_r3.rl.grpo_config import QueriesConfig, RolloutConfig, SetConfig
 from search_r3.rl.queries import load_queries
 from search_r3.rl.rewards import RETRIEVAL_REWARDS
 from search_r3.rl.rollouts import rollout_seed, sample_rollouts
-from search_r3.rl.rows import DocumentRows
 
 
 def main() -> None:

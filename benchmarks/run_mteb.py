@@ -23,15 +23,15 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from search_r3 import SentenceTransformer
-from search_r3.cache import cache_dir
-from search_r3.embedded_model import EMBEDDED_MODELS
 from search_r3.errors import InvalidOptionError, SearchR3Error
 from search_r3.evaluation.arms import ARMS, Arm
 from search_r3.evaluation.baselines import mean_pooled
 from search_r3.evaluation.results import write_result
 from search_r3.evaluation.runner import Harness, benchmark_task, run_arms
 from search_r3.evaluation.system import System
-from search_r3.modules import ReasoningTransformer
+from search_r3.model.default import EMBEDDED_MODELS
+from search_r3.model.reasoning_transformer import ReasoningTransformer
+from search_r3.paths import cache_dir
 
 
 def main(harness: Harness, output: Path) -> None:

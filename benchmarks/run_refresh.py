@@ -33,21 +33,21 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from search_r3 import SentenceTransformer, fingerprint
-from search_r3.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.embedded_model import load_model
 from search_r3.errors import InvalidInputError, SearchR3Error
 from search_r3.evaluation.arms import thinking_module
-from search_r3.evaluation.environment import describe_environment
-from search_r3.evaluation.plots import save
-from search_r3.rl.config import QueriesConfig, RolloutConfig, SetConfig
+from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
+from search_r3.model.default import load_model
+from search_r3.provenance import describe_environment
+from search_r3.reporting.plots import save
+from search_r3.rl.document_embeddings import DocumentRows
 from search_r3.rl.drift import reward_error
 from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
+from search_r3.rl.grpo_config import QueriesConfig, RolloutConfig, SetConfig
 from search_r3.rl.queries import load_queries
 from search_r3.rl.refresh import Full, InBatch, NoRefresh, RefreshPolicy, RefreshState, Selective
 from search_r3.rl.rewards import RETRIEVAL_REWARDS
 from search_r3.rl.rollouts import rollout_seed, sample_rollouts
-from search_r3.rl.rows import DocumentRows
 
 Vectors = NDArray[np.float32]
 

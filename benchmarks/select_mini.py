@@ -16,14 +16,14 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from search_r3 import fingerprint
-from search_r3.cache import cache_dir, data_dir
 from search_r3.data import mini
 from search_r3.data.catalogue import TASKS
 from search_r3.data.full_tasks import full_task
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.parsed import Sources
 from search_r3.evaluation.embedding_cache import cached_vectors
-from search_r3.lexical import bm25_run
+from search_r3.paths import cache_dir, data_dir
+from search_r3.retrieval.bm25 import bm25_run
 
 SEED = "search-r3 mini 1"
 DEPTH = 100

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from search_r3 import SentenceTransformer, Thought, fingerprint
 from search_r3.data.catalogue import TASKS, Size, load_task
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.embedded_model import load_model
 from search_r3.errors import InvalidOptionError, SearchR3Error
-from search_r3.evaluation.environment import describe_environment
-from search_r3.index import SearchHit, VectorIndex
-from search_r3.metrics import ndcg_at_10
+from search_r3.model.default import load_model
+from search_r3.provenance import describe_environment
+from search_r3.retrieval.metrics import ndcg_at_10
+from search_r3.retrieval.vector_index import SearchHit, VectorIndex
 
 GAINS, LOSSES, HITS, CHARACTERS = 3, 2, 3, 240
 

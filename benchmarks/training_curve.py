@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from search_r3.errors import SearchR3Error
-from search_r3.evaluation.plots import save
-from search_r3.training.run import read_log
+from search_r3.reporting.plots import save
+from search_r3.training.sft_run import read_log
 
 PANELS = {
     "reward": ("reward/thinking", "reward/direct"),

@@ -9,28 +9,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search_r3.base import prepare_base
-    from search_r3.embedded_model import default_model, default_model_folder, embedded_base_folder
-    from search_r3.identity import fingerprint
-    from search_r3.index import VectorIndex
-    from search_r3.model import QueryEncoding, SentenceTransformer
-    from search_r3.template import COMPACT_TEMPLATE, Template
-    from search_r3.thoughts import Thought
+    from search_r3.model.default import default_model, default_model_folder, embedded_base_folder
+    from search_r3.model.fingerprint import fingerprint
+    from search_r3.model.prepare import prepare_base
+    from search_r3.model.sentence_transformer import QueryEncoding, SentenceTransformer
+    from search_r3.model.template import COMPACT_TEMPLATE, Template
+    from search_r3.model.thoughts import Thought
+    from search_r3.retrieval.vector_index import VectorIndex
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "COMPACT_TEMPLATE": "template",
-    "QueryEncoding": "model",
-    "SentenceTransformer": "model",
-    "Template": "template",
-    "Thought": "thoughts",
-    "VectorIndex": "index",
-    "default_model": "embedded_model",
-    "default_model_folder": "embedded_model",
-    "embedded_base_folder": "embedded_model",
-    "fingerprint": "identity",
-    "prepare_base": "base",
+    "COMPACT_TEMPLATE": "model.template",
+    "QueryEncoding": "model.sentence_transformer",
+    "SentenceTransformer": "model.sentence_transformer",
+    "Template": "model.template",
+    "Thought": "model.thoughts",
+    "VectorIndex": "retrieval.vector_index",
+    "default_model": "model.default",
+    "default_model_folder": "model.default",
+    "embedded_base_folder": "model.default",
+    "fingerprint": "model.fingerprint",
+    "prepare_base": "model.prepare",
 }
 
 __all__ = [

@@ -41,8 +41,8 @@ def fresh_tiny(tiny_folder: Path) -> SentenceTransformer:
 def adapted_tiny(fresh_tiny: SentenceTransformer) -> SentenceTransformer:
     """The tiny model with an adapter on it that changes its vectors."""
     pytest.importorskip("pydantic")  # of the training extra
-    from search_r3.training.adapter import add_adapter
-    from search_r3.training.config import AdapterConfig
+    from search_r3.training.lora import add_adapter
+    from search_r3.training.sft_config import AdapterConfig
 
     torch.manual_seed(0)
     add_adapter(fresh_tiny, AdapterConfig(rank=2))

@@ -26,14 +26,14 @@ import torch
 from tqdm import tqdm
 
 from search_r3 import SentenceTransformer
-from search_r3.base import assemble
-from search_r3.cache import data_dir
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.pairs import TrainingPair, read_pairs
-from search_r3.embedded_model import EMBEDDED_MODELS, load_model
 from search_r3.errors import SearchR3Error
-from search_r3.evaluation.environment import describe_environment
-from search_r3.template import render_chat_template
+from search_r3.model.default import EMBEDDED_MODELS, load_model
+from search_r3.model.prepare import assemble
+from search_r3.model.template import render_chat_template
+from search_r3.paths import data_dir
+from search_r3.provenance import describe_environment
 from search_r3.training.thought_filter import ThoughtFilter
 from search_r3.training.thought_records import (
     Origin,

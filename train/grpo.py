@@ -18,10 +18,10 @@ from search_r3.training.command import run_stage
 
 def train(config: Path, resume: bool) -> Path:
     """Train what the configuration says; imported late, so that --help is quick."""
-    from search_r3.rl import config as configuration
-    from search_r3.rl import run
+    from search_r3.rl.grpo_config import read_config
+    from search_r3.rl.grpo_run import train as train_policy
 
-    return run.train(configuration.read_config(config), resume=resume)
+    return train_policy(read_config(config), resume=resume)
 
 
 if __name__ == "__main__":

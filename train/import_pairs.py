@@ -17,10 +17,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from search_r3.cache import data_dir
 from search_r3.data.pairs import TrainingPair, write_pairs
 from search_r3.data.retrieval_task import read_beir
 from search_r3.errors import DataError, SearchR3Error
+from search_r3.paths import data_dir
 
 
 def main() -> None:

@@ -24,13 +24,13 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from search_r3 import SentenceTransformer, fingerprint
-from search_r3.embedded_model import load_model
 from search_r3.errors import DataError, SearchR3Error
 from search_r3.evaluation.arms import thinking_module
-from search_r3.evaluation.card import Release, eval_results, read_training, render_card
-from search_r3.evaluation.environment import describe_environment
 from search_r3.evaluation.results import Result, read_results
-from search_r3.release import sha256_of_files, stage_release, verify_release
+from search_r3.model.default import load_model
+from search_r3.model.release import sha256_of_files, stage_release, verify_release
+from search_r3.provenance import describe_environment
+from search_r3.reporting.card import Release, eval_results, read_training, render_card
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -16,10 +16,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from search_r3 import default_model, default_model_folder, embedded_model
-from search_r3.adapter import ADAPTER_FILES, require_adapter
+from search_r3 import default_model, default_model_folder
 from search_r3.errors import SearchR3Error
-from search_r3.golden import write_golden
+from search_r3.model import default as embedded_model
+from search_r3.model.adapter import ADAPTER_FILES, require_adapter
+from search_r3.model.golden import write_golden
 
 
 def main() -> None:

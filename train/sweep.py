@@ -20,9 +20,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from search_r3.errors import InvalidOptionError, SearchR3Error
-from search_r3.evaluation.environment import describe_environment
-from search_r3.training.config import TrainingConfig
-from search_r3.training.run import read_log, train
+from search_r3.provenance import describe_environment
+from search_r3.training.sft_config import TrainingConfig
+from search_r3.training.sft_run import read_log, train
 
 MEASURE = "_ndcg_at_10"
 

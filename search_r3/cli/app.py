@@ -10,7 +10,14 @@ import sys
 
 import typer
 
-from search_r3.cli import data, demo, embedding, exporting, indexing, inspecting, mteb, searching
+from search_r3.cli.data_command import data
+from search_r3.cli.demo_command import demo
+from search_r3.cli.embed_command import embed
+from search_r3.cli.export_command import export
+from search_r3.cli.index_command import index
+from search_r3.cli.inspect_command import doctor, info
+from search_r3.cli.mteb_command import mteb
+from search_r3.cli.search_command import search
 from search_r3.errors import InvalidOptionError, SearchR3Error
 
 app = typer.Typer(
@@ -20,15 +27,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command(name="demo")(demo.demo)
-app.command(name="index")(indexing.index)
-app.command(name="search")(searching.search)
-app.command(name="embed")(embedding.embed)
-app.command(name="export")(exporting.export)
-app.command(name="info")(inspecting.info)
-app.command(name="doctor")(inspecting.doctor)
-app.command(name="data")(data.data)
-app.command(name="mteb")(mteb.mteb)
+app.command(name="demo")(demo)
+app.command(name="index")(index)
+app.command(name="search")(search)
+app.command(name="embed")(embed)
+app.command(name="export")(export)
+app.command(name="info")(info)
+app.command(name="doctor")(doctor)
+app.command(name="data")(data)
+app.command(name="mteb")(mteb)
 
 
 def main() -> None:

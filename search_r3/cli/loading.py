@@ -12,7 +12,7 @@ from rich.console import Console
 from search_r3.errors import InvalidOptionError, ModelError
 
 if TYPE_CHECKING:
-    from search_r3.model import SentenceTransformer
+    from search_r3.model.sentence_transformer import SentenceTransformer
 
 output = Console(highlight=False, soft_wrap=True)
 """Results, on standard output."""
@@ -30,9 +30,9 @@ def load_model(name: str | None) -> SentenceTransformer:
     from safetensors import SafetensorError
     from transformers.utils import logging as transformers_logging
 
-    from search_r3.embedded_model import EMBEDDED_MODELS
-    from search_r3.model import SentenceTransformer
-    from search_r3.modules import ReasoningTransformer
+    from search_r3.model.default import EMBEDDED_MODELS
+    from search_r3.model.reasoning_transformer import ReasoningTransformer
+    from search_r3.model.sentence_transformer import SentenceTransformer
 
     transformers_logging.disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from search_r3.cli.loading import messages
-from search_r3.documents import Document, MalformedLine, read_documents
 from search_r3.errors import InvalidInputError
+from search_r3.retrieval.documents import Document, MalformedLine, read_documents
 
 _SHOWN = 10
 

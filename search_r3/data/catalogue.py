@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from search_r3.cache import data_dir
 from search_r3.data.retrieval_task import RetrievalTask, read_beir
 from search_r3.errors import DataError, InvalidOptionError
+from search_r3.paths import data_dir
 
 Size = Literal["full", "mini"]
 

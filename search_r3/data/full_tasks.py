@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search_r3.data import evaluation
+from search_r3.data import task_builders
 from search_r3.data.catalogue import TASKS
 from search_r3.data.parsed import Sources
 from search_r3.data.retrieval_task import RetrievalTask
@@ -18,17 +18,17 @@ def full_task(name: str, sources: Sources) -> RetrievalTask:
     """
     match name:
         case "WikiTrivia":
-            return evaluation.wiki_trivia(sources.questions, sources.encyclopedia)
+            return task_builders.wiki_trivia(sources.questions, sources.encyclopedia)
         case "HPOLay":
-            return evaluation.hpo_lay(sources.phenotypes)
+            return task_builders.hpo_lay(sources.phenotypes)
         case "PubMedMeSH":
-            return evaluation.topic_pairs(
-                article for article in sources.pubmed_1977 if evaluation.is_held_out(article)
+            return task_builders.topic_pairs(
+                article for article in sources.pubmed_1977 if task_builders.is_held_out(article)
             )
         case "PubMedObjective":
-            return evaluation.pubmed_objective(sources.pubmed_2021)
+            return task_builders.pubmed_objective(sources.pubmed_2021)
         case "PubMedClaim":
-            return evaluation.pubmed_claim(sources.pubmed_2021)
+            return task_builders.pubmed_claim(sources.pubmed_2021)
         case "CodeDoc":
-            return evaluation.code_doc(sources.held_out_functions)
+            return task_builders.code_doc(sources.held_out_functions)
     raise InvalidOptionError(f"Got the task {name!r}, wanted one of {sorted(TASKS)}.")

@@ -6,12 +6,12 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from search_r3.data.evaluation import lay_wordings
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.sources.obo import Term
 from search_r3.data.sources.python_functions import PythonFunction
 from search_r3.data.sources.siblings import Entry, Hierarchy, training_pairs
 from search_r3.data.sources.trivia import Question, match_answers, normalise_title
+from search_r3.data.task_builders import lay_wordings
 
 _FUNCTIONS_PER_PACKAGE = 3000
 

@@ -23,10 +23,9 @@ from itertools import cycle, islice
 from typing import Any, Literal, get_args
 
 from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
-from search_r3.model import QueryEncoding, SentenceTransformer
-from search_r3.modules import ReasoningTransformer
-from search_r3.modules.reasoning_transformer import OnTruncation
-from search_r3.thoughts import Thought
+from search_r3.model.reasoning_transformer import OnTruncation, ReasoningTransformer
+from search_r3.model.sentence_transformer import QueryEncoding, SentenceTransformer
+from search_r3.model.thoughts import Thought
 
 Arm = Literal["never", "always", "auto", "empty", "random", "repeat", "shuffled"]
 """How queries think during an evaluation; the module's docstring says what each arm is."""

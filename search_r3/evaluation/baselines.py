@@ -14,11 +14,11 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
 from search_r3.errors import InvalidOptionError, ModelError
-from search_r3.lexical import BM25Index
+from search_r3.retrieval.bm25 import BM25Index
 
 
 class BM25Search:
-    """:class:`search_r3.lexical.BM25Index` as an mteb search model.
+    """:class:`search_r3.retrieval.bm25.BM25Index` as an mteb search model.
 
     Attributes:
         index_seconds: Time of indexing, which mteb does not record for a model that searches by itself.

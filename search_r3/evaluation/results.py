@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from search_r3.errors import DataError, InvalidInputError
-from search_r3.thoughts import Thought
+from search_r3.model.thoughts import Thought
 
 SCHEMA_VERSION = 1
 

@@ -11,8 +11,8 @@ from mteb.abstasks import AbsTaskRetrieval
 
 from search_r3.errors import ModelError
 from search_r3.evaluation.arms import Arm
-from search_r3.evaluation.encoder import prompt_tokens, query_prompt
-from search_r3.model import QueryEncoding, SentenceTransformer
+from search_r3.evaluation.mteb_encoder import prompt_tokens, query_prompt
+from search_r3.model.sentence_transformer import QueryEncoding, SentenceTransformer
 
 TOP_K = 1000
 """Documents retrieved per query: what mteb and BEIR both ask for."""

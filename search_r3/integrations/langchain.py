@@ -11,9 +11,9 @@ from typing import Any, Literal, Self
 from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from search_r3.embedded_model import load_model
-from search_r3.model import SentenceTransformer
-from search_r3.thoughts import Thought
+from search_r3.model.default import load_model
+from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.thoughts import Thought
 
 
 class SearchR3Embeddings(BaseModel, Embeddings):

@@ -12,11 +12,11 @@ from typing import Any, Literal
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 
-from search_r3.embedded_model import load_model
 from search_r3.errors import InvalidOptionError, ModelError
-from search_r3.identity import fingerprint as identity_of
-from search_r3.model import SentenceTransformer
-from search_r3.thoughts import Thought
+from search_r3.model.default import load_model
+from search_r3.model.fingerprint import fingerprint as identity_of
+from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.thoughts import Thought
 
 GIVEN = "given"
 """Name of a model that was given, and that a copy cannot load."""

@@ -16,9 +16,9 @@ import ray.data
 import torch
 from ray.data.checkpoint import CheckpointConfig
 
-from search_r3.embedded_model import load_model
 from search_r3.errors import InvalidInputError, InvalidOptionError
-from search_r3.identity import fingerprint
+from search_r3.model.default import load_model
+from search_r3.model.fingerprint import fingerprint
 
 
 def embed_parquet(

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
 from search_r3.errors import InvalidOptionError
-from search_r3.model import QueryEncoding
-from search_r3.template import Template
-from search_r3.thoughts import Ending, Thought
-from search_r3.tokens import PromptEncoder
+from search_r3.model.prompt_encoder import PromptEncoder
+from search_r3.model.sentence_transformer import QueryEncoding
+from search_r3.model.template import Template
+from search_r3.model.thoughts import Ending, Thought
 
 
 class TwoEngines:

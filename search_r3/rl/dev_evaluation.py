@@ -11,8 +11,8 @@ from typing import Any
 from transformers import TrainerCallback
 
 from search_r3.evaluation.arms import encode_arm, thinking_module
-from search_r3.model import SentenceTransformer
-from search_r3.rl.config import HealthConfig, RLConfig
+from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.rl.grpo_config import HealthConfig, RLConfig
 from search_r3.rl.health import distinct_share, repeated_share, thought_perplexity
 from search_r3.rl.rollouts import encode_prompts
 from search_r3.training.dev_split import DevEvaluator

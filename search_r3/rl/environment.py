@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError, InvalidInputError
+from search_r3.rl.document_embeddings import DocumentRows
 from search_r3.rl.drift import Drift, fit_rotation, measure_drift
 from search_r3.rl.refresh import RefreshPolicy, RefreshState, Rows
 from search_r3.rl.rewards import Ranking
-from search_r3.rl.rows import DocumentRows
 
 _EXACT_GRAPH = 20_000
 """Most rows whose graph is exact: the work grows with their square."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from search_r3.generation import last_hidden_states, next_token_logits
+from search_r3.model.generation import last_hidden_states, next_token_logits
 
 _PAIRS = 2000
 

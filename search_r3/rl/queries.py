@@ -6,11 +6,11 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from search_r3.cache import data_dir
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
 from search_r3.data.retrieval_task import RetrievalTask, read_beir
 from search_r3.errors import DataError
-from search_r3.rl.config import QueriesConfig, SetConfig
+from search_r3.paths import data_dir
+from search_r3.rl.grpo_config import QueriesConfig, SetConfig
 from search_r3.training.dev_split import asked_and_answers, split_pairs
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from search_r3.batching import left_pad
-from search_r3.generation import Sampling, last_hidden_states, think
-from search_r3.modules import ReasoningTransformer
-from search_r3.rl.config import RolloutConfig
-from search_r3.thoughts import Ending
+from search_r3.model.generation import Sampling, last_hidden_states, think
+from search_r3.model.padding import left_pad
+from search_r3.model.reasoning_transformer import ReasoningTransformer
+from search_r3.model.thoughts import Ending
+from search_r3.rl.grpo_config import RolloutConfig
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from sentence_transformers.base.evaluation import BaseEvaluator
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.evaluation.arms import Arm, encode_arm
-from search_r3.metrics import ndcg_at_10
-from search_r3.model import SentenceTransformer
+from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.retrieval.metrics import ndcg_at_10
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.training.config import DataConfig, SourceConfig
+from search_r3.training.sft_config import DataConfig, SourceConfig
 from search_r3.training.thought_records import ThoughtRecord
 
 

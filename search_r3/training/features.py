@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from search_r3.batching import left_pad
 from search_r3.data.leaks import normalise
-from search_r3.modules import ReasoningTransformer
+from search_r3.model.padding import left_pad
+from search_r3.model.reasoning_transformer import ReasoningTransformer
 from search_r3.training.batches import ExampleShape
-from search_r3.training.config import DataConfig
 from search_r3.training.examples import Example
+from search_r3.training.sft_config import DataConfig
 
 EncodeWithTeacher = Callable[[list[str]], torch.Tensor]
 """Texts to the teacher's vectors, shape (texts, its dimension)."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from search_r3.adapter import merge_adapter
-from search_r3.embedded_model import load_model
 from search_r3.evaluation.arms import thinking_module
-from search_r3.model import SentenceTransformer
+from search_r3.model.adapter import merge_adapter
+from search_r3.model.default import load_model
+from search_r3.model.sentence_transformer import SentenceTransformer
 
 FINAL = "final"
 """Folder of the model that a run ends in, inside its output."""

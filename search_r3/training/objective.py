@@ -30,10 +30,10 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from search_r3.errors import InvalidOptionError
-from search_r3.generation import last_hidden_states, next_token_logits
-from search_r3.model import SentenceTransformer
-from search_r3.modules import ReasoningTransformer
-from search_r3.training.config import LossConfig
+from search_r3.model.generation import last_hidden_states, next_token_logits
+from search_r3.model.reasoning_transformer import ReasoningTransformer
+from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.training.sft_config import LossConfig
 
 Features = dict[str, torch.Tensor]
 

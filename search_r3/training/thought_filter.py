@@ -14,7 +14,7 @@ import sentence_transformers
 from numpy.typing import NDArray
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.model import SentenceTransformer
+from search_r3.model.sentence_transformer import SentenceTransformer
 from search_r3.training.thought_records import Origin, ThoughtRecord
 from search_r3.training.thought_sources import quotes
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from search_r3.cache import data_dir
 from search_r3.data.leaks import LeakCheck
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError
-from search_r3.training.config import DataConfig
+from search_r3.paths import data_dir
 from search_r3.training.dev_split import asked_and_answers, split_pairs
 from search_r3.training.examples import Example, draw_examples
+from search_r3.training.sft_config import DataConfig
 from search_r3.training.thought_records import ThoughtRecord, read_thoughts
 
 

@@ -8,7 +8,7 @@ from keyword_task import write_keyword_task
 
 from search_r3.data import catalogue
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
-from search_r3.index import VectorIndex
+from search_r3.retrieval.vector_index import VectorIndex
 
 WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]
 WORDS += ["tree", "sort", "list", "number", "time", "word"]
@@ -42,7 +42,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RetrievalTask:
     def expected(name: str, size: str) -> str:
         return task.data_hash() if (name, size) == ("CodeDoc", "mini") else "0" * 64
 
-    monkeypatch.setattr("search_r3.evaluation.tasks.expected_hash", expected)
+    monkeypatch.setattr("search_r3.evaluation.mteb_tasks.expected_hash", expected)
     monkeypatch.setattr(catalogue, "expected_hash", expected)
     return task
 

@@ -25,7 +25,7 @@ def write_keyword_task(folder):
 
 
 def config(toy, base, output="run", **changes):
-    from search_r3.rl.config import RLConfig
+    from search_r3.rl.grpo_config import RLConfig
 
     found = {
         "output": toy / output,

@@ -8,13 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 import sentence_transformers
 
-from search_r3 import SentenceTransformer, embedded_model
+from search_r3 import SentenceTransformer
 from search_r3.cli import main
-from search_r3.corpus_index import CorpusIndex
-from search_r3.direct_export import export_direct
 from search_r3.errors import ModelError
-from search_r3.lexical import bm25_run
-from search_r3.release import verify_release
+from search_r3.model import default as embedded_model
+from search_r3.model.direct_export import export_direct
+from search_r3.model.release import verify_release
+from search_r3.retrieval.bm25 import bm25_run
+from search_r3.retrieval.corpus_index import CorpusIndex
 
 ROWS = [
     {"_id": "copy", "title": "shutil", "text": "copy a directory tree"},

@@ -11,7 +11,7 @@ from search_r3 import SentenceTransformer, fingerprint
 from search_r3.data import catalogue
 from search_r3.data.retrieval_task import write_beir
 from search_r3.errors import DataError, InvalidOptionError, ModelError
-from search_r3.metrics import measure
+from search_r3.retrieval.metrics import measure
 
 mteb = pytest.importorskip("mteb")
 pytest.importorskip("beir")
@@ -22,10 +22,10 @@ from mteb.models import ModelMeta  # noqa: E402
 
 from search_r3.evaluation import runner  # noqa: E402
 from search_r3.evaluation.baselines import mean_pooled  # noqa: E402
-from search_r3.evaluation.encoder import SearchR3Encoder, query_prompt  # noqa: E402
+from search_r3.evaluation.mteb_encoder import SearchR3Encoder, query_prompt  # noqa: E402
+from search_r3.evaluation.mteb_tasks import OWN_TASKS, find_task, retrieval_task  # noqa: E402
 from search_r3.evaluation.runner import benchmark_task, run_arms, run_beir, run_mteb  # noqa: E402
 from search_r3.evaluation.system import System  # noqa: E402
-from search_r3.evaluation.tasks import OWN_TASKS, find_task, retrieval_task  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,7 +71,7 @@ def test_a_folder_in_beirs_format_is_a_task(tiny, built, tmp_path, harness):
 @pytest.mark.filterwarnings("ignore")
 def test_bm25_agrees_in_both_harnesses(built, tmp_path):
     """BM25 scores the same through mteb, BEIR and `measure`, a query without a match counting 0."""
-    from search_r3.lexical import bm25_run
+    from search_r3.retrieval.bm25 import bm25_run
 
     wanted = measure(built.qrels, bm25_run(built.corpus, built.queries, k=1000))
     for evaluation in (
@@ -90,8 +90,8 @@ def test_bm25_agrees_in_both_harnesses(built, tmp_path):
 @pytest.mark.parametrize("harness", ["mteb", "beir"])
 def test_hybrid_results_join_the_run_with_bm25s(tiny, built, tmp_path, harness):
     """Each arm's result is followed by one of its run fused with BM25's; BM25 with itself is refused."""
-    from search_r3.fusion import reciprocal_rank_fusion
-    from search_r3.lexical import bm25_run
+    from search_r3.retrieval.bm25 import bm25_run
+    from search_r3.retrieval.fusion import reciprocal_rank_fusion
 
     task, system = retrieval_task("CodeDocMini"), System("tiny", tiny, max_reasoning_tokens=4)
     found = list(run_arms(harness, system, ["never", "always"], task, tmp_path, hybrid=True))
@@ -319,7 +319,7 @@ def test_options_that_mteb_would_not_keep_apart_are_refused(tiny, built):
 def test_the_tasks_say_what_they_are(name, monkeypatch):
     """Every task's metadata is filled and valid, names its pinned data, and carries the card's words."""
     monkeypatch.setattr(
-        "search_r3.evaluation.tasks.expected_hash", lambda name, size: f"hash of {name} {size}"
+        "search_r3.evaluation.mteb_tasks.expected_hash", lambda name, size: f"hash of {name} {size}"
     )
     card_name, size = OWN_TASKS[name]
     card = catalogue.TASKS[card_name]

@@ -8,7 +8,7 @@ from keyword_task import TASK, config, history
 
 from search_r3 import SentenceTransformer
 from search_r3.errors import InvalidOptionError
-from search_r3.rl.run import last_checkpoint, make_policy, train
+from search_r3.rl.grpo_run import last_checkpoint, make_policy, train
 
 STATES = ("trainer_state.json", "environment.npz")
 
@@ -87,7 +87,7 @@ def test_a_copied_thought_is_fined(toy, tiny_folder, monkeypatch):
         seen.append((thought, query))
         return 0.5 if thought else 0.0
 
-    monkeypatch.setattr("search_r3.rl.trainer.copied_share", half)
+    monkeypatch.setattr("search_r3.rl.grpo_trainer.copied_share", half)
     changes = {"reward": {"copied": 0.1}, "trainer": {"max_steps": 1, "save_steps": 1}}
     train(config(toy, tiny_folder, **changes))
     entry = history(toy / "run")[1]

@@ -7,9 +7,9 @@ from keyword_task import config
 
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.errors import DataError, InvalidOptionError
-from search_r3.rl.config import read_config
+from search_r3.rl.grpo_config import read_config
+from search_r3.rl.grpo_run import worse_than_start
 from search_r3.rl.queries import load_queries
-from search_r3.rl.run import worse_than_start
 
 ROOT = Path(__file__).parents[2]
 

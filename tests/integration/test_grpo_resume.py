@@ -12,7 +12,7 @@ from keyword_task import config, history
 
 from search_r3 import SentenceTransformer
 from search_r3.errors import InvalidOptionError
-from search_r3.rl.run import train
+from search_r3.rl.grpo_run import train
 
 
 def test_killed_run_resumes_bit_for_bit(toy, tiny_folder):
@@ -33,7 +33,7 @@ def test_killed_run_resumes_bit_for_bit(toy, tiny_folder):
     train(whole)
     program = (
         "import sys; from pathlib import Path; import torch; torch.set_num_threads(1)\n"
-        "from search_r3.rl.config import RLConfig; from search_r3.rl.run import train\n"
+        "from search_r3.rl.grpo_config import RLConfig; from search_r3.rl.grpo_run import train\n"
         "config = RLConfig.model_validate_json(Path(sys.argv[1]).read_text())\n"
         "train(config, resume='--resume' in sys.argv)\n"
     )
@@ -92,7 +92,7 @@ def test_two_processes(toy, tiny_folder, rows):
     program = toy / "two.py"
     program.write_text(
         "import sys; from pathlib import Path; import torch; torch.set_num_threads(1)\n"
-        "from search_r3.rl.config import RLConfig; from search_r3.rl.run import train\n"
+        "from search_r3.rl.grpo_config import RLConfig; from search_r3.rl.grpo_run import train\n"
         "train(RLConfig.model_validate_json(Path(sys.argv[1]).read_text()))\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

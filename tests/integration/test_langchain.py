@@ -10,9 +10,9 @@ from langchain_huggingface import HuggingFaceEmbeddings
 from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
-from search_r3.direct_export import export_direct
 from search_r3.errors import InvalidInputError
 from search_r3.integrations.langchain import SearchR3Embeddings
+from search_r3.model.direct_export import export_direct
 
 TEXTS = ["the red\nsea", "a star and the sun", "copy a folder", "sort a list", "the date and the time"]
 

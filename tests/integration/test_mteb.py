@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from search_r3.modules import reasoning_transformer
+from search_r3.model import reasoning_transformer
 
 mteb = pytest.importorskip("mteb")
 
@@ -107,8 +107,8 @@ def test_symmetric_tasks_do_not_think(traffic, name):
 @pytest.mark.parametrize("reasoning", ["never", "always"])
 def test_the_entry_for_mteb_scores_as_our_own_encoder(tiny, tiny_folder, built, tmp_path, reasoning):
     """What is ready for mteb's registry needs mteb and sentence-transformers alone, and scores the same."""
-    from search_r3.evaluation.encoder import SearchR3Encoder
-    from search_r3.evaluation.tasks import retrieval_task
+    from search_r3.evaluation.mteb_encoder import SearchR3Encoder
+    from search_r3.evaluation.mteb_tasks import retrieval_task
 
     entry = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "search_r3_models.py"))
     meta = entry["search_r3_smollm2_135m"]

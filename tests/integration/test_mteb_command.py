@@ -14,8 +14,8 @@ from search_r3.cli import main
 mteb = pytest.importorskip("mteb")
 pytest.importorskip("beir")
 
+from search_r3.evaluation.mteb_tasks import retrieval_task  # noqa: E402
 from search_r3.evaluation.results import read_results  # noqa: E402
-from search_r3.evaluation.tasks import retrieval_task  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 

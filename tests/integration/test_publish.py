@@ -16,8 +16,8 @@ from fake_hub import FakeHub
 
 from search_r3 import fingerprint
 from search_r3.errors import DataError
-from search_r3.evaluation.card import Release, read_training, render_card
 from search_r3.evaluation.results import Result, ThoughtStatistics, write_result
+from search_r3.reporting.card import Release, read_training, render_card
 
 pytest.importorskip("mteb")
 

@@ -65,7 +65,7 @@ def test_first_lines_say_what_a_reader_needs() -> None:
 
 def test_the_training_run_is_a_configuration(tmp_path) -> None:
     """The TOML that a reader copies has no unknown key."""
-    config = pytest.importorskip("search_r3.training.config")
+    config = pytest.importorskip("search_r3.training.sft_config")
     [toml] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "my-run.toml").write_text(toml, encoding="utf-8")
     found = config.read_config(tmp_path / "my-run.toml")

@@ -11,8 +11,8 @@ import torch
 from search_r3 import SentenceTransformer
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.rl.refresh import RefreshState
-from search_r3.training.adapter import add_adapter
-from search_r3.training.config import AdapterConfig
+from search_r3.training.lora import add_adapter
+from search_r3.training.sft_config import AdapterConfig
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]

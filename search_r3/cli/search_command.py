@@ -1,0 +1,160 @@
+"""`search-r3 search`: ask an index."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search_r3.cli.loading import load_model, output
+from search_r3.cli.reading import read_file
+from search_r3.errors import InvalidOptionError
+
+if TYPE_CHECKING:
+    from search_r3.retrieval.explain import Explanation
+    from search_r3.retrieval.vector_index import SearchHit
+
+
+def search(
+    folder: Annotated[Path, typer.Argument(help="An index made by `search-r3 index`.")],
+    query: Annotated[str | None, typer.Argument(help="The query.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="A file of queries instead of QUERY.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Hits per query.")] = 5,
+    reasoning: Annotated[
+        str | None, typer.Option(help="always, never or auto [default: the model's].")
+    ] = None,
+    max_reasoning_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens of thought per query.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the thought and what it changed.")] = False,
+    hybrid: Annotated[
+        bool, typer.Option("--hybrid", help="Join the ranking with BM25's by reciprocal rank fusion.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per query.")] = False,
+    model: Annotated[
+        str | None, typer.Option(help="Model folder or Hub id [default: the index's own].")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Queries that think at the same time.")] = 16,
+) -> None:
+    """Search an index with one query or a file of queries."""
+    from search_r3.model.fingerprint import fingerprint
+    from search_r3.retrieval.corpus_index import CorpusIndex
+    from search_r3.retrieval.explain import Explanation
+    from search_r3.retrieval.explain import explain as explain_queries
+    from search_r3.retrieval.fusion import FUSION_DEPTH
+
+    if (query is None) == (queries is None):
+        raise typer.BadParameter("give either QUERY or --queries FILE")
+    if explain and hybrid:
+        raise typer.BadParameter("--explain is about the ranking of the vectors alone; leave --hybrid out")
+    if query is not None:
+        texts = {"query": query}
+    else:
+        assert queries is not None
+        texts = {
+            item.doc_id: item.text
+            for item in read_file(queries, strict=False, id_field=None, text_field=None)
+        }
+    corpus = CorpusIndex.load(folder)
+    if not len(corpus.vectors):
+        raise InvalidOptionError(f"{folder} is empty.")
+    recorded = None if corpus.model == "default" else corpus.model
+    loaded = load_model(model if model is not None else recorded)
+    identity = fingerprint(loaded)
+    encoding = loaded.encode_query_with_thoughts(
+        list(texts.values()),
+        batch_size=batch_size,
+        reasoning=reasoning,
+        max_reasoning_tokens=max_reasoning_tokens,
+    )
+    if explain:
+        explanations = explain_queries(loaded, corpus.vectors, identity, list(texts.values()), encoding, k)
+    else:
+        depth = max(k, FUSION_DEPTH) if hybrid else k
+        found = corpus.vectors.search(encoding.embeddings, depth, fingerprint=identity)
+        if hybrid:
+            # A prune that was interrupted leaves texts without vectors: they are not in the index any more.
+            indexed = {doc_id: corpus.texts[doc_id] for doc_id in corpus.vectors.doc_ids}
+            found = fuse_with_bm25(list(texts.values()), indexed, found, k)
+        explanations = [Explanation(*pair) for pair in zip(encoding.thoughts, found, strict=True)]
+    for (query_id, text), explanation in zip(texts.items(), explanations, strict=True):
+        result = result_of(query_id, text, corpus.texts, explanation)
+        if as_json:
+            typer.echo(json.dumps(result, ensure_ascii=False))
+        else:
+            show(result)
+
+
+def fuse_with_bm25(
+    queries: list[str], corpus: dict[str, str], found: list[list[SearchHit]], k: int
+) -> list[list[SearchHit]]:
+    """Join the hits of every query with BM25's; a hit's score is then that of reciprocal rank fusion."""
+    from search_r3.retrieval.bm25 import bm25_run
+    from search_r3.retrieval.fusion import FUSION_DEPTH, reciprocal_rank_fusion
+    from search_r3.retrieval.vector_index import SearchHit
+
+    numbers = [str(number) for number in range(len(queries))]
+    dense = {
+        number: {hit.doc_id: -float(hit.rank) for hit in hits}
+        for number, hits in zip(numbers, found, strict=True)
+    }
+    lexical = bm25_run(corpus, dict(zip(numbers, queries, strict=True)), k=max(k, FUSION_DEPTH))
+    fused = reciprocal_rank_fusion(dense, lexical, k=k)
+    return [
+        [SearchHit(doc_id, score, rank) for rank, (doc_id, score) in enumerate(fused[number].items(), 1)]
+        for number in numbers
+    ]
+
+
+def result_of(query_id: str, query: str, texts: dict[str, str], explanation: Explanation) -> dict[str, Any]:
+    """One query's result as plain data; what the thought changed is there if it was asked for."""
+    thought = explanation.thought
+    result: dict[str, Any] = {
+        "query_id": query_id,
+        "query": query,
+        "thought": {"text": thought.text, "tokens": thought.length, "ending": thought.ending},
+        "hits": [
+            {"rank": hit.rank, "doc_id": hit.doc_id, "score": round(hit.score, 6), "text": texts[hit.doc_id]}
+            for hit in explanation.hits
+        ],
+    }
+    if explanation.direct is not None:
+        result["cosine_to_direct"] = round(explanation.direct.cosine, 6)
+        for hit, rank in zip(result["hits"], explanation.direct.ranks, strict=True):
+            hit["direct_rank"] = rank
+    return result
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print one query's result for a person."""
+    output.print(f"\n[bold]{_plain(result['query'])}[/bold]")
+    thought = result["thought"]
+    explain = "cosine_to_direct" in result
+    if explain:
+        shown = " ".join(thought["text"].split()) or "(nothing)"
+        output.print(f"  thought: [italic]{_plain(shown)}[/italic]")
+        output.print(
+            f"  {thought['tokens']} tokens, ended by {thought['ending']}; "
+            f"cosine to the direct vector {result['cosine_to_direct']:.3f}"
+        )
+    for hit in result["hits"]:
+        moved = ""
+        if explain:
+            change = hit["direct_rank"] - hit["rank"]
+            moved = (
+                "  (same rank)"
+                if change == 0
+                else f"  ({'up' if change > 0 else 'down'} from {hit['direct_rank']})"
+            )
+        text = " ".join(hit["text"].split())
+        output.print(f"  {hit['rank']:>2}. {hit['score']:.3f}  {_plain(hit['doc_id'])}{moved}")
+        output.print(f"      [dim]{_plain(text[:110] + ('...' if len(text) > 110 else ''))}[/dim]")
+
+
+def _plain(text: str) -> str:
+    """Text in which brackets are not markup and control characters cannot reach the terminal."""
+    from rich.markup import escape
+
+    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))

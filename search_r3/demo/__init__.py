@@ -1,0 +1,1 @@
+"""The demo: semantic search over Python's own standard library."""

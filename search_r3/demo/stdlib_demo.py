@@ -1,0 +1,74 @@
+"""The demo: semantic search over the standard library of the interpreter that runs it.
+
+Fixed questions show what a thought does. Held-out docstring summaries, each of which has exactly one right
+answer, score three arms: BM25, the direct exit, and thinking.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from search_r3.demo.stdlib_corpus import DemoTask, demo_task
+from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.retrieval.bm25 import bm25_run
+from search_r3.retrieval.corpus_index import CorpusIndex, build_index
+from search_r3.retrieval.documents import Document
+from search_r3.retrieval.explain import Explanation, explain
+from search_r3.retrieval.metrics import ndcg_at_10
+
+QUESTIONS = (
+    "How do I copy a folder with everything in it?",
+    "Which words occur most often in a list?",
+    "Turn a string into a date",
+    "Find files whose names match a pattern",
+    "Keep a list sorted while inserting",
+)
+
+
+@dataclass(frozen=True)
+class ArmScore:
+    """One arm on the labelled queries: mean nDCG@10 and mean tokens of thought per query."""
+
+    arm: str
+    ndcg_at_10: float
+    tokens_per_query: float
+
+
+def build_demo_index(
+    model: SentenceTransformer, folder: Path, on_progress: Callable[[int, int], None]
+) -> tuple[CorpusIndex, DemoTask]:
+    """Index the standard library in ``folder``; what is there already is kept."""
+    task = demo_task()
+    documents = [Document(doc_id, text) for doc_id, text in task.corpus.items()]
+    build_index(folder, model, documents, model_name="default", prune=True, on_progress=on_progress)
+    return CorpusIndex.load(folder), task
+
+
+def ask(model: SentenceTransformer, index: CorpusIndex, k: int = 3) -> list[Explanation]:
+    """Answer the fixed questions after thinking, and say what each thought changed."""
+    encoding = model.encode_query_with_thoughts(QUESTIONS)
+    return explain(model, index.vectors, index.vectors.fingerprint, QUESTIONS, encoding, k)
+
+
+def score(
+    model: SentenceTransformer, index: CorpusIndex, task: DemoTask, batch_size: int = 64
+) -> list[ArmScore]:
+    """Score BM25, the direct exit and thinking on the labelled queries."""
+    queries = list(task.queries.values())
+    identity = index.vectors.fingerprint  # build_demo_index has just held it against the model
+    runs = {"BM25": (bm25_run(task.corpus, task.queries), 0.0)}
+    for arm, reasoning in (("no thinking", "never"), ("thinking", "always")):
+        encoding = model.encode_query_with_thoughts(queries, reasoning=reasoning, batch_size=batch_size)
+        found = index.vectors.search(encoding.embeddings, 100, fingerprint=identity)
+        run = {
+            query_id: {hit.doc_id: hit.score for hit in hits}
+            for query_id, hits in zip(task.queries, found, strict=True)
+        }
+        runs[arm] = (run, statistics.fmean(thought.length for thought in encoding.thoughts))
+    return [
+        ArmScore(arm, statistics.fmean(ndcg_at_10(task.qrels, run).values()), tokens)
+        for arm, (run, tokens) in runs.items()
+    ]

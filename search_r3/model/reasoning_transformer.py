@@ -1,0 +1,384 @@
+"""The input module: a causal LM whose queries think before they embed.
+
+It is followed by sentence-transformers' own ``Pooling("lasttoken")`` and ``Normalize``, so ``modules.json``
+stays readable by other tools. Two roles:
+
+- a document is ``prefix + text + suffix + embed token``, one forward pass, never a thought;
+- a query is ``prefix + text + suffix + thought + embed token``, the thought generated or given.
+
+The embedding of a query is a pure function of (text, thought).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, Literal, get_args
+
+import torch
+from sentence_transformers.base.modules import Transformer
+
+from search_r3.errors import (
+    InvalidInputError,
+    InvalidOptionError,
+    ModelError,
+    TruncationError,
+    TruncationWarning,
+)
+from search_r3.model.generation import Sampling, last_hidden_states, think
+from search_r3.model.padding import crop, left_pad, right_pad, seeds, to_left_padding
+from search_r3.model.prompt_encoder import EncodedText, PromptEncoder
+from search_r3.model.template import EMBED_TOKEN, Template
+from search_r3.model.thoughts import ENDINGS, Reasoning
+
+Role = Literal["query", "document"]
+OnTruncation = Literal["warn", "error", "ignore"]
+
+
+class ReasoningTransformer(Transformer):
+    """Embeds documents directly and queries after a thought.
+
+    Inputs are strings, or ``(query, thought)`` pairs that replay a thought: the pair keeps each thought with
+    its text, whatever order sentence-transformers sorts a batch into.
+
+    Per-call options of ``encode_query`` (saved defaults in brackets): ``reasoning`` ["always"],
+    ``max_reasoning_tokens`` [32], ``on_truncation`` ["warn"], ``temperature`` [0: greedy], ``top_p`` [1.0],
+    ``seed`` [0]. Documents accept them and use ``on_truncation`` only.
+
+    The role of a text is: an explicit ``task``; else the role whose configured prompt equals ``prompt``; else
+    ``default_role``. Any other prompt is an instruction and is put before the text, as plain text.
+
+    Args:
+        model_name_or_path: A folder made by ``prepare_base`` or saved from such a model, or its Hub id.
+        template: The trusted strings around the text, as :meth:`Template.to_dict` gives them.
+        embed_token: The token whose hidden state is the embedding.
+        query_prompt: Names the query role in a plain ``encode(..., prompt=...)``; never part of the text.
+        document_prompt: The same for documents.
+        default_role: Role of a plain ``encode`` without task or known prompt.
+        reasoning: Default of the option of that name.
+        max_reasoning_tokens: Default of the option of that name, 0 or more.
+        on_truncation: Default of the option of that name.
+        **kwargs: Arguments of sentence-transformers' ``Transformer``.
+
+    Raises:
+        ModelError: If the model or tokenizer does not fit (no embed token, slow tokenizer, not torch).
+        InvalidOptionError: If a default is not valid.
+    """
+
+    config_keys = [  # noqa: RUF012 - the base class declares it as a plain list
+        *Transformer.config_keys,
+        "template",
+        "embed_token",
+        "query_prompt",
+        "document_prompt",
+        "default_role",
+        "reasoning",
+        "max_reasoning_tokens",
+        "on_truncation",
+    ]
+    forward_kwargs = {  # noqa: RUF012 - the base class declares it as a plain set
+        "reasoning",
+        "max_reasoning_tokens",
+        "on_truncation",
+        "temperature",
+        "top_p",
+        "seed",
+    }
+
+    def __init__(
+        self,
+        model_name_or_path: str,
+        *,
+        template: dict[str, str],
+        embed_token: str = EMBED_TOKEN,
+        query_prompt: str = "query: ",
+        document_prompt: str = "document: ",
+        default_role: Role = "document",
+        reasoning: Reasoning = "always",
+        max_reasoning_tokens: int = 32,
+        on_truncation: OnTruncation = "warn",
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.setdefault("backend", "torch") != "torch":
+            raise ModelError(
+                f"Got backend={kwargs['backend']!r}, wanted 'torch': exported LMs give no hidden states."
+            )
+        kwargs["transformer_task"] = "text-generation"
+        # Text only: otherwise sentence-transformers would render every string through the chat template.
+        kwargs["modality_config"] = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+        kwargs["module_output_name"] = "token_embeddings"
+        kwargs["model_kwargs"] = {"use_safetensors": True, **(kwargs.get("model_kwargs") or {})}
+        super().__init__(model_name_or_path, **kwargs)
+        self.template = Template.from_dict(template).to_dict()
+        self.embed_token = embed_token
+        self.query_prompt = query_prompt
+        self.document_prompt = document_prompt
+        self.default_role: Role = _one_of("default_role", default_role, Role)
+        self.reasoning = _one_of("reasoning", reasoning, Reasoning)
+        self.max_reasoning_tokens = max_reasoning_tokens
+        self.on_truncation = _one_of("on_truncation", on_truncation, OnTruncation)
+        if self.tokenizer is None:
+            raise ModelError(f"{model_name_or_path} has no tokenizer.")
+        self.prompt_encoder = PromptEncoder(self.tokenizer, Template.from_dict(template), embed_token)
+        _check_budget(max_reasoning_tokens)
+
+    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
+        """Write weights (safetensors), tokenizer and configuration to ``output_path``.
+
+        Raises:
+            InvalidOptionError: If ``safe_serialization`` is False: pickled weights are never written.
+        """
+        if not safe_serialization:
+            raise InvalidOptionError("Got safe_serialization=False; this model is saved as safetensors only.")
+        super().save(output_path, *args, safe_serialization=True, **kwargs)
+
+    def role(self, task: str | None, prompt: str | None) -> Role:
+        """Resolve the role of a call; see the class docstring.
+
+        Raises:
+            InvalidOptionError: If ``task`` is neither "query" nor "document".
+        """
+        if task is not None:
+            checked: Role = _one_of("task", task, Role)
+            return checked
+        if prompt is not None and prompt == self.query_prompt:
+            return "query"
+        if prompt is not None and prompt == self.document_prompt:
+            return "document"
+        return self.default_role
+
+    def preprocess(  # type: ignore[override]  # the base class takes any keyword, we name ours
+        self,
+        inputs: Sequence[Any],
+        prompt: str | None = None,
+        *,
+        task: str | None = None,
+        max_length: int | None = None,
+        on_truncation: OnTruncation | None = None,
+        processing_kwargs: None = None,
+        **forward_kwargs: Any,
+    ) -> dict[str, torch.Tensor]:
+        """Assemble complete, left-padded sequences, each ending with the embed token.
+
+        Args:
+            inputs: B strings, or (query, thought) pairs.
+            prompt: A role's configured prompt, or an instruction to put before every text.
+            task: "query" or "document"; None resolves the role from the prompt.
+            max_length: Overrides ``max_seq_length`` (the trainer passes it).
+            on_truncation: Overrides the saved default.
+            processing_kwargs: Not supported, because the template is not the processor's to change.
+            **forward_kwargs: The options of :meth:`forward`, which ``encode`` passes to both.
+
+        Returns:
+            ``input_ids`` and ``attention_mask`` (B, L); ``thought_length`` (B,), -1 for a query free to
+            think; ``dropped_tokens`` (B,).
+
+        Raises:
+            InvalidInputError: If an input cannot be embedded; the message names its place in the batch.
+            InvalidOptionError: If an option is not valid.
+        """
+        if unknown := set(forward_kwargs) - self.forward_kwargs:
+            raise InvalidOptionError(
+                f"Unknown options {sorted(unknown)}, wanted {sorted(self.forward_kwargs)}."
+            )
+        if processing_kwargs:
+            raise InvalidOptionError(
+                f"processing_kwargs={processing_kwargs!r} would be ignored: set max_seq_length instead."
+            )
+        try:
+            limit = self._limit() if max_length is None else min(max_length, self._limit())
+            encoded = self._encode_inputs(inputs, prompt, task, limit)
+        except (TypeError, AttributeError) as error:
+            # sentence-transformers answers these two by calling again without the prompt, which would turn a
+            # bug into a wrong vector.
+            raise RuntimeError(f"Internal error while tokenising: {error}") from error
+        self._report_truncation(inputs, encoded, on_truncation, limit)
+        input_ids, attention_mask = left_pad([item.token_ids for item in encoded])
+        return {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "thought_length": torch.tensor([item.thought_length for item in encoded]),
+            "dropped_tokens": torch.tensor([item.dropped_tokens for item in encoded]),
+        }
+
+    def forward(  # type: ignore[override]  # the base class takes any keyword, we name ours
+        self,
+        features: dict[str, Any],
+        *,
+        reasoning: Reasoning | None = None,
+        max_reasoning_tokens: int | None = None,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        on_truncation: OnTruncation | None = None,
+    ) -> dict[str, Any]:
+        """Embed a batch; queries that are free to think do so, except in training mode.
+
+        Training never generates: a plain query then takes the direct exit, and a thought to train on is given
+        as a (query, thought) pair.
+
+        Args:
+            features: From :meth:`preprocess`.
+            reasoning: Whether queries think; None means the saved default.
+            max_reasoning_tokens: Most tokens of thought; None means the saved default.
+            temperature: 0 is greedy; above 0 samples, seeded per (seed, text).
+            top_p: Share of probability mass sampled from, in (0, 1].
+            seed: Seed of the samples.
+            on_truncation: Used by :meth:`preprocess`.
+
+        Returns:
+            The features, with ``token_embeddings`` (B, L, H) and its ``attention_mask`` for the pooling (L is
+            1 when some rows were read out of a cache), ``thought_ids`` (B, T) padded with -1, and
+            ``thought_ending`` (B,), an index into ``ENDINGS``.
+
+        Raises:
+            InvalidOptionError: If an option is not valid.
+            ModelError: If a hidden state is not finite.
+        """
+        reasoning = self.reasoning if reasoning is None else _one_of("reasoning", reasoning, Reasoning)
+        budget = self.max_reasoning_tokens if max_reasoning_tokens is None else max_reasoning_tokens
+        _check_budget(budget)
+        numbers = isinstance(temperature, Real) and isinstance(top_p, Real)
+        if not numbers or not 0 <= temperature < math.inf or not 0 < top_p <= 1:
+            raise InvalidOptionError(
+                f"Got temperature={temperature!r}, top_p={top_p!r}, "
+                "wanted temperature >= 0 and 0 < top_p <= 1."
+            )
+        input_ids, attention_mask = features["input_ids"], features["attention_mask"]
+        if self.training:
+            features["token_embeddings"] = last_hidden_states(self.model, input_ids, attention_mask)
+            return features
+
+        if not attention_mask[:, -1].all():  # batches merged by a loss are padded on the right
+            input_ids, attention_mask = to_left_padding(input_ids, attention_mask)
+            features["input_ids"], features["attention_mask"] = input_ids, attention_mask
+        lengths: list[int] = features["thought_length"].tolist()
+        thoughts = [input_ids[row, -1 - max(n, 0) : -1].tolist() for row, n in enumerate(lengths)]
+        endings = ["given" if n >= 0 else "skipped" for n in lengths]
+        free = [row for row, n in enumerate(lengths) if n < 0]
+        if reasoning != "never" and budget == 0:
+            for row in free:
+                endings[row] = "budget"
+        if reasoning == "never" or budget == 0 or not free:
+            states = last_hidden_states(self.model, input_ids, attention_mask)
+        else:
+            # The limit, not the longest prompt: whether an option is valid must not depend on the batch.
+            self._check_positions(self._limit() + budget)
+            states = input_ids.new_empty(
+                len(lengths), 1, self.get_embedding_dimension(), dtype=self.model.dtype
+            )
+            if bound := [row for row, n in enumerate(lengths) if n >= 0]:
+                hidden = last_hidden_states(self.model, *crop(input_ids[bound], attention_mask[bound]))
+                states[bound, 0] = hidden[:, -1]
+            prompt_ids, prompt_mask = crop(input_ids[free, :-1], attention_mask[free, :-1])
+            read_out = think(
+                self.model,
+                prompt_ids,
+                prompt_mask,
+                embed_token_id=self.prompt_encoder.embed_token_id,
+                allowed_ids=self.prompt_encoder.allowed_thought_ids(
+                    self.model.get_output_embeddings().weight.shape[0]
+                ),
+                max_reasoning_tokens=budget,
+                may_skip=reasoning == "auto",
+                sampling=Sampling(
+                    temperature, top_p, seeds(seed, prompt_ids, prompt_mask) if temperature else ()
+                ),
+            )
+            states[free, 0] = read_out.hidden_states
+            for row, thought, ending in zip(free, read_out.thoughts, read_out.endings, strict=True):
+                thoughts[row], endings[row] = thought, ending
+            features["attention_mask"] = attention_mask.new_ones(len(lengths), 1)
+        if not torch.isfinite(states[:, -1]).all():
+            raise ModelError(
+                f"A hidden state is not finite in {self.model.dtype}. Load the model in float32: "
+                'model_kwargs={"dtype": "float32"}.'
+            )
+        features["token_embeddings"] = states
+        features["thought_ids"] = right_pad(thoughts, value=-1)
+        features["thought_ending"] = torch.tensor([ENDINGS.index(ending) for ending in endings])
+        return features
+
+    def _encode_inputs(
+        self, inputs: Sequence[Any], prompt: str | None, task: str | None, limit: int
+    ) -> list[EncodedText]:
+        role = self.role(task, prompt)
+        instruction = "" if prompt in (None, self.query_prompt, self.document_prompt) else prompt
+        try:
+            self.prompt_encoder.encode_text(instruction)
+        except InvalidInputError as error:
+            raise InvalidOptionError(f"The prompt is not usable: {error.reason}") from None
+        encoded = []
+        for place, item in enumerate(inputs):
+            text, thought = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
+            try:
+                if role == "query":
+                    one = self.prompt_encoder.encode_query(
+                        text, thought=thought, instruction=instruction, max_tokens=limit
+                    )
+                elif thought is None:
+                    one = self.prompt_encoder.encode_document(text, instruction=instruction, max_tokens=limit)
+                else:
+                    raise InvalidInputError("got a document with a thought; only queries think.", item)
+            except InvalidInputError as error:
+                raise type(error)(error.reason, item, f"Input {place} of this batch") from None
+            self._check_positions(len(one.token_ids))
+            encoded.append(one)
+        return encoded
+
+    def _report_truncation(
+        self,
+        inputs: Sequence[Any],
+        encoded: list[EncodedText],
+        on_truncation: OnTruncation | None,
+        limit: int,
+    ) -> None:
+        asked = self.on_truncation if on_truncation is None else on_truncation
+        action = _one_of("on_truncation", asked, OnTruncation)
+        cut = [(place, item.dropped_tokens) for place, item in enumerate(encoded) if item.dropped_tokens]
+        if not cut or action == "ignore":
+            return
+        place, dropped = cut[0]
+        if action == "error":
+            raise TruncationError(
+                f"{dropped} tokens over the limit of {limit}. Shorten or split the text, or pass "
+                "on_truncation='warn'.",
+                inputs[place],
+                f"Input {place} of this batch",
+            )
+        counts = ", ".join(str(dropped) for _, dropped in cut[:10]) + (", ..." if len(cut) > 10 else "")
+        warnings.warn(
+            f"{len(cut)} of {len(encoded)} texts were cut at their end to {limit} tokens; "
+            f"tokens dropped: {counts}.",
+            TruncationWarning,
+            stacklevel=2,
+        )
+
+    def _limit(self) -> int:
+        limit = self.max_seq_length
+        if limit is None:
+            raise InvalidOptionError("Got max_seq_length=None, wanted a number of tokens.")
+        return limit
+
+    def _check_positions(self, length: int) -> None:
+        positions = self.model.config.get_text_config().max_position_embeddings
+        if length > positions:
+            raise InvalidOptionError(
+                f"Text and thought together may take {length} tokens, the model has {positions} positions. "
+                f"Lower max_seq_length ({self.max_seq_length}) or the length of the thought."
+            )
+
+
+def _one_of(name: str, value: Any, choices: Any) -> Any:
+    if value not in get_args(choices):
+        raise InvalidOptionError(
+            f"Got {name}={value!r}, wanted one of {', '.join(map(repr, get_args(choices)))}."
+        )
+    return value
+
+
+def _check_budget(budget: Any) -> None:
+    if not isinstance(budget, int) or isinstance(budget, bool) or budget < 0:
+        raise InvalidOptionError(f"Got max_reasoning_tokens={budget!r}, wanted an integer of 0 or more.")

@@ -1,0 +1,89 @@
+"""A model's folder as it is published: weights, self-contained code, card, scores, licence, checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from search_r3.errors import ModelError
+from search_r3.model.direct_export import export_direct
+from search_r3.model.sentence_transformer import SentenceTransformer
+
+CHECKSUMS = "SHA256SUMS"
+"""Lists every other file of a release; ``sha256sum -c`` reads it."""
+
+
+def stage_release(
+    model: SentenceTransformer, folder: Path, texts: Mapping[str, str] | None = None, *, direct: bool = False
+) -> Path:
+    """Write the files of a release.
+
+    Args:
+        model: The model, any adapter merged.
+        folder: Where they go; it appears whole or not at all, and must not exist yet.
+        texts: Further files by their path in the release, such as ``README.md`` and
+            ``.eval_results/SciFact.yaml``.
+        direct: Whether it is the direct exit alone, in built-in modules; see
+            :func:`search_r3.model.direct_export.export_direct`.
+
+    Returns:
+        ``folder``.
+
+    Raises:
+        FileExistsError: ``folder`` exists.
+        InvalidOptionError: The direct exit of this model cannot be exported.
+        ModelError: The exported direct exit gives other vectors.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; a release never overwrites. Remove it or choose another.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
+        part = Path(staging) / "release"
+        if direct:
+            export_direct(model, part)
+        else:
+            model.save(str(part), create_model_card=False)
+        for name, text in (texts or {}).items():
+            path = part / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        lines = [f"{digest}  {name}\n" for name, digest in sha256_of_files(part).items()]
+        (part / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+        shutil.move(part, folder)
+    return folder
+
+
+def sha256_of_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a release but the list of them, by path, in alphabetical order.
+
+    What the Hub and its client add to a download is no part of it: ``.gitattributes`` and ``.cache``.
+    """
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in (CHECKSUMS, ".gitattributes") and not name.startswith(".cache/"):
+            with path.open("rb") as stream:
+                digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return digests
+
+
+def verify_release(folder: Path) -> None:
+    """Check the files of a release against its list.
+
+    Raises:
+        ModelError: There is no list, or a file is missing, another one, or not listed.
+    """
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        raise ModelError(f"{folder} has no {CHECKSUMS}: it is not a release.")
+    rows = [line.partition("  ") for line in path.read_text(encoding="utf-8").splitlines()]
+    listed = {name: digest for digest, _, name in rows}
+    found = sha256_of_files(folder)
+    if wrong := sorted(name for name in listed | found if listed.get(name) != found.get(name)):
+        raise ModelError(
+            f"{folder} is not what {CHECKSUMS} lists: {wrong[0]} is missing, changed or unknown "
+            f"({len(wrong)} in all). Get it again."
+        )

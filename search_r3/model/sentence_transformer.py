@@ -1,0 +1,203 @@
+"""The drop-in :class:`SentenceTransformer`: loads our own modules without a flag, and hands out thoughts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentence_transformers
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
+from search_r3.model.modeling_file import MODELING_CLASS, MODELING_FILE, modeling_source
+from search_r3.model.reasoning_transformer import ReasoningTransformer
+from search_r3.model.thoughts import ENDINGS, Thought
+
+_OWN_CLASSES = {
+    MODELING_CLASS: ReasoningTransformer,
+    f"{ReasoningTransformer.__module__}.{ReasoningTransformer.__name__}": ReasoningTransformer,
+    # Where the class stood in version 0.1: models saved then name it so.
+    "search_r3.modules.reasoning_transformer.ReasoningTransformer": ReasoningTransformer,
+}
+
+_SHAPING_OPTIONS = {
+    "output_value",
+    "convert_to_tensor",
+    "convert_to_numpy",
+    "precision",
+    "pool",
+    "truncate_dim",
+}
+
+_BATCHES_PER_SLICE = 32
+
+_REQUIREMENTS = {"sentence-transformers": ">=6.0,<7", "transformers": ">=5.16,<6"}
+
+
+@dataclass(frozen=True)
+class QueryEncoding:
+    """Queries embedded, with the thoughts that led there.
+
+    Attributes:
+        embeddings: Unit vectors, shape (Q, D), float32.
+        thoughts: One per query, in the order of the queries.
+        dropped_tokens: Tokens cut from the end of each query to meet the model's limit.
+    """
+
+    embeddings: NDArray[np.float32]
+    thoughts: list[Thought]
+    dropped_tokens: list[int]
+
+
+class SentenceTransformer(sentence_transformers.SentenceTransformer):
+    """sentence-transformers' own class, for which Search-R3's module needs no ``trust_remote_code``.
+
+    Only this package's own module classes are resolved from the installed package; any other custom class in
+    a ``modules.json`` meets the usual gate. What :meth:`save` writes, the plain class loads (with the flag),
+    also where this package is not installed.
+    """
+
+    def __init__(
+        self, model_name_or_path: str | os.PathLike[str] | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        name = None if model_name_or_path is None else os.fspath(model_name_or_path)
+        super().__init__(name, *args, **kwargs)
+
+    def preprocess(self, inputs: Any, prompt: str | None = None, **kwargs: Any) -> Any:
+        """Turn inputs into features; see ``sentence_transformers.SentenceTransformer.preprocess``.
+
+        Our module is asked directly: on the way there sentence-transformers would answer images, audio and
+        chat messages with errors that name no index, and some errors by trying again without the prompt.
+        """
+        module = self[0]
+        if isinstance(module, ReasoningTransformer):
+            return module.preprocess(inputs, prompt=prompt, **kwargs) if inputs else {}
+        return super().preprocess(inputs, prompt=prompt, **kwargs)
+
+    def encode(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute embeddings; see ``sentence_transformers.SentenceTransformer.encode``.
+
+        Raises:
+            InvalidInputError: If an input cannot be embedded; the message gives its index in ``inputs``.
+            TruncationError: If a text is too long and ``on_truncation="error"``; likewise.
+        """
+        try:
+            return super().encode(*args, **kwargs)
+        except InvalidInputError as error:
+            inputs: Any = args[0] if args else kwargs.get("inputs", kwargs.get("sentences"))
+            raise _named(error, [inputs] if self.is_singular_input(inputs) else inputs) from None
+
+    def encode_query_with_thoughts(
+        self,
+        queries: Sequence[str],
+        *,
+        thoughts: Sequence[Thought | str | Sequence[int]] | None = None,
+        **options: Any,
+    ) -> QueryEncoding:
+        """Embed queries and return what was thought for each; or replay given thoughts.
+
+        Args:
+            queries: Q texts.
+            thoughts: One per query: a :class:`Thought` (replayed token by token), a string or token ids. None
+                lets the model think.
+            **options: Options of :meth:`encode_query`: ``reasoning``, ``max_reasoning_tokens``,
+                ``temperature``, ``top_p``, ``seed``, ``on_truncation``, ``batch_size``, ``prompt``,
+                ``show_progress_bar``, ``device``.
+
+        Raises:
+            InvalidInputError: If a query or a thought cannot be used, or their numbers differ.
+            InvalidOptionError: If an option is not valid, or shapes the output.
+        """
+        inputs = _paired(queries, thoughts)
+        if shaping := _SHAPING_OPTIONS & set(options):
+            raise InvalidOptionError(f"{sorted(shaping)} cannot be combined with thoughts; use encode_query.")
+        batch_size = options.setdefault("batch_size", 32)
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise InvalidOptionError(f"Got batch_size={batch_size!r}, wanted an integer of 1 or more.")
+        normalize_embeddings = options.pop("normalize_embeddings", False)
+        show_progress_bar = options.pop("show_progress_bar", False)
+        module = self[0]
+        if not isinstance(module, ReasoningTransformer):
+            raise ModelError(f"A {type(module).__name__} pipeline does not think; load a Search-R3 model.")
+        vectors, found, dropped = [], [], []
+        # In slices, because sentence-transformers keeps the hidden states of every token of a call.
+        size = _BATCHES_PER_SLICE * batch_size
+        with tqdm(total=len(inputs), desc="Queries", disable=not show_progress_bar) as progress:
+            for start in range(0, len(inputs), size):
+                part = inputs[start : start + size]
+                try:
+                    items: Any = self.encode_query(
+                        part, output_value=None, show_progress_bar=False, **options
+                    )
+                except InvalidInputError as error:
+                    raise _named(error, inputs) from None
+                for item in items:
+                    token_ids = tuple(i for i in item["thought_ids"].tolist() if i >= 0)
+                    text = module.prompt_encoder.decode_thought(token_ids)
+                    found.append(Thought(text, token_ids, ENDINGS[int(item["thought_ending"])]))
+                    vectors.append(item["sentence_embedding"].float().cpu())
+                    dropped.append(int(item["dropped_tokens"]))
+                progress.update(len(part))
+        stacked = torch.stack(vectors) if vectors else torch.zeros(0, self.get_embedding_dimension() or 0)
+        if normalize_embeddings or self.truncate_dim is not None:  # a cut unit vector is none
+            stacked = torch.nn.functional.normalize(stacked, dim=1)
+        return QueryEncoding(stacked.numpy(), found, dropped)
+
+    def save(self, path: str, *args: Any, **kwargs: Any) -> None:
+        """Save the model so that it also loads where search_r3 is not installed.
+
+        On top of sentence-transformers' files this writes the self-contained modelling file, names it in
+        ``modules.json``, and records the library versions the model requires.
+        """
+        super().save(path, *args, **kwargs)
+        folder = Path(path)
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        ours = [module for module in modules if module["type"] in _OWN_CLASSES]
+        for module in ours:
+            module["type"] = MODELING_CLASS
+        if ours:
+            for name, text in (
+                (MODELING_FILE, modeling_source()),
+                ("modules.json", json.dumps(modules, indent=2)),
+            ):
+                part = folder / f"{name}.part"
+                part.write_text(text, encoding="utf-8")
+                part.replace(folder / name)
+
+    def _get_model_config(self) -> dict[str, Any]:
+        config = super()._get_model_config()
+        if isinstance(self[0], ReasoningTransformer):
+            config["requirements"] = _REQUIREMENTS
+        return config
+
+    def _load_module_class_from_ref(self, class_ref: str, *args: Any, **kwargs: Any) -> type:
+        own = _OWN_CLASSES.get(class_ref)
+        return own if own is not None else super()._load_module_class_from_ref(class_ref, *args, **kwargs)
+
+
+def _paired(queries: Sequence[str], thoughts: Sequence[Thought | str | Sequence[int]] | None) -> list[Any]:
+    for name, given in (("queries", queries), ("thoughts", thoughts)):
+        if isinstance(given, str):
+            raise InvalidInputError(f"got one string, wanted a list of {name}.", given)
+    if thoughts is None:
+        return list(queries)
+    if len(thoughts) != len(queries):
+        raise InvalidInputError(f"got {len(thoughts)} thoughts for {len(queries)} queries, wanted one each.")
+    return list(zip(queries, thoughts, strict=True))
+
+
+def _named(error: InvalidInputError, inputs: Iterable[Any]) -> InvalidInputError:
+    """The same error, naming the place of its item in the caller's own list."""
+    items = inputs.tolist() if isinstance(inputs, np.ndarray) else list(inputs)
+    place = next((i for i, item in enumerate(items) if item is error.item), None)
+    if place is None:  # a copy: it came from an array, or back from another process
+        wanted = (type(error.item), repr(error.item))  # NaN is not equal to itself
+        place = next((i for i, item in enumerate(items) if (type(item), repr(item)) == wanted), None)
+    return error if place is None else type(error)(error.reason, error.item, f"Input {place}")

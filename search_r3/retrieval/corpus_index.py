@@ -1,0 +1,196 @@
+"""An indexed corpus on disk: the vectors, the texts behind them, and the model that made them.
+
+The folder holds ``vectors/`` (a :class:`VectorIndex`), ``documents.jsonl`` and ``model.json``. Texts are
+written before the vectors that are added, and after the vectors that are removed. So at every moment an id
+in the vectors has exactly the text that was embedded, and a killed build continues with what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sentence_transformers import SentenceTransformer
+
+from search_r3.errors import VectorIndexError
+from search_r3.model.fingerprint import fingerprint
+from search_r3.retrieval.documents import Document
+from search_r3.retrieval.vector_index import VectorIndex
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did: numbers of documents encoded, found unchanged, and removed."""
+
+    encoded: int
+    unchanged: int
+    removed: int
+
+
+@dataclass
+class CorpusIndex:
+    """A corpus ready to be searched.
+
+    Attributes:
+        vectors: One vector per document.
+        texts: Document id to the text that was embedded.
+        model: Folder or Hub id of the model, as it was given when the index was built.
+    """
+
+    vectors: VectorIndex
+    texts: dict[str, str] = field(default_factory=dict)
+    model: str = ""
+
+    def save(self, folder: Path) -> None:
+        """Write all three parts, in the order that keeps a killed save consistent."""
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_atomically(folder / "model.json", json.dumps({"model": self.model}) + "\n")
+        lines = (json.dumps({"_id": i, "text": text}, ensure_ascii=False) for i, text in self.texts.items())
+        _write_atomically(folder / "documents.jsonl", "".join(line + "\n" for line in lines))
+        self.vectors.save(folder / "vectors")
+
+    @classmethod
+    def load(cls, folder: Path) -> CorpusIndex:
+        """Read a saved index.
+
+        Raises:
+            VectorIndexError: If there is none, or a part of it is missing or damaged.
+        """
+        if not is_index(folder):
+            raise VectorIndexError(f"{folder} is not an index. Build it with `search-r3 index`.")
+        vectors = VectorIndex.load(folder / "vectors")
+        try:
+            model = json.loads((folder / "model.json").read_text(encoding="utf-8"))["model"]
+            # Split at "\n" only: JSON leaves U+2028 and its like inside a string unescaped.
+            lines = (folder / "documents.jsonl").read_text(encoding="utf-8").split("\n")
+            rows = [json.loads(line) for line in lines if line]
+            texts = {row["_id"]: row["text"] for row in rows}
+        except FileNotFoundError as error:
+            raise VectorIndexError(
+                f"{folder} is damaged: it has no {Path(error.filename).name}. Remove it and build it again."
+            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise VectorIndexError(f"{folder} is damaged ({error}). Remove it and build it again.") from None
+        if missing := [doc_id for doc_id in vectors.doc_ids if doc_id not in texts]:
+            raise VectorIndexError(
+                f"{folder} is damaged: {len(missing)} vectors have no text, such as {missing[0]!r}. "
+                "If a build is changing it right now, try again; else remove it and build it again."
+            )
+        return cls(vectors, texts, model)
+
+
+def build_index(
+    folder: Path,
+    model: SentenceTransformer,
+    documents: Iterable[Document],
+    *,
+    model_name: str,
+    batch_size: int = 32,
+    prune: bool = False,
+    save_every_seconds: float = 30.0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> BuildReport:
+    """Embed documents into the index in ``folder``; what is there already, with the same text, is kept.
+
+    The index is saved every ``save_every_seconds`` and when encoding is interrupted, so running it again
+    resumes it.
+
+    Args:
+        folder: Where the index is or will be.
+        model: Embeds the documents.
+        documents: What to index; of two with the same id the later one counts.
+        model_name: Recorded for `search`.
+        batch_size: Documents per forward pass.
+        prune: Remove documents that are in the index but not in ``documents``.
+        save_every_seconds: Most work that a kill can lose, in seconds of encoding.
+        on_progress: Called with (documents done, documents in all).
+
+    Raises:
+        VectorIndexError: If the index belongs to another model, is damaged, or is being written by another
+            process, or if ``folder`` holds other files.
+    """
+    wanted = {document.doc_id: document.text for document in documents}
+    with _only_writer(folder):
+        index = _open(folder, model, model_name)
+        stale = [i for i in index.vectors.doc_ids if (i in wanted and index.texts[i] != wanted[i])]
+        gone = [i for i in index.vectors.doc_ids if i not in wanted] if prune else []
+        if stale or gone:
+            index.vectors.remove(stale + gone)
+        index.vectors.save(folder / "vectors")
+        kept = set(index.vectors.doc_ids)
+        index.texts = {i: text for i, text in index.texts.items() if i in kept}
+        index.save(folder)
+
+        # Longest first: batches hold texts of one length, and a memory problem shows at the start.
+        missing = sorted((i for i in wanted if i not in kept), key=lambda i: (-len(wanted[i]), i))
+        saved_at = time.monotonic()
+        for start in range(0, len(missing), batch_size):
+            batch = missing[start : start + batch_size]
+            try:
+                vectors = model.encode_document(
+                    [wanted[i] for i in batch], batch_size=batch_size, normalize_embeddings=True
+                )
+            except BaseException:  # Ctrl-C above all: keep what is done
+                index.save(folder)
+                raise
+            index.texts.update((i, wanted[i]) for i in batch)
+            index.vectors.add(batch, vectors)
+            on_progress(len(kept) + start + len(batch), len(kept) + len(missing))
+            if time.monotonic() - saved_at > save_every_seconds:
+                index.save(folder)
+                saved_at = time.monotonic()
+        index.save(folder)
+    return BuildReport(encoded=len(missing), unchanged=len(kept & set(wanted)), removed=len(gone))
+
+
+def is_index(folder: Path) -> bool:
+    """Whether ``folder`` holds an index; its vectors' manifest is the first thing a build commits."""
+    return (folder / "vectors" / "index.json").is_file()
+
+
+def _open(folder: Path, model: SentenceTransformer, model_name: str) -> CorpusIndex:
+    identity = fingerprint(model)
+    if not is_index(folder):
+        foreign = [path.name for path in folder.iterdir() if path.name not in (".lock", "vectors")]
+        if foreign:
+            raise VectorIndexError(
+                f"{folder} is not an index and holds other files, such as {foreign[0]}. Use another folder."
+            )
+        dimension = model.get_embedding_dimension() or 0
+        return CorpusIndex(VectorIndex(dimension, fingerprint=identity), {}, model_name)
+    if not (folder / "documents.jsonl").exists() and not len(VectorIndex.load(folder / "vectors")):
+        CorpusIndex(VectorIndex.load(folder / "vectors"), {}, model_name).save(folder)  # killed at its birth
+    index = CorpusIndex.load(folder)
+    if index.vectors.fingerprint != identity:
+        raise VectorIndexError(
+            f"{folder} was built with another model ({index.model}, {index.vectors.fingerprint[:12]}), "
+            f"this one is {model_name} ({identity[:12]}). Use that model, or another folder."
+        )
+    return index
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise VectorIndexError(
+            f"Another process is writing to {folder}. Wait for it, or use another folder."
+        ) from None
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)

@@ -1,0 +1,179 @@
+"""Reading a corpus or a query file for the command line, one document at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.retrieval.records import (
+    ID_FIELDS,
+    TEXT_FIELDS,
+    TITLE_FIELD,
+    FieldNames,
+    MalformedLine,
+    Record,
+    choose_field_names,
+    csv_records,
+    folder_records,
+    json_records,
+    parquet_records,
+    text_line_records,
+)
+
+__all__ = ["Document", "MalformedLine", "read_documents"]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document or query to embed.
+
+    Attributes:
+        doc_id: Its id, unique in its file or folder.
+        text: Its text; where the record has a title that is not empty: the title, a newline and the text.
+    """
+
+    doc_id: str
+    text: str
+
+
+class _MalformedRecordError(Exception):
+    """A record cannot be a document; the message is the reason."""
+
+
+def read_documents(
+    path: Path, *, id_field: str | None = None, text_field: str | None = None
+) -> Iterator[Document | MalformedLine]:
+    """Read the documents of a file or folder in order; of all it has read, only the ids stay in memory.
+
+    The kind is told by the suffix:
+
+    - ``.jsonl``, ``.ndjson``: one JSON object per line; blank lines are skipped.
+    - ``.csv``, ``.tsv``: one document per row below a header row, quoted as Python's csv module does; blank
+      lines are skipped.
+    - ``.parquet``: one document per row.
+    - ``.txt``: one text per line, whose id is the line number.
+    - A folder: one document per ``.txt``, ``.md`` and ``.rst`` file at any depth, sorted by its id, which is
+      its path relative to the folder.
+
+    The id is the field ``_id``, ``id`` or ``doc_id``, the text is ``text``, ``contents``, ``content`` or
+    ``body``: the first of these names that the first document has, for the whole file. A ``title`` goes
+    before the text. Without an id field, ids are line numbers (in a Parquet file: row numbers).
+
+    Args:
+        path: The file or folder.
+        id_field: Name of the field with the id, instead of the names above.
+        text_field: Name of the field with the text, instead of the names above.
+
+    Yields:
+        A document, or what is wrong with the line that should have been one. No record is left out silently.
+
+    Raises:
+        InvalidInputError: The path does not exist or is of no known kind, a folder holds no text file, a
+            Parquet file is not readable, or a table lacks a column for the texts or one asked for. Like the
+            next error, it is raised when the first item is asked for.
+        InvalidOptionError: A field name is given for texts that have no fields (``.txt`` or a folder).
+    """
+    suffix = path.suffix.lower()
+    if not path.exists():
+        raise InvalidInputError(
+            f"got {path}, which does not exist; wanted a file or folder; check the path", path
+        )
+    if path.is_dir() or suffix == ".txt":
+        if id_field is not None or text_field is not None:
+            raise InvalidOptionError(
+                f"got a field name for {path}, whose texts have no fields; wanted none; leave it out"
+            )
+        records = folder_records(path) if path.is_dir() else text_line_records(path)
+    elif suffix in (".jsonl", ".ndjson"):
+        records = json_records(path)
+    elif suffix in (".csv", ".tsv"):
+        records = csv_records(path, "," if suffix == ".csv" else "\t", id_field, text_field)
+    elif suffix == ".parquet":
+        records = parquet_records(path, id_field, text_field)
+    else:
+        raise InvalidInputError(
+            f"got {path} with the unknown suffix {path.suffix!r}; wanted .jsonl, .ndjson, .csv, .tsv, "
+            ".parquet, .txt or a folder of text files; convert or rename the file",
+            path,
+        )
+    yield from _documents(records, id_field, text_field)
+
+
+def _documents(
+    records: Iterable[Record | MalformedLine], id_field: str | None, text_field: str | None
+) -> Iterator[Document | MalformedLine]:
+    """Turn records into documents with unique ids; the first one with a text field decides on the names."""
+    names: FieldNames | None = None
+    line_of_id: dict[str, int] = {}
+    for record in records:
+        if isinstance(record, MalformedLine):
+            yield record
+            continue
+        try:
+            names = names or choose_field_names(record.fields, id_field, text_field)
+            document = _document(record, names)
+            if document.doc_id in line_of_id:
+                raise _MalformedRecordError(
+                    f"the id {document.doc_id!r} is already on line {line_of_id[document.doc_id]}; "
+                    "give every document its own id"
+                )
+        except _MalformedRecordError as error:
+            yield MalformedLine(record.source, record.line, str(error))
+        else:
+            line_of_id[document.doc_id] = record.line
+            yield document
+
+
+def _document(record: Record, names: FieldNames | None) -> Document:
+    """Check the record's fields and make a document of them."""
+    fields = record.fields
+    if names is None or names.text not in fields:
+        wanted = " or ".join(map(repr, TEXT_FIELDS if names is None else [names.text]))
+        raise _MalformedRecordError(
+            f"no text field: got {list(fields)}, wanted {wanted}; add it, or say which field it is"
+        )
+    text = _string(fields, names.text)
+    title = fields.get(TITLE_FIELD)
+    # An absent title and a null one mean the same: there is none.
+    if title is not None and names.text != TITLE_FIELD:
+        title = _string(fields, TITLE_FIELD)
+        text = f"{title}\n{text}" if title else text
+    return Document(doc_id=_doc_id(record, names), text=text)
+
+
+def _doc_id(record: Record, names: FieldNames) -> str:
+    """Return the record's id: its id field, or its line number where the file has no id field."""
+    if names.doc_id is None:
+        late = next((name for name in ID_FIELDS if name in record.fields), None)
+        if late is not None:
+            # Taking it, or leaving it, would mix two kinds of ids without a word.
+            raise _MalformedRecordError(
+                f"an id in the field {late!r}, but the file's first document has none; give all ids or none"
+            )
+        return str(record.line)
+    value: Any = record.fields.get(names.doc_id)
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return str(value)
+    if value is None or value == "":
+        raise _MalformedRecordError(f"no id: the field {names.doc_id!r} is absent or empty; give it an id")
+    return _string(record.fields, names.doc_id)
+
+
+def _string(fields: dict[str, Any], name: str) -> str:
+    """Return a field's value if it is a string of valid Unicode."""
+    value = fields[name]
+    if not isinstance(value, str):
+        got = "null" if value is None else f"of type {type(value).__name__}"
+        raise _MalformedRecordError(f"the field {name!r} is {got}; wanted a string; write it as a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise _MalformedRecordError(
+            f"the field {name!r} has the lone surrogate {value[error.start]!r}, half of a character; wanted "
+            "valid Unicode; write the text again from its source"
+        ) from error
+    return value

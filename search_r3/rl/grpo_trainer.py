@@ -1,0 +1,392 @@
+"""TRL's GRPO trainer with rollouts that are paid for what their embedding finds."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch.nn import functional
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.evaluation.arms import thinking_module
+from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.rl.advantages import Advantages, group_advantages
+from search_r3.rl.capture import CapturedStates
+from search_r3.rl.dev_evaluation import PolicyEvaluator
+from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
+from search_r3.rl.grpo_config import RLConfig
+from search_r3.rl.health import mean_pair_cosine, repeated_share
+from search_r3.rl.refresh import RefreshPolicy
+from search_r3.rl.rewards import RETRIEVAL_REWARDS, Ranking, copied_share, hit_margin, overlength
+from search_r3.rl.rollouts import Rollout, encode_prompts, read_rollouts, rollout_seed, sample_rollouts
+from search_r3.rl.sampler import EpochOrder, EpochSampler
+from search_r3.training.lora import lora_config
+
+REWARD_PARTS = ("retrieval", "margin", "unfinished", "overlength", "tokens", "copied")
+
+
+class RetrievalGRPOTrainer(GRPOTrainer):
+    """GRPO in which thoughts are paid by the rank that the embedding after them gives.
+
+    What it adds to TRL's trainer:
+
+    - rollouts are sampled on the live cache and end at the embed token; the first of each group is forced to
+      the direct exit, and only sets the baseline;
+    - rewards come from a :class:`RetrievalEnvironment`, which is refreshed before it ranks;
+    - an InfoNCE term on every rollout's embedding, taken from the policy's own pass.
+
+    Args:
+        model: The policy, as a whole; its LLM gets a LoRA adapter.
+        task: Queries, corpus and graded judgements to train on.
+        config: The run.
+        policy: The environment's refresh policy.
+        arguments: TRL's arguments, made from ``config``.
+        **kwargs: Passed to ``GRPOTrainer``.
+    """
+
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        task: RetrievalTask,
+        config: RLConfig,
+        policy: RefreshPolicy,
+        arguments: GRPOConfig,
+        **kwargs: Any,
+    ) -> None:
+        self.pipeline = model
+        self.module = thinking_module(model)
+        self.config = config
+        language_model: Any = self.module.model
+        # TRL counts a completion as finished if it ends with one of these.
+        ends = language_model.generation_config.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends] if ends is not None else []
+        language_model.generation_config.eos_token_id = [*ends, self.module.prompt_encoder.embed_token_id]
+        if arguments.use_vllm:
+            arguments.generation_kwargs = {"stop_token_ids": language_model.generation_config.eos_token_id}
+        rows = [{"prompt": text, "query_id": query_id} for query_id, text in task.queries.items()]
+        super().__init__(
+            model=language_model,
+            reward_funcs=[_named_part(name) for name in REWARD_PARTS],
+            args=arguments,
+            train_dataset=Dataset.from_list(rows),
+            eval_dataset=Dataset.from_list(rows[:1]),  # evaluate() does not read it, but the base wants one
+            processing_class=self.module.tokenizer,
+            peft_config=lora_config(language_model, config.model.adapter),
+            rollout_func=self._roll_out,
+            **kwargs,
+        )
+        self.environment = RetrievalEnvironment(
+            task,
+            self._encode_documents if policy.documents_move else self._encode_frozen,
+            policy,
+            EnvironmentOptions(**config.environment.model_dump(exclude={"refresh"}), seed=config.seed),
+        )
+        self._numbers = {query_id: number for number, query_id in enumerate(task.queries)}
+        self._ids = list(task.queries)
+        self._queries = task.queries
+        self.evaluator: PolicyEvaluator | None = None
+        """Measures the policy at TRL's evaluation steps."""
+        self._batch: list[dict[str, Any]] = []
+        self._rollouts: list[Rollout] = []
+        self._advantages: Advantages | None = None
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        arguments: Any = self.args
+        sampler = EpochSampler(
+            data_source=self.train_dataset if dataset is None else dataset,
+            mini_repeat_count=self.num_generations,
+            batch_size=arguments.generation_batch_size // self.num_generations,
+            repeat_count=self.num_iterations * arguments.steps_per_generation,
+            seed=arguments.seed,
+        )
+        self.add_callback(EpochOrder(sampler))
+        return sampler
+
+    # ------------------------------------------------------------------------------------- rollouts
+
+    def _roll_out(self, prompts: list[str], trainer: Any) -> dict[str, Any]:
+        """TRL's hook: sample the batch's rollouts, groups one after the other."""
+        del trainer  # it is this one
+        group = self.config.rollouts.group
+        # Counted over all processes: a group may begin on one and end on the next.
+        first = self.accelerator.process_index * len(prompts)
+        places = [(first + place) % group for place in range(len(prompts))]
+        step = self.state.global_step
+        is_direct = [place == 0 for place in places]
+        logprobs = None
+        self.pipeline.eval()
+        if self.config.rollouts.generator == "own":
+            self._rollouts = sample_rollouts(
+                self.module,
+                prompts,
+                is_direct,
+                [
+                    rollout_seed(self.config.seed, step, row["query_id"], place)
+                    for row, place in zip(self._batch, places, strict=True)
+                ],
+                self.config.rollouts,
+                max_query_tokens=self.config.queries.max_query_tokens,
+            )
+        else:
+            prompt_ids = encode_prompts(self.module, prompts, self.config.queries.max_query_tokens)
+            generate: Any = self._generate_single_turn
+            completions, logprobs = generate(prompt_ids, None, {}, group)
+            self._rollouts = read_rollouts(
+                self.module, prompt_ids, completions, is_direct, self.config.rollouts.max_thought_tokens
+            )
+            if logprobs is not None:
+                logprobs = [
+                    [*values[: len(rollout.thought_ids) + 1], 0.0][: len(rollout.thought_ids) + 1]
+                    for values, rollout in zip(logprobs, self._rollouts, strict=True)
+                ]
+        self.pipeline.train()
+        end = [self.module.prompt_encoder.embed_token_id]
+        return {
+            "prompt_ids": [rollout.prompt_ids for rollout in self._rollouts],
+            "completion_ids": [rollout.thought_ids + end for rollout in self._rollouts],
+            "logprobs": logprobs,
+            "env_mask": [[int(chosen) for chosen in rollout.chosen] for rollout in self._rollouts],
+        }
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        self._batch = inputs
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        assert self._advantages is not None
+        device = output["advantages"].device
+        size = len(inputs)
+        mine = slice(self.accelerator.process_index * size, (self.accelerator.process_index + 1) * size)
+        output["advantages"] = torch.tensor(
+            self._with_direct(self._advantages.values)[mine], dtype=torch.float32, device=device
+        )
+        # A group that taught nothing must not count in the mean over tokens either.
+        dead = np.repeat(self._advantages.is_dead, self.config.rollouts.group)[mine]
+        output["tool_mask"][torch.tensor(dead, device=device)] = 0
+        learnt = (output["tool_mask"] * output["completion_mask"]).sum()
+        output["num_items_in_batch"] = self.accelerator.gather(learnt).sum()
+        if self.config.contrastive.weight:
+            ids = [row["query_id"] for row in inputs]
+            embeddings = _stacked(self._rollouts)
+            best, wrong = self.environment.contrast(ids, embeddings, self.config.contrastive.negatives)
+            output["contrast_rows"] = torch.tensor(np.column_stack([best, wrong]), device=device)
+            output["query_numbers"] = torch.tensor([self._numbers[one] for one in ids], device=device)
+        return output
+
+    # -------------------------------------------------------------------------------------- rewards
+
+    def _calculate_rewards(
+        self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any
+    ) -> torch.Tensor:
+        """Refresh, rank and pay, for the rollouts of all processes.
+
+        Returns:
+            The weighted parts, shape (B of all processes, parts), which TRL logs and adds up.
+        """
+        del prompts, completions, completion_ids_list
+        ids = gather_object([row["query_id"] for row in inputs])
+        rollouts: list[Rollout] = gather_object(self._rollouts)
+        embeddings = _stacked(rollouts)
+        report = self.environment.refresh(ids, embeddings, self.state.global_step)
+        rankings = self.environment.rank(ids, embeddings)
+        copied = self._copied(ids, rollouts)
+        parts = np.array([self._parts(*one) for one in zip(rollouts, rankings, copied, strict=True)])
+        if self.config.reward.shuffled:
+            order = list(range(len(parts)))
+            random.Random(f"{self.config.seed} {self.state.global_step}").shuffle(order)
+            parts = parts[order]
+        total = parts.sum(axis=1).reshape(-1, self.config.rollouts.group)
+        self._advantages = group_advantages(
+            total[:, 1:],
+            total[:, 0],
+            direct_weight=self.config.reward.direct_weight,
+            scaling=self.config.reward.scaling,
+        )
+        self._note(rollouts, parts, total, report.encoded)
+        self._add("thought/copied", float(copied.reshape(total.shape)[:, 1:].mean()))
+        if report.drift is not None:
+            self._add("drift/cosine", report.drift.cosine)
+            self._add("drift/top10_overlap", report.drift.overlap)
+        return torch.tensor(parts, dtype=torch.float32, device=self.accelerator.device)
+
+    def _copied(self, query_ids: Sequence[str], rollouts: Sequence[Rollout]) -> NDArray[np.float64]:
+        thoughts = self.pipeline.tokenizer.batch_decode([rollout.thought_ids for rollout in rollouts])
+        queries = [self._queries[query_id] for query_id in query_ids]
+        return np.array([copied_share(*pair) for pair in zip(thoughts, queries, strict=True)])
+
+    def _parts(self, rollout: Rollout, ranking: Ranking, copied: float) -> list[float]:
+        reward = self.config.reward
+        length, limit = len(rollout.thought_ids), self.config.rollouts.max_thought_tokens
+        cutoff = reward.cutoff or ranking.documents
+        over = overlength(length, reward.free_tokens, limit) if reward.overlength else 0.0
+        return [
+            RETRIEVAL_REWARDS[reward.retrieval](ranking, cutoff),
+            reward.margin * hit_margin(ranking),
+            -reward.unfinished * (rollout.ending == "budget"),
+            -reward.overlength * over,
+            -reward.token * length,
+            -reward.copied * copied,
+        ]
+
+    def _with_direct(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Advantages of all rollouts in TRL's order: the direct one of each group has none."""
+        return np.concatenate([np.zeros((len(values), 1)), values], axis=1).ravel()
+
+    def _note(
+        self,
+        rollouts: Sequence[Rollout],
+        parts: NDArray[np.float64],
+        total: NDArray[np.float64],
+        encoded: int,
+    ) -> None:
+        assert self._advantages is not None
+        retrieval = parts[:, 0].reshape(total.shape)
+        thinking = [rollout for rollout in rollouts if not rollout.is_direct]
+        thoughts = [rollout.thought_ids for rollout in thinking]
+        self._add("reward/thinking", float(total[:, 1:].mean()))
+        self._add("reward/direct", float(total[:, 0].mean()))
+        self._add("reward/retrieval_gain", float((retrieval[:, 1:] - retrieval[:, :1]).mean()))
+        self._add("reward/best_gain", float((retrieval[:, 1:].max(axis=1) - retrieval[:, 0]).mean()))
+        self._add("thought/length", float(np.mean([len(thought) for thought in thoughts])))
+        self._add("thought/repeated", repeated_share(thoughts))
+        for ending in ("embed_token", "skipped", "budget"):
+            share = np.mean([rollout.ending == ending for rollout in thinking])
+            self._add(f"thought/{ending}", float(share))
+        self._add("groups/dead", float(self._advantages.is_dead.mean()))
+        self._add("documents/encoded", float(encoded))
+        self._add("documents/age", float((self.state.global_step - self.environment.rows.encoded_at).mean()))
+        self._add("documents/mean_cosine", mean_pair_cosine(self.environment.rows.embeddings))
+
+    def _add(self, name: str, value: float) -> None:
+        self._metrics["train" if self.pipeline.training else "eval"][name].append(value)
+
+    # ----------------------------------------------------------------------------------------- loss
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        contrastive = self.config.contrastive
+        if not contrastive.weight:
+            loss: torch.Tensor = super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
+            return loss
+        with CapturedStates(self.module.model) as captured:
+            loss = super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
+        ends = inputs["prompt_ids"].shape[1] + inputs["completion_mask"].sum(dim=1) - 1
+        embeddings = captured.unit_vectors(ends)
+        extra = info_nce(
+            embeddings,
+            inputs["contrast_rows"][:, 0],
+            self.accelerator.gather(inputs["contrast_rows"]),
+            self.environment,
+            [self._ids[number] for number in inputs["query_numbers"].tolist()],
+            contrastive.temperature,
+        )
+        self._add("contrastive", float(self.accelerator.gather(extra.detach()).mean()))
+        # TRL scales its own loss for accumulation, so this is scaled here.
+        return loss + contrastive.weight * extra / self.current_gradient_accumulation_steps
+
+    # ------------------------------------------------------------------------------------ documents
+
+    def _encode_documents(self, texts: list[str]) -> NDArray[np.float32]:
+        """Embed documents by the weights of the moment, each process its share."""
+        share = texts[self.accelerator.process_index :: self.accelerator.num_processes]
+        limit = self.pipeline.max_seq_length
+        was_training = self.pipeline.training
+        self.pipeline.eval()
+        self.pipeline.max_seq_length = self.config.queries.max_document_tokens
+        try:
+            found: Any = self.pipeline.encode_document(
+                share, batch_size=32, show_progress_bar=len(texts) > 2000, on_truncation="ignore"
+            )
+        finally:
+            self.pipeline.max_seq_length = limit
+            self.pipeline.train(was_training)
+        together = np.empty((len(texts), self.pipeline.get_embedding_dimension() or 0), dtype=np.float32)
+        for process, part in enumerate(gather_object([np.asarray(found, dtype=np.float32)])):
+            together[process :: self.accelerator.num_processes] = part.reshape(-1, together.shape[1])
+        # Again, in float32: half precision leaves lengths that differ by more than neighbours' similarities.
+        together /= np.linalg.norm(together, axis=1, keepdims=True)
+        return together
+
+    def _encode_frozen(self, texts: list[str]) -> NDArray[np.float32]:
+        with self.start_policy():
+            return self._encode_documents(texts)
+
+    # --------------------------------------------------------------------- evaluation and checkpoints
+
+    def start_policy(self) -> AbstractContextManager[Any]:
+        """While it is entered, the model is the one that training started from."""
+        context: AbstractContextManager[Any] = self.accelerator.unwrap_model(self.model).disable_adapter()
+        return context
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Measure the policy on the dev split, not on rollouts."""
+        del args, kwargs
+        metrics = self.evaluator(self.pipeline, self.state.global_step) if self.evaluator else {}
+        # TRL puts what training has noted since its last log into whatever is logged next.
+        noted, self._metrics["train"] = self._metrics["train"], defaultdict(list)
+        self.log(dict(metrics))
+        self._metrics["train"] = noted
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
+        if self.args.should_save:
+            self.environment.save(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self.environment.load(Path(resume_from_checkpoint))
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write none: the project's cards are made from result files."""
+
+
+def info_nce(
+    embeddings: torch.Tensor,
+    answers: torch.Tensor,
+    candidates: torch.Tensor,
+    environment: RetrievalEnvironment,
+    query_ids: Sequence[str],
+    temperature: float,
+) -> torch.Tensor:
+    """InfoNCE of rollouts against the environment's rows, which get no gradient.
+
+    Documents are the answers and wrong documents of the rollouts that all processes have in this pass, so
+    that two processes learn what one does; what else answers a query is left out of its softmax.
+
+    Args:
+        embeddings: Unit vectors, shape (B, D).
+        answers: Row of each rollout's answer, shape (B,); a candidate.
+        candidates: Rows of all documents, in any shape, each as often as it comes.
+        environment: Holds the rows.
+        query_ids: Query of each rollout.
+        temperature: Divides the similarities.
+    """
+    rows = torch.unique(candidates)  # in ascending order
+    places = torch.searchsorted(rows, answers.contiguous())
+    documents = torch.tensor(environment.rows.embeddings[rows.cpu().numpy()], device=embeddings.device)
+    scores = embeddings @ documents.T / temperature  # (B, R)
+    also = torch.tensor(environment.is_relevant(query_ids, rows.cpu().numpy()), device=embeddings.device)
+    also[torch.arange(len(places)), places] = False
+    return functional.cross_entropy(scores.masked_fill(also, -torch.inf), places)
+
+
+def _named_part(name: str) -> Any:
+    def part(**_: Any) -> list[float]:
+        raise RuntimeError(f"The reward {name} is computed for all parts at once.")
+
+    part.__name__ = name
+    return part
+
+
+def _stacked(rollouts: Sequence[Rollout]) -> NDArray[np.float32]:
+    return torch.stack([rollout.embedding for rollout in rollouts]).numpy()

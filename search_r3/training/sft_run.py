@@ -1,0 +1,244 @@
+"""A supervised run from its configuration to a merged model, resumable at every checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentence_transformers
+import torch
+from datasets import Dataset
+from sentence_transformers import SentenceTransformerTrainingArguments
+from transformers import EarlyStoppingCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from search_r3.data.minilm import minilm_folder
+from search_r3.errors import DataError, InvalidOptionError
+from search_r3.evaluation.arms import thinking_module
+from search_r3.model.adapter import ADAPTER_FILES
+from search_r3.model.default import load_model
+from search_r3.model.fingerprint import fingerprint
+from search_r3.paths import data_dir
+from search_r3.provenance import describe_environment
+from search_r3.training.batches import TokenBudgetBatchSampler
+from search_r3.training.dev_split import DevEvaluator
+from search_r3.training.features import EncodeWithTeacher, ExampleEncoder
+from search_r3.training.final_model import ADAPTER, FINAL, save_final, save_merged
+from search_r3.training.lora import add_adapter, trainable_parameters
+from search_r3.training.memory import MemoryEstimate, estimate_memory, require_memory
+from search_r3.training.objective import SupervisedLoss
+from search_r3.training.sft_config import TrainingConfig
+from search_r3.training.sft_trainer import SupervisedTrainer
+from search_r3.training.training_data import load_training_data
+
+
+def train(config: TrainingConfig, *, resume: bool = False) -> Path:
+    """Train, and write the merged model.
+
+    Args:
+        config: The run.
+        resume: Go on from the newest checkpoint in the output folder, if there is one.
+
+    Returns:
+        Folder of the merged model. Beside it: ``run.json`` (resolved configuration, versions, commit, seeds,
+        data hashes), checkpoints, and TensorBoard logs.
+
+    Raises:
+        DataError: The data is missing or damaged.
+        InvalidOptionError: The run cannot be had as configured, will not fit into memory, or the output
+            folder holds another run.
+    """
+    output = config.output
+    checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
+    if checkpoint is not None and not resume:
+        raise InvalidOptionError(
+            f"{output} holds checkpoints of a run. Pass --resume to go on with it, or choose another output."
+        )
+    data = load_training_data(config.data, config.seed)
+    arguments = _arguments(config, has_dev=bool(data.dev))
+    model = load_model(config.model.base)
+    base_fingerprint = fingerprint(model)
+    module = thinking_module(model)
+    module.max_reasoning_tokens = config.data.max_thought_tokens
+    module.model.to(getattr(torch, config.model.dtype))
+    torch.manual_seed(config.seed)  # of the adapter's first values
+    if config.model.adapter is not None:
+        add_adapter(model, config.model.adapter)
+    needed = _memory(config, arguments, module.model)
+    require_memory(needed, arguments.device)
+
+    teacher, teacher_dimension = (
+        _teacher(config.data.max_document_tokens) if config.loss.distillation else (None, None)
+    )
+    encoder = ExampleEncoder(module, config.data, teacher)
+    sampler = TokenBudgetBatchSampler(
+        [encoder.shape(example) for example in data.examples],
+        batch_tokens=config.data.batch_tokens,
+        batch_rows=config.data.batch_rows,
+        processes=arguments.world_size,
+        seed=config.seed,
+    )
+    if not len(sampler):
+        raise InvalidOptionError(
+            f"Not one batch of two examples fits into data.batch_tokens={config.data.batch_tokens}. Raise "
+            "it, or lower max_document_tokens."
+        )
+    if arguments.process_index == 0:
+        facts = {
+            "config": json.loads(config.model_dump_json()),
+            "base_fingerprint": base_fingerprint,
+            "data_hashes": data.hashes,
+            "start_hash": _hash_of_start(config),
+            "examples": len(data.examples),
+            "thinking_examples": sum(example.thought is not None for example in data.examples),
+            "taught_examples": sum(example.is_taught for example in data.examples),
+            "batches_per_epoch": len(sampler),
+            "examples_per_epoch": sum(len(batch) for batch in sampler),
+            "trained_parameters": trainable_parameters(model),
+            "memory_estimate_gib": round(needed.total, 1),
+            "processes": arguments.world_size,
+            "environment": describe_environment(),
+        }
+        note_run(output, facts)
+    evaluator = None
+    if data.dev:
+        evaluator = DevEvaluator(
+            data.dev,
+            config.evaluation_arms,
+            max_reasoning_tokens=config.data.max_thought_tokens,
+            max_query_tokens=config.data.max_query_tokens,
+            max_document_tokens=config.data.max_document_tokens,
+        )
+    loss = SupervisedLoss(
+        model, config.loss, teacher_dimension=teacher_dimension, processes=arguments.world_size
+    )
+    trainer = SupervisedTrainer(
+        model,
+        arguments,
+        train_dataset=Dataset.from_list([example.to_row() for example in data.examples]),
+        loss=loss,
+        distillation=loss.distillation,
+        evaluator=evaluator,
+        data_collator=encoder,
+        sampler=sampler,
+        callbacks=[EarlyStoppingCallback(config.patience)] if config.patience else [],
+    )
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if arguments.process_index == 0:
+        if config.model.adapter is None:
+            save_final(model, output)
+        else:
+            model.save(str(output / ADAPTER), create_model_card=False)
+            save_merged(config.model.base, output, config.data.max_thought_tokens)
+    return output / FINAL
+
+
+def read_log(output: Path) -> list[dict[str, float]]:
+    """Read what a run's newest checkpoint remembers of its log, one entry per logged step or evaluation.
+
+    Raises:
+        DataError: There is no checkpoint, or it is damaged.
+    """
+    newest = get_last_checkpoint(str(output)) if output.is_dir() else None
+    if newest is None:
+        raise DataError(f"{output} holds no checkpoint of a run.")
+    path = Path(newest) / "trainer_state.json"
+    try:
+        log: list[dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))["log_history"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"Cannot read {path}: {error}.") from None
+    return log
+
+
+def _arguments(config: TrainingConfig, *, has_dev: bool) -> SentenceTransformerTrainingArguments:
+    options: dict[str, Any] = {
+        "logging_steps": 10,
+        "save_steps": 100,
+        "save_total_limit": 2,
+        "report_to": "tensorboard",
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.05,
+    }
+    if has_dev:
+        options |= {
+            "eval_strategy": "steps",
+            "eval_steps": 100,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": f"eval_{config.evaluation_arms[0]}_ndcg_at_10",
+            "greater_is_better": True,
+        }
+    try:
+        return SentenceTransformerTrainingArguments(
+            **{**options, **config.trainer},
+            output_dir=str(config.output),
+            seed=config.seed,
+            data_seed=config.seed,
+            per_device_train_batch_size=config.data.batch_rows,
+            dataloader_drop_last=True,
+        )
+    except (TypeError, ValueError) as error:
+        raise InvalidOptionError(f"[trainer] is not usable: {error}") from error
+
+
+def _memory(
+    config: TrainingConfig, arguments: SentenceTransformerTrainingArguments, language_model: Any
+) -> MemoryEstimate:
+    tokens = config.data.batch_tokens
+    return estimate_memory(
+        language_model,
+        batch_tokens=min(tokens, config.loss.mini_batch_tokens) if config.loss.cached else tokens,
+        taught_tokens=config.data.batch_rows * (config.data.max_thought_tokens + 1),
+        half_precision=bool(arguments.bf16) or config.model.dtype == "bfloat16",
+        gradient_checkpointing=bool(arguments.gradient_checkpointing),
+        has_frozen_copy=config.model.adapter is None and config.loss.kl > 0,
+    )
+
+
+def _teacher(max_tokens: int) -> tuple[EncodeWithTeacher, int]:
+    """all-MiniLM-L6-v2, the teacher that comes out of a package registry.
+
+    Of documents it reads no further than the student, who could not learn what stands behind.
+    """
+    teacher = sentence_transformers.SentenceTransformer(
+        str(minilm_folder(data_dir() / "packages")), local_files_only=True
+    )
+    teacher.max_seq_length = min(teacher.max_seq_length or max_tokens, max_tokens)
+
+    def encode(texts: list[str]) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(teacher.encode(texts, show_progress_bar=False)))
+
+    return encode, teacher.get_embedding_dimension() or 0
+
+
+def _hash_of_start(config: TrainingConfig) -> str | None:
+    """SHA-256 of the weights of the adapter that the run goes on with."""
+    if config.model.adapter is None or config.model.adapter.start is None:
+        return None
+    return hashlib.sha256((config.model.adapter.start / ADAPTER_FILES[1]).read_bytes()).hexdigest()
+
+
+def note_run(output: Path, facts: dict[str, Any]) -> None:
+    """Write ``run.json``; what a resumed run notes is appended.
+
+    Args:
+        output: The run's folder.
+        facts: ``config``, ``base_fingerprint``, ``data_hashes`` and ``processes``, which must not change, and
+            others.
+
+    Raises:
+        InvalidOptionError: The folder holds another run.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "run.json"
+    runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    for name in ("config", "base_fingerprint", "data_hashes", "processes"):
+        if runs and runs[0][name] != facts[name]:
+            raise InvalidOptionError(
+                f"{path} is of a run with another {name}: going on would mix the two. Choose another output."
+            )
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps([*runs, facts], indent=2) + "\n", encoding="utf-8")
+    part.replace(path)

