@@ -19,14 +19,14 @@ import datasets
 import torch
 from transformers.utils import logging as transformers_logging
 
-from search_r3 import SentenceTransformer, embedded_base_folder
+from search_r3 import SearchR3, embedded_base_folder
 from search_r3.data.catalogue import SIZES, TASKS, expected_hash
 from search_r3.data.minilm import minilm_folder
-from search_r3.evaluation.arms import ARMS, Arm
 from search_r3.evaluation.baselines import load_minilm, mean_pooled
 from search_r3.evaluation.results import read_results, write_result
 from search_r3.evaluation.runner import benchmark_task, run_arms
 from search_r3.evaluation.system import System
+from search_r3.model.thoughts import ARMS, Arm
 from search_r3.paths import cache_dir, data_dir
 
 SYSTEMS = ("bm25", "all-MiniLM-L6-v2", "smollm2-135m", "smollm2-135m-mean-pooled")
@@ -39,10 +39,7 @@ def load(name: str, dtype: torch.dtype) -> System:
     if name == "all-MiniLM-L6-v2":
         return System(name, load_minilm(minilm_folder(data_dir() / "packages")))
     folder = embedded_base_folder()
-    if name == "smollm2-135m":
-        model = SentenceTransformer(folder, local_files_only=True)
-    else:
-        model = mean_pooled(folder)
+    model = SearchR3(folder, local_files_only=True) if name == "smollm2-135m" else mean_pooled(folder)
     return System(name, model.to(dtype), batch_size=16)
 
 

@@ -30,7 +30,7 @@ import torch
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM
 
-from search_r3 import SentenceTransformer, Thought, default_model_folder, fingerprint
+from search_r3 import SearchR3, Thought, default_model_folder, fingerprint
 from search_r3.demo.stdlib_corpus import collect_functions
 
 SEED = 0
@@ -41,7 +41,7 @@ def queries(count: int) -> list[str]:
     return [function.summary for function in collect_functions() if function.summary][:count]
 
 
-def parity(model: SentenceTransformer, folder: str, texts: list[str]) -> float:
+def parity(model: SearchR3, folder: str, texts: list[str]) -> float:
     """Largest difference between the read-out and one plain full pass."""
     reference = AutoModelForCausalLM.from_pretrained(folder, dtype=model.dtype).eval()
     encoding = model.encode_query_with_thoughts(texts, batch_size=8)
@@ -59,9 +59,7 @@ def parity(model: SentenceTransformer, folder: str, texts: list[str]) -> float:
     return worst
 
 
-def composition_difference(
-    model: SentenceTransformer, texts: list[str], thoughts: list[Thought]
-) -> dict[str, float]:
+def composition_difference(model: SearchR3, texts: list[str], thoughts: list[Thought]) -> dict[str, float]:
     """Largest difference from the vectors at batch 1, over 200 random batches."""
     rng = random.Random(SEED)
     documents = model.encode_document(texts, batch_size=1)
@@ -79,7 +77,7 @@ def composition_difference(
     return worst
 
 
-def greedy_agreement(model: SentenceTransformer, texts: list[str]) -> dict[str, float]:
+def greedy_agreement(model: SearchR3, texts: list[str]) -> dict[str, float]:
     """Thoughts at batch 1 against batch 32."""
     alone = model.encode_query_with_thoughts(texts, batch_size=1, show_progress_bar=True)
     together = model.encode_query_with_thoughts(texts, batch_size=32, show_progress_bar=True)
@@ -88,9 +86,7 @@ def greedy_agreement(model: SentenceTransformer, texts: list[str]) -> dict[str, 
     return {"identical": same, "of": len(texts), "worst_cosine": float(cosines.min())}
 
 
-def read_out_cost(
-    model: SentenceTransformer, texts: list[str], batch_size: int, rounds: int
-) -> dict[str, float]:
+def read_out_cost(model: SearchR3, texts: list[str], batch_size: int, rounds: int) -> dict[str, float]:
     """Ratio of our time (thought and embedding) to `generate`'s (as many tokens, no embedding)."""
     module = model[0]
     budget = module.max_reasoning_tokens
@@ -154,7 +150,7 @@ def main() -> None:
     folder = arguments.model or str(default_model_folder())
     texts = queries(arguments.prompts)
 
-    model = SentenceTransformer(folder, device="cpu", local_files_only=True)
+    model = SearchR3(folder, device="cpu", local_files_only=True)
     results: dict[str, object] = {
         "model": fingerprint(model),
         "commit": subprocess.run(
@@ -175,9 +171,7 @@ def main() -> None:
         thoughts = model.encode_query_with_thoughts(few).thoughts
         results["compositions_max_abs"] = composition_difference(model, few, thoughts)
         results["greedy_float32"] = greedy_agreement(model, texts)
-        half = SentenceTransformer(
-            folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.bfloat16}
-        )
+        half = SearchR3(folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.bfloat16})
         results["greedy_bfloat16"] = greedy_agreement(half, texts)
         single, double = half.encode_document(few), model.encode_document(few)
         results["bfloat16_worst_cosine_to_float32"] = float((single * double).sum(axis=1).min())

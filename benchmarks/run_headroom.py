@@ -20,10 +20,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from search_r3 import SentenceTransformer, fingerprint
+from search_r3 import SearchR3, fingerprint
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import SearchR3Error
-from search_r3.evaluation.arms import thinking_module
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
 from search_r3.rl.document_embeddings import DocumentRows
@@ -81,7 +80,7 @@ def main() -> None:
 
 
 def measure(
-    arguments: argparse.Namespace, model: SentenceTransformer, task: RetrievalTask
+    arguments: argparse.Namespace, model: SearchR3, task: RetrievalTask
 ) -> dict[str, dict[str, float]]:
     """Rewards and vectors of all rollouts, summed up for each set and for all."""
     whole, model.max_seq_length = model.max_seq_length, 96  # of documents, as in training
@@ -102,7 +101,7 @@ def measure(
     for query_id, text in tqdm(task.queries.items(), desc="rollouts"):
         places = range(arguments.group)
         rollouts = sample_rollouts(
-            thinking_module(model),
+            model.reasoning_module,
             [text] * arguments.group,
             [place == 0 for place in places],
             [rollout_seed(arguments.seed, 0, query_id, place) for place in places],

@@ -22,15 +22,15 @@ import datasets
 import torch
 from transformers.utils import logging as transformers_logging
 
-from search_r3 import SentenceTransformer
+from search_r3 import SearchR3
 from search_r3.errors import InvalidOptionError, SearchR3Error
-from search_r3.evaluation.arms import ARMS, Arm
 from search_r3.evaluation.baselines import mean_pooled
 from search_r3.evaluation.results import write_result
 from search_r3.evaluation.runner import Harness, benchmark_task, run_arms
 from search_r3.evaluation.system import System
 from search_r3.model.default import EMBEDDED_MODELS
 from search_r3.model.reasoning_transformer import ReasoningTransformer
+from search_r3.model.thoughts import ARMS, Arm
 from search_r3.paths import cache_dir
 
 
@@ -105,7 +105,7 @@ def load(arguments: argparse.Namespace) -> tuple[System, list[Arm | None]]:
             )
         model, name = mean_pooled(folder), f"{name}-mean-pooled"
     else:
-        model = SentenceTransformer(
+        model = SearchR3(
             str(folder) if folder.is_dir() else arguments.model, local_files_only=folder.is_dir()
         )
     model.to(getattr(torch, arguments.dtype))

@@ -32,10 +32,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from search_r3 import SentenceTransformer, fingerprint
+from search_r3 import SearchR3, fingerprint
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import InvalidInputError, SearchR3Error
-from search_r3.evaluation.arms import thinking_module
 from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
@@ -226,7 +225,7 @@ def embed(
         model = merge_adapter(model, adapter)
     model.to(torch.bfloat16).eval()
     documents = embed_documents(model, list(task.corpus.values()))
-    module = thinking_module(model)
+    module = model.reasoning_module
     rollouts = []
     for query_id, text in tqdm(task.queries.items(), desc="rollouts"):
         found = sample_rollouts(
@@ -246,7 +245,7 @@ def embed(
     return documents, np.stack(rollouts)
 
 
-def embed_documents(model: SentenceTransformer, texts: list[str]) -> Vectors:
+def embed_documents(model: SearchR3, texts: list[str]) -> Vectors:
     """Unit vectors in float32."""
     model.max_seq_length = 96
     found = model.encode_document(texts, batch_size=64, show_progress_bar=True, on_truncation="ignore")

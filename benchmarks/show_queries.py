@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from search_r3 import SentenceTransformer, Thought, fingerprint
+from search_r3 import SearchR3, Thought, fingerprint
 from search_r3.data.catalogue import TASKS, Size, load_task
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import InvalidOptionError, SearchR3Error
@@ -89,9 +89,7 @@ def named_task(name: str) -> RetrievalTask:
     return load_task(plain, size)
 
 
-def compare(
-    name: str, task: RetrievalTask, model: SentenceTransformer, batch_size: int
-) -> list[dict[str, Any]]:
+def compare(name: str, task: RetrievalTask, model: SearchR3, batch_size: int) -> list[dict[str, Any]]:
     """Rank the documents for every query without and with its thought."""
     index = VectorIndex(model.get_embedding_dimension() or 0, fingerprint="")
     documents = model.encode_document(
@@ -174,7 +172,7 @@ def shown_thought(name: str, thought: Thought) -> dict[str, Any]:
     return {"model": name, "text": " ".join(thought.text.split()), "tokens": thought.length}
 
 
-def add_thoughts(chosen: list[dict[str, Any]], name: str, model: SentenceTransformer) -> None:
+def add_thoughts(chosen: list[dict[str, Any]], name: str, model: SearchR3) -> None:
     """Put another model's thought about each query beside the one that is there."""
     thoughts = model.encode_query_with_thoughts([one["query"] for one in chosen], reasoning="always").thoughts
     for one, thought in zip(chosen, thoughts, strict=True):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from search_r3.model.default import default_model, default_model_folder, embedded_base_folder
     from search_r3.model.fingerprint import fingerprint
     from search_r3.model.prepare import prepare_base
-    from search_r3.model.sentence_transformer import QueryEncoding, SentenceTransformer
+    from search_r3.model.sentence_transformer import QueryEncoding, SearchR3, SentenceTransformer
     from search_r3.model.template import COMPACT_TEMPLATE, Template
     from search_r3.model.thoughts import Thought
     from search_r3.retrieval.vector_index import VectorIndex
@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 _HOME = {
     "COMPACT_TEMPLATE": "model.template",
     "QueryEncoding": "model.sentence_transformer",
+    "SearchR3": "model.sentence_transformer",
     "SentenceTransformer": "model.sentence_transformer",
     "Template": "model.template",
     "Thought": "model.thoughts",
@@ -36,6 +37,7 @@ _HOME = {
 __all__ = [
     "COMPACT_TEMPLATE",
     "QueryEncoding",
+    "SearchR3",
     "SentenceTransformer",
     "Template",
     "Thought",

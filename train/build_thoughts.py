@@ -25,7 +25,7 @@ import sentence_transformers
 import torch
 from tqdm import tqdm
 
-from search_r3 import SentenceTransformer
+from search_r3 import SearchR3
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.pairs import TrainingPair, read_pairs
 from search_r3.errors import SearchR3Error
@@ -85,7 +85,7 @@ def load_scorer(name: str) -> sentence_transformers.SentenceTransformer:
     return scorer
 
 
-def with_four_part_prompt(model: SentenceTransformer, name: str) -> SentenceTransformer:
+def with_four_part_prompt(model: SearchR3, name: str) -> SearchR3:
     """The same LLM, asked with its chat template and the paper's prompt instead of its saved template."""
     template = render_chat_template(model.tokenizer.apply_chat_template)
     return assemble(EMBEDDED_MODELS[name]() if name in EMBEDDED_MODELS else name, template=template)
@@ -96,7 +96,7 @@ def build(
     origins: list[Origin],
     arguments: argparse.Namespace,
     scorer: sentence_transformers.SentenceTransformer,
-    model: SentenceTransformer | None,
+    model: SearchR3 | None,
 ) -> list[ThoughtRecord]:
     """Build the thoughts of one training set."""
     every = read_pairs(data_dir() / "training" / f"{source}.parquet")
@@ -115,7 +115,7 @@ def thoughts_of(
     every: list[TrainingPair],
     chosen: list[TrainingPair],
     arguments: argparse.Namespace,
-    model: SentenceTransformer | None,
+    model: SearchR3 | None,
 ) -> list[list[tuple[str, bool]]]:
     """The thoughts of one origin about the chosen pairs, and whether each came to its own end."""
     if origin == "terms":

@@ -23,9 +23,8 @@ import torch
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
-from search_r3 import SentenceTransformer, fingerprint
+from search_r3 import SearchR3, fingerprint
 from search_r3.errors import DataError, SearchR3Error
-from search_r3.evaluation.arms import thinking_module
 from search_r3.evaluation.results import Result, read_results
 from search_r3.model.default import load_model
 from search_r3.model.release import sha256_of_files, stage_release, verify_release
@@ -117,7 +116,7 @@ def require_committed(evidence: list[Path]) -> None:
         )
 
 
-def require_scored(model: SentenceTransformer, results: list[Result]) -> None:
+def require_scored(model: SearchR3, results: list[Result]) -> None:
     """Refuse a model that was not measured, or was changed since.
 
     Raises:
@@ -135,18 +134,18 @@ def require_scored(model: SentenceTransformer, results: list[Result]) -> None:
             )
 
 
-def copy_in(model: SentenceTransformer, dtype: str) -> SentenceTransformer:
+def copy_in(model: SearchR3, dtype: str) -> SearchR3:
     """The model as it was measured; its own weights stay as they are."""
     if str(model.dtype) == f"torch.{dtype}":
         return model
     with tempfile.TemporaryDirectory() as folder:
         model.save(folder, create_model_card=False)
-        return SentenceTransformer(folder, local_files_only=True).to(getattr(torch, dtype))
+        return SearchR3(folder, local_files_only=True).to(getattr(torch, dtype))
 
 
-def texts(arguments: argparse.Namespace, model: SentenceTransformer, results: list[Result]) -> dict[str, str]:
+def texts(arguments: argparse.Namespace, model: SearchR3, results: list[Result]) -> dict[str, str]:
     """Card, licence and scores, by their path in the release."""
-    module = thinking_module(model)
+    module = model.reasoning_module
     release = Release(
         repo=arguments.repo,
         model=arguments.name,

@@ -12,7 +12,7 @@ from rich.console import Console
 from search_r3.errors import InvalidOptionError, ModelError
 
 if TYPE_CHECKING:
-    from search_r3.model.sentence_transformer import SentenceTransformer
+    from search_r3.model.sentence_transformer import SearchR3
 
 output = Console(highlight=False, soft_wrap=True)
 """Results, on standard output."""
@@ -21,7 +21,7 @@ messages = Console(stderr=True, highlight=False, soft_wrap=True)
 """Progress, warnings and hints, on standard error."""
 
 
-def load_model(name: str | None) -> SentenceTransformer:
+def load_model(name: str | None) -> SearchR3:
     """Load a model folder, a Hub id, ``default`` or ``embedded``; None means ``default``.
 
     Raises:
@@ -31,8 +31,7 @@ def load_model(name: str | None) -> SentenceTransformer:
     from transformers.utils import logging as transformers_logging
 
     from search_r3.model.default import EMBEDDED_MODELS
-    from search_r3.model.reasoning_transformer import ReasoningTransformer
-    from search_r3.model.sentence_transformer import SentenceTransformer
+    from search_r3.model.sentence_transformer import SearchR3
 
     transformers_logging.disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
@@ -47,11 +46,11 @@ def load_model(name: str | None) -> SentenceTransformer:
     if not folder.exists() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
         raise InvalidOptionError(f"There is no model folder {name}.")
     try:
-        model = SentenceTransformer(folder, local_files_only=folder.exists())
+        model = SearchR3(folder, local_files_only=folder.exists())
     except (OSError, ValueError, ImportError, RuntimeError, TypeError, KeyError, SafetensorError) as error:
         # A damaged file can surface as any of these.
         raise ModelError(f"Cannot load the model {name or folder}: {error}") from error
-    if not isinstance(model[0], ReasoningTransformer):
+    if not model.thinks:
         raise ModelError(
             f"Got {name}, a {type(model[0]).__name__} pipeline, wanted a Search-R3 model. "
             "A --direct export is for other tools: export it without."

@@ -13,7 +13,7 @@ from search_r3.cli.loading import load_model, messages, output
 from search_r3.errors import DataError, InvalidOptionError, MissingExtraError, SearchR3Error
 
 if TYPE_CHECKING:
-    from search_r3.evaluation.arms import Arm
+    from search_r3.model.thoughts import Arm
 
 
 def mteb(

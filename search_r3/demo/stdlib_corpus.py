@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from search_r3.data.retrieval_task import RetrievalTask
+
 # A fixed list, in the order of the collected functions, chosen for tasks a reader knows. Left out: modules
 # whose methods repeat each other in other words (decimal, calendar, difflib: several right answers to a
 # query), and sqlite3 and ssl, which not every build of Python has.
@@ -82,21 +84,6 @@ class StdlibFunction:
     details: str
 
 
-@dataclass(frozen=True)
-class DemoTask:
-    """A small labelled retrieval task.
-
-    Attributes:
-        corpus: Document texts by document id, which is the function's dotted name.
-        queries: Query texts by query id.
-        qrels: For every query id, the relevant document ids with their grade, which is always 1.
-    """
-
-    corpus: dict[str, str]
-    queries: dict[str, str]
-    qrels: dict[str, dict[str, int]]
-
-
 def collect_functions() -> list[StdlibFunction]:
     """Collect the documented public functions and methods of a fixed list of standard-library modules.
 
@@ -124,7 +111,7 @@ def collect_functions() -> list[StdlibFunction]:
     return functions
 
 
-def demo_task() -> DemoTask:
+def demo_task() -> RetrievalTask:
     """Build the demo's labelled task from held-out docstring summaries.
 
     For about 60 functions the summary becomes the query and is absent from the function's document, which
@@ -152,7 +139,7 @@ def demo_task() -> DemoTask:
             corpus[function.name] = _document(function, with_summary=False)
         else:
             corpus[function.name] = _document(function, with_summary=True)
-    return DemoTask(corpus=corpus, queries=queries, qrels=qrels)
+    return RetrievalTask(queries, corpus, qrels)
 
 
 def _public_routines(module: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from search_r3.demo.stdlib_corpus import DemoTask, demo_task
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.demo.stdlib_corpus import demo_task
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.retrieval.bm25 import bm25_run
 from search_r3.retrieval.corpus_index import CorpusIndex, build_index
 from search_r3.retrieval.documents import Document
@@ -38,8 +39,8 @@ class ArmScore:
 
 
 def build_demo_index(
-    model: SentenceTransformer, folder: Path, on_progress: Callable[[int, int], None]
-) -> tuple[CorpusIndex, DemoTask]:
+    model: SearchR3, folder: Path, on_progress: Callable[[int, int], None]
+) -> tuple[CorpusIndex, RetrievalTask]:
     """Index the standard library in ``folder``; what is there already is kept."""
     task = demo_task()
     documents = [Document(doc_id, text) for doc_id, text in task.corpus.items()]
@@ -47,15 +48,13 @@ def build_demo_index(
     return CorpusIndex.load(folder), task
 
 
-def ask(model: SentenceTransformer, index: CorpusIndex, k: int = 3) -> list[Explanation]:
+def ask(model: SearchR3, index: CorpusIndex, k: int = 3) -> list[Explanation]:
     """Answer the fixed questions after thinking, and say what each thought changed."""
     encoding = model.encode_query_with_thoughts(QUESTIONS)
     return explain(model, index.vectors, index.vectors.fingerprint, QUESTIONS, encoding, k)
 
 
-def score(
-    model: SentenceTransformer, index: CorpusIndex, task: DemoTask, batch_size: int = 64
-) -> list[ArmScore]:
+def score(model: SearchR3, index: CorpusIndex, task: RetrievalTask, batch_size: int = 64) -> list[ArmScore]:
     """Score BM25, the direct exit and thinking on the labelled queries."""
     queries = list(task.queries.values())
     identity = index.vectors.fingerprint  # build_demo_index has just held it against the model

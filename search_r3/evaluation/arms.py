@@ -20,24 +20,16 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from itertools import cycle, islice
-from typing import Any, Literal, get_args
+from typing import Any
 
-from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
-from search_r3.model.reasoning_transformer import OnTruncation, ReasoningTransformer
-from search_r3.model.sentence_transformer import QueryEncoding, SentenceTransformer
-from search_r3.model.thoughts import Thought
-
-Arm = Literal["never", "always", "auto", "empty", "random", "repeat", "shuffled"]
-"""How queries think during an evaluation; the module's docstring says what each arm is."""
-
-ARMS: tuple[Arm, ...] = get_args(Arm)
-
-CONTROL_ARMS: tuple[Arm, ...] = ("random", "repeat", "shuffled")
-"""The arms that need each query's own thought."""
+from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.model.reasoning_transformer import OnTruncation
+from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
+from search_r3.model.thoughts import ARMS, REASONINGS, Arm, Thought
 
 
 def encode_arm(
-    model: SentenceTransformer,
+    model: SearchR3,
     queries: Sequence[str],
     arm: Arm,
     *,
@@ -81,7 +73,7 @@ def encode_arm(
         "on_truncation": on_truncation,
         "show_progress_bar": show_progress_bar,
     }
-    if arm in ("never", "always", "auto"):
+    if arm in REASONINGS:
         return model.encode_query_with_thoughts(
             queries, reasoning=arm, max_reasoning_tokens=max_reasoning_tokens, **shared
         )
@@ -103,24 +95,10 @@ def encode_arm(
     return model.encode_query_with_thoughts(queries, thoughts=given, **shared)
 
 
-def thinking_module(model: SentenceTransformer) -> ReasoningTransformer:
-    """Return the module of a model that thinks.
-
-    Raises:
-        ModelError: If it has none.
-    """
-    module = model[0]
-    if not isinstance(module, ReasoningTransformer):
-        raise ModelError(
-            f"Got a {type(module).__name__} pipeline, wanted a Search-R3 model: this one does not think."
-        )
-    return module
-
-
 def _given_thoughts(
-    model: SentenceTransformer, queries: Sequence[str], arm: Arm, own: Sequence[Thought], seed: int
+    model: SearchR3, queries: Sequence[str], arm: Arm, own: Sequence[Thought], seed: int
 ) -> list[list[int]]:
-    encoder = thinking_module(model).prompt_encoder
+    encoder = model.reasoning_module.prompt_encoder
     if arm == "shuffled":
         return [list(own[donor].token_ids) for donor in _donors(queries, own, seed)]
     if arm == "repeat":

@@ -9,9 +9,9 @@ from typing import Any
 import sentence_transformers
 import torch
 
-from search_r3.evaluation.arms import Arm, encode_arm
-from search_r3.model.sentence_transformer import QueryEncoding, SentenceTransformer
-from search_r3.model.thoughts import Thought
+from search_r3.evaluation.arms import encode_arm
+from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
+from search_r3.model.thoughts import Arm, Thought
 
 
 class BeirModel:
@@ -71,7 +71,7 @@ class BeirModel:
         if self.arm is None:
             vectors = self.model.encode_query(queries, **shown)
         else:
-            assert isinstance(self.model, SentenceTransformer)
+            assert isinstance(self.model, SearchR3)
             self.query_encoding = encode_arm(self.model, queries, self.arm, **self.options, **shown)
             vectors = self.query_encoding.embeddings
         self.query_seconds += time.monotonic() - started

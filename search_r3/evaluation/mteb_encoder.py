@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from search_r3.errors import InvalidOptionError
-from search_r3.evaluation.arms import ARMS, Arm, encode_arm, thinking_module
+from search_r3.evaluation.arms import encode_arm
 from search_r3.evaluation.embedding_cache import cached_vectors
 from search_r3.model.fingerprint import fingerprint
-from search_r3.model.sentence_transformer import QueryEncoding, SentenceTransformer
-from search_r3.model.thoughts import Thought
+from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
+from search_r3.model.thoughts import ARMS, Arm, Thought
 
 REVISION_DIGITS = 16
 """Digits of a fingerprint that stand as a revision in mteb's result folders."""
@@ -87,7 +87,7 @@ class SearchR3Encoder(AbsEncoder):
         model_name: str,
         revision: str | None = None,
         *,
-        model: SentenceTransformer | None = None,
+        model: SearchR3 | None = None,
         device: str | None = None,
         reasoning: Arm = "always",
         max_reasoning_tokens: int | None = None,
@@ -99,9 +99,9 @@ class SearchR3Encoder(AbsEncoder):
         if reasoning not in ARMS:
             raise InvalidOptionError(f"Got reasoning={reasoning!r}, wanted one of {', '.join(ARMS)}.")
         if model is None:
-            model = SentenceTransformer(model_name, revision=revision, device=device)
-        default_budget = thinking_module(model).max_reasoning_tokens
-        self.model: SentenceTransformer = model
+            model = SearchR3(model_name, revision=revision, device=device)
+        default_budget = model.reasoning_module.max_reasoning_tokens
+        self.model: SearchR3 = model
         self.reasoning = reasoning
         self.max_reasoning_tokens = default_budget if max_reasoning_tokens is None else max_reasoning_tokens
         self.instructions = instructions
@@ -185,7 +185,7 @@ class SearchR3Encoder(AbsEncoder):
 
     def _meta(self, model_name: str, revision: str | None) -> ModelMeta:
         folder = Path(model_name)
-        language_model: Any = thinking_module(self.model).model
+        language_model: Any = self.model.reasoning_module.model
         return ModelMeta.create_empty(
             {
                 "loader": type(self),
@@ -219,9 +219,9 @@ def query_prompt(task_metadata: TaskMetadata) -> str | None:
     return f"{instruction.strip()}\n" if instruction else None
 
 
-def prompt_tokens(model: SentenceTransformer, queries: list[str], prompt: str | None) -> int:
+def prompt_tokens(model: SearchR3, queries: list[str], prompt: str | None) -> int:
     """Count the tokens of queries with template and instruction, without thoughts and embed tokens."""
-    encoder = thinking_module(model).prompt_encoder
+    encoder = model.reasoning_module.prompt_encoder
     limit = model.max_seq_length or 0
     return sum(
         len(encoder.encode_query(query, instruction=prompt or "", max_tokens=limit).token_ids) - 1

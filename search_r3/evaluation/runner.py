@@ -19,7 +19,6 @@ from mteb.abstasks import AbsTaskRetrieval
 from mteb.models import SentenceTransformerEncoderWrapper
 
 from search_r3.errors import DataError, InvalidOptionError
-from search_r3.evaluation.arms import Arm
 from search_r3.evaluation.baselines import BM25Search, titled_text
 from search_r3.evaluation.beir_encoder import BeirModel
 from search_r3.evaluation.mteb_encoder import REVISION_DIGITS, SearchR3Encoder, query_prompt
@@ -28,7 +27,7 @@ from search_r3.evaluation.results import Result, ThoughtStatistics
 from search_r3.evaluation.system import TOP_K, System, config_of, thinking_model, tokens_per_query
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import QueryEncoding
-from search_r3.model.thoughts import Thought
+from search_r3.model.thoughts import Arm, Thought
 from search_r3.provenance import describe_environment
 from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.fusion import FUSION_DEPTH, RANK_CONSTANT, reciprocal_rank_fusion

@@ -10,9 +10,9 @@ import sentence_transformers
 from mteb.abstasks import AbsTaskRetrieval
 
 from search_r3.errors import ModelError
-from search_r3.evaluation.arms import Arm
 from search_r3.evaluation.mteb_encoder import prompt_tokens, query_prompt
-from search_r3.model.sentence_transformer import QueryEncoding, SentenceTransformer
+from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
+from search_r3.model.thoughts import Arm
 
 TOP_K = 1000
 """Documents retrieved per query: what mteb and BEIR both ask for."""
@@ -43,13 +43,13 @@ class System:
     show_progress_bar: bool = False
 
 
-def thinking_model(system: System) -> SentenceTransformer:
+def thinking_model(system: System) -> SearchR3:
     """The model of a system that has an arm.
 
     Raises:
         ModelError: It does not think.
     """
-    if not isinstance(system.model, SentenceTransformer):
+    if not isinstance(system.model, SearchR3):
         raise ModelError(f"Got the arm {system.arm!r} for {system.name}, wanted none: it does not think.")
     return system.model
 

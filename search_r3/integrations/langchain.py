@@ -6,14 +6,14 @@ as well (README); it turns newlines into spaces, which this class does not, and 
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from search_r3.model.default import load_model
-from search_r3.model.sentence_transformer import SentenceTransformer
-from search_r3.model.thoughts import Thought
+from search_r3.model.sentence_transformer import SearchR3
+from search_r3.model.thoughts import Reasoning, Thought
 
 
 class SearchR3Embeddings(BaseModel, Embeddings):
@@ -23,7 +23,7 @@ class SearchR3Embeddings(BaseModel, Embeddings):
 
     Attributes:
         model_name: ``default``, a folder, or a Hub id. A loaded model goes into :meth:`of` instead.
-        model_kwargs: Options of :class:`search_r3.SentenceTransformer`, such as ``device``.
+        model_kwargs: Options of :class:`search_r3.SearchR3`, such as ``device``.
         reasoning: ``always``, ``never`` or ``auto``; None means the model's default.
         max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
         query_prompt: An instruction before every query; None means the model's own prompt.
@@ -35,12 +35,12 @@ class SearchR3Embeddings(BaseModel, Embeddings):
 
     model_name: str = "default"
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
-    reasoning: Literal["always", "never", "auto"] | None = None
+    reasoning: Reasoning | None = None
     max_reasoning_tokens: int | None = Field(default=None, ge=0)
     query_prompt: str | None = None
     batch_size: int = Field(default=32, ge=1)
     show_progress: bool = False
-    _model: SentenceTransformer = PrivateAttr()
+    _model: SearchR3 = PrivateAttr()
 
     def model_post_init(self, context: Any) -> None:
         """Load the model, unless :meth:`of` has one."""
@@ -48,7 +48,7 @@ class SearchR3Embeddings(BaseModel, Embeddings):
         self._model = load_model(self.model_name, **self.model_kwargs) if loaded is None else loaded
 
     @classmethod
-    def of(cls, model: SentenceTransformer, **options: Any) -> Self:
+    def of(cls, model: SearchR3, **options: Any) -> Self:
         """Wrap a model that is loaded already.
 
         Args:

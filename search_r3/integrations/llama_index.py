@@ -7,7 +7,7 @@ has no role of documents, tries three times whatever the error, and cannot hand 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
@@ -15,8 +15,8 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint as identity_of
-from search_r3.model.sentence_transformer import SentenceTransformer
-from search_r3.model.thoughts import Thought
+from search_r3.model.sentence_transformer import SearchR3
+from search_r3.model.thoughts import Reasoning, Thought
 
 GIVEN = "given"
 """Name of a model that was given, and that a copy cannot load."""
@@ -31,7 +31,7 @@ class SearchR3Embedding(BaseEmbedding):
     Args:
         model_name: ``default``, a folder, or a Hub id.
         model: A Search-R3 model that is loaded already. Such an embedding cannot be copied.
-        model_kwargs: Options of :class:`search_r3.SentenceTransformer`, such as ``device``.
+        model_kwargs: Options of :class:`search_r3.SearchR3`, such as ``device``.
         reasoning: ``always``, ``never`` or ``auto``; None means the model's default.
         max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
         query_prompt: An instruction before every query; None means the model's own prompt.
@@ -43,18 +43,18 @@ class SearchR3Embedding(BaseEmbedding):
         ModelError: The model is not that of the fingerprint.
     """
 
-    reasoning: Literal["always", "never", "auto"] | None = Field(default=None)
+    reasoning: Reasoning | None = Field(default=None)
     max_reasoning_tokens: int | None = Field(default=None, ge=0)
     query_prompt: str | None = Field(default=None)
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     fingerprint: str = Field(default="")
-    _model: SentenceTransformer = PrivateAttr()
+    _model: SearchR3 = PrivateAttr()
 
     def __init__(
         self,
         model_name: str = "default",
         *,
-        model: SentenceTransformer | None = None,
+        model: SearchR3 | None = None,
         model_kwargs: dict[str, Any] | None = None,
         fingerprint: str | None = None,
         **options: Any,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from search_r3.errors import InvalidOptionError
 from search_r3.model.prompt_encoder import PromptEncoder
 from search_r3.model.sentence_transformer import QueryEncoding
 from search_r3.model.template import Template
-from search_r3.model.thoughts import Ending, Thought
+from search_r3.model.thoughts import REASONINGS, Ending, Reasoning, Thought
 
 
 class TwoEngines:
@@ -83,7 +83,7 @@ class TwoEngines:
         self,
         queries: Sequence[str],
         *,
-        reasoning: Literal["always", "never", "auto"] | None = None,
+        reasoning: Reasoning | None = None,
         max_reasoning_tokens: int | None = None,
         prompt: str = "",
     ) -> QueryEncoding:
@@ -101,7 +101,7 @@ class TwoEngines:
         """
         how = self._reasoning if reasoning is None else reasoning
         budget = self._budget if max_reasoning_tokens is None else max_reasoning_tokens
-        if how not in ("always", "never", "auto") or budget < 0:
+        if how not in REASONINGS or budget < 0:
             raise InvalidOptionError(
                 f"Got reasoning={how!r} with {budget} tokens, wanted always, never or auto, and 0 or more."
             )

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from search_r3.errors import ModelError
-from search_r3.model.reasoning_transformer import ReasoningTransformer
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 """What a saved adapter consists of."""
 
 
-def merge_adapter(model: SentenceTransformer, folder: Path) -> SentenceTransformer:
+def merge_adapter(model: SearchR3, folder: Path) -> SearchR3:
     """Merge a saved adapter into the model it was trained on, in place and in the model's own dtype.
 
     Args:
@@ -24,9 +23,7 @@ def merge_adapter(model: SentenceTransformer, folder: Path) -> SentenceTransform
         ModelError: The folder holds no adapter, or one that does not fit.
     """
     require_adapter(folder)
-    module = model[0]
-    if not isinstance(module, ReasoningTransformer):
-        raise ModelError(f"Got a model of {type(module).__name__}, wanted a Search-R3 model to merge into.")
+    module = model.reasoning_module
     from peft import PeftModel  # slow to import, and needed once per adapter
 
     language_model: Any = module.model

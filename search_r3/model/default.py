@@ -21,7 +21,7 @@ from search_r3.errors import MissingExtraError, ModelError
 from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.model.golden import GOLDEN_FILE
 from search_r3.model.prepare import prepare_base
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.template import COMPACT_TEMPLATE
 from search_r3.paths import cache_dir
 
@@ -43,9 +43,9 @@ _PREPARATION = 1
 """Raise it when a change to the preparation changes the prepared files."""
 
 
-def default_model() -> SentenceTransformer:
+def default_model() -> SearchR3:
     """Load the default model in float32; :func:`default_model_folder` says where from."""
-    return SentenceTransformer(default_model_folder(), local_files_only=True)
+    return SearchR3(default_model_folder(), local_files_only=True)
 
 
 def default_model_folder() -> Path:
@@ -64,7 +64,7 @@ def default_model_folder() -> Path:
     target = cache_dir() / f"search-r3-smollm2-135m-{digest[:12]}-{GGUF_SHA256[:12]}-{_PREPARATION}"
 
     def prepare(staging: Path) -> None:
-        base = SentenceTransformer(embedded_base_folder(), local_files_only=True, device="cpu")
+        base = SearchR3(embedded_base_folder(), local_files_only=True, device="cpu")
         merged = merge_adapter(base, adapter)
         module: Any = merged[0]
         module.max_reasoning_tokens = _MAX_REASONING_TOKENS
@@ -95,16 +95,16 @@ EMBEDDED_MODELS = {"default": default_model_folder, "embedded": embedded_base_fo
 """The names by which the embedded models are taken instead of a folder or Hub id."""
 
 
-def load_model(name: str, **options: Any) -> SentenceTransformer:
+def load_model(name: str, **options: Any) -> SearchR3:
     """Load a model by the name that a configuration or an integration gives it.
 
     Args:
         name: ``default`` (the trained default model), ``embedded`` (its LLM, prepared and untrained), a
             folder, or a Hub id.
-        **options: Of :class:`SentenceTransformer`, such as ``device`` and ``truncate_dim``.
+        **options: Of :class:`SearchR3`, such as ``device`` and ``truncate_dim``.
     """
     folder = str(EMBEDDED_MODELS[name]()) if name in EMBEDDED_MODELS else name
-    return SentenceTransformer(folder, **{"local_files_only": Path(folder).is_dir(), **options})
+    return SearchR3(folder, **{"local_files_only": Path(folder).is_dir(), **options})
 
 
 def _prepared(target: Path, prepare: Callable[[Path], None]) -> Path:

@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerFast
 
 from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.model.reasoning_transformer import ReasoningTransformer
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.template import Template
 
 TOLERANCE = 1e-5
@@ -44,11 +44,12 @@ _PROBES = (
 )
 
 
-def export_direct(model: SentenceTransformer, folder: Path) -> Path:
+def export_direct(model: SearchR3, folder: Path) -> Path:
     """Save the direct exit of a model with sentence-transformers' own modules, and check it.
 
-    ``SentenceTransformer(folder)`` then gives the vectors of ``reasoning="never"``. They differ in one case:
-    a query that has to be cut loses words of the template as well. Documents are cut alike.
+    ``sentence_transformers.SentenceTransformer(folder)`` then gives the vectors of ``reasoning="never"``.
+    They differ in one case: a query that has to be cut loses words of the template as well. Documents are
+    cut alike.
 
     Args:
         model: A Search-R3 model in float32, with the compact template or one like it.
@@ -65,9 +66,7 @@ def export_direct(model: SentenceTransformer, folder: Path) -> Path:
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists; an export never overwrites. Remove it or choose another.")
-    module = model[0]
-    if not isinstance(module, ReasoningTransformer):
-        raise ModelError(f"Got a {type(module).__name__} pipeline, wanted a Search-R3 model.")
+    module = model.reasoning_module
     tokenizer = _direct_tokenizer(module)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
@@ -94,7 +93,7 @@ def export_direct(model: SentenceTransformer, folder: Path) -> Path:
     return folder
 
 
-def check_direct(model: SentenceTransformer, exported: sentence_transformers.SentenceTransformer) -> float:
+def check_direct(model: SearchR3, exported: sentence_transformers.SentenceTransformer) -> float:
     """Compare an export with its model on texts that are hard to tokenise alike.
 
     Returns:

@@ -22,7 +22,7 @@ from transformers import (
 from search_r3.errors import ModelError
 from search_r3.model.generation import last_hidden_states, next_token_logits
 from search_r3.model.reasoning_transformer import ReasoningTransformer
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.template import COMPACT_TEMPLATE, EMBED_TOKEN, Template, render_chat_template
 
 VOCABULARY_MULTIPLE = 64
@@ -109,9 +109,7 @@ def prepare_base(
     return target
 
 
-def assemble(
-    folder: str | Path, *, template: Template, max_reasoning_tokens: int = 32
-) -> SentenceTransformer:
+def assemble(folder: str | Path, *, template: Template, max_reasoning_tokens: int = 32) -> SearchR3:
     """Build the pipeline (thinking module, last-token pooling, unit norm) over a causal LM's folder.
 
     Args:
@@ -123,7 +121,7 @@ def assemble(
         str(folder), template=template.to_dict(), max_reasoning_tokens=max_reasoning_tokens
     )
     dimension = Transformer.get_embedding_dimension(module)
-    model = SentenceTransformer(
+    model = SearchR3(
         modules=[module, Pooling(dimension, pooling_mode="lasttoken"), Normalize()],
         prompts={"query": module.query_prompt, "document": module.document_prompt},
         device="cpu",

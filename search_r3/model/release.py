@@ -10,14 +10,14 @@ from pathlib import Path
 
 from search_r3.errors import ModelError
 from search_r3.model.direct_export import export_direct
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 
 CHECKSUMS = "SHA256SUMS"
 """Lists every other file of a release; ``sha256sum -c`` reads it."""
 
 
 def stage_release(
-    model: SentenceTransformer, folder: Path, texts: Mapping[str, str] | None = None, *, direct: bool = False
+    model: SearchR3, folder: Path, texts: Mapping[str, str] | None = None, *, direct: bool = False
 ) -> Path:
     """Write the files of a release.
 

@@ -1,4 +1,4 @@
-"""The drop-in :class:`SentenceTransformer`: loads our own modules without a flag, and hands out thoughts."""
+"""sentence-transformers' own class for our models: loads our module without a flag, hands out thoughts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class QueryEncoding:
     dropped_tokens: list[int]
 
 
-class SentenceTransformer(sentence_transformers.SentenceTransformer):
+class SearchR3(sentence_transformers.SentenceTransformer):
     """sentence-transformers' own class, for which Search-R3's module needs no ``trust_remote_code``.
 
     Only this package's own module classes are resolved from the installed package; any other custom class in
@@ -70,15 +70,34 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
         name = None if model_name_or_path is None else os.fspath(model_name_or_path)
         super().__init__(name, *args, **kwargs)
 
+    @property
+    def thinks(self) -> bool:
+        """Whether this is a Search-R3 pipeline; this class loads any other one too."""
+        return isinstance(self[0], ReasoningTransformer)
+
+    @property
+    def reasoning_module(self) -> ReasoningTransformer:
+        """The module that thinks and embeds: template, tokenizer, language model, defaults.
+
+        Raises:
+            ModelError: If the pipeline has none.
+        """
+        module = self[0]
+        if not isinstance(module, ReasoningTransformer):
+            raise ModelError(
+                f"Got a {type(module).__name__} pipeline, wanted a Search-R3 model: this one does not think. "
+                "A --direct export is for other tools: export the model without it."
+            )
+        return module
+
     def preprocess(self, inputs: Any, prompt: str | None = None, **kwargs: Any) -> Any:
         """Turn inputs into features; see ``sentence_transformers.SentenceTransformer.preprocess``.
 
         Our module is asked directly: on the way there sentence-transformers would answer images, audio and
         chat messages with errors that name no index, and some errors by trying again without the prompt.
         """
-        module = self[0]
-        if isinstance(module, ReasoningTransformer):
-            return module.preprocess(inputs, prompt=prompt, **kwargs) if inputs else {}
+        if self.thinks:
+            return self.reasoning_module.preprocess(inputs, prompt=prompt, **kwargs) if inputs else {}
         return super().preprocess(inputs, prompt=prompt, **kwargs)
 
     def encode(self, *args: Any, **kwargs: Any) -> Any:
@@ -123,9 +142,7 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
             raise InvalidOptionError(f"Got batch_size={batch_size!r}, wanted an integer of 1 or more.")
         normalize_embeddings = options.pop("normalize_embeddings", False)
         show_progress_bar = options.pop("show_progress_bar", False)
-        module = self[0]
-        if not isinstance(module, ReasoningTransformer):
-            raise ModelError(f"A {type(module).__name__} pipeline does not think; load a Search-R3 model.")
+        module = self.reasoning_module
         vectors, found, dropped = [], [], []
         # In slices, because sentence-transformers keeps the hidden states of every token of a call.
         size = _BATCHES_PER_SLICE * batch_size
@@ -173,13 +190,17 @@ class SentenceTransformer(sentence_transformers.SentenceTransformer):
 
     def _get_model_config(self) -> dict[str, Any]:
         config = super()._get_model_config()
-        if isinstance(self[0], ReasoningTransformer):
+        if self.thinks:
             config["requirements"] = _REQUIREMENTS
         return config
 
     def _load_module_class_from_ref(self, class_ref: str, *args: Any, **kwargs: Any) -> type:
         own = _OWN_CLASSES.get(class_ref)
         return own if own is not None else super()._load_module_class_from_ref(class_ref, *args, **kwargs)
+
+
+SentenceTransformer = SearchR3
+"""The name under which it is a drop-in: code written for sentence-transformers changes its import only."""
 
 
 def _paired(queries: Sequence[str], thoughts: Sequence[Thought | str | Sequence[int]] | None) -> list[Any]:

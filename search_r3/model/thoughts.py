@@ -8,6 +8,16 @@ from typing import Literal, get_args
 Reasoning = Literal["always", "never", "auto"]
 """Whether a query thinks: always, never, or as the model's first token decides (embed token: no)."""
 
+REASONINGS: tuple[Reasoning, ...] = get_args(Reasoning)
+
+Arm = Literal["never", "always", "auto", "empty", "random", "repeat", "shuffled"]
+"""How queries think during an evaluation; :mod:`search_r3.evaluation.arms` says what each arm is."""
+
+ARMS: tuple[Arm, ...] = get_args(Arm)
+
+CONTROL_ARMS: tuple[Arm, ...] = ("random", "repeat", "shuffled")
+"""The arms that need each query's own thought."""
+
 Ending = Literal["embed_token", "budget", "skipped", "given"]
 """How a thought ended.
 

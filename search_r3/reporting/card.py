@@ -16,6 +16,7 @@ import yaml
 from search_r3.data.catalogue import TASKS
 from search_r3.errors import DataError
 from search_r3.evaluation.results import Result
+from search_r3.model.thoughts import REASONINGS
 from search_r3.reporting.tables import Row, collect, compare_rows, ndcg, provenance, quality_table, tasks_of
 
 
@@ -184,7 +185,7 @@ def _evidence(size: str, rows: Sequence[Row], model: str) -> dict[str, Any]:
         }
         for line in compare_rows([*others, *own])
         if (line.task is None or len(line.row.results.keys() & line.baseline.results.keys()) == 1)
-        and line.row.arm in ("never", "always", "auto")
+        and line.row.arm in REASONINGS
     ]
     scores: dict[str, dict[str, float]] = {}  # by task, of the model not thinking and thinking
     queries: dict[str, int] = {}

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 
 from search_r3.errors import DataError
 from search_r3.evaluation.results import Result
+from search_r3.model.thoughts import ARMS, CONTROL_ARMS, REASONINGS
 from search_r3.reporting.significance import Comparison, adjust, compare
 
 MEASURE = "ndcg_at_10"
 DASH = "\N{EN DASH}"
 
-_ARM_ORDER = ("never", "always", "auto", "empty", "random", "repeat", "shuffled")
-_CONTROL_ARMS = ("random", "repeat", "shuffled")
 
 _NOTES = f"""\
 nDCG@10: linear gain, discount log2(rank + 1), mean over the queries; best of a column in bold. Every task \
@@ -186,7 +185,7 @@ def compare_rows(rows: Sequence[Row], before: str | None = None) -> list[Compari
     """
     found = []
     for row in rows:
-        for other in rows if row.arm in ("never", "always", "auto") else ():
+        for other in rows if row.arm in REASONINGS else ():
             tasks = sorted(row.results.keys() & other.results.keys())
             if other.arm is None and tasks:
                 comparison = compare(_queries(row, tasks), _queries(other, tasks))
@@ -291,7 +290,7 @@ def _check_one(what: str, owner: object, first: str | None, other: str | None) -
 
 
 def _row_order(row: Row) -> tuple[object, ...]:
-    arm = -1 if row.arm is None else _ARM_ORDER.index(row.arm)
+    arm = -1 if row.arm is None else ARMS.index(row.arm)
     return (row.arm is not None, row.model, arm, row.budget or 0, row.seed)
 
 
@@ -299,7 +298,7 @@ def _baselines(row: Row, rows: Sequence[Row]) -> list[Row]:
     """Rows to compare a row with."""
     if row.arm in (None, "never", "empty"):
         return []
-    arms = ("never", "always") if row.arm in _CONTROL_ARMS else ("never",)
+    arms = ("never", "always") if row.arm in CONTROL_ARMS else ("never",)
     found = []
     for arm in arms:
         of_arm = [other for other in rows if other.model == row.model and other.arm == arm]
@@ -312,7 +311,7 @@ def _baselines(row: Row, rows: Sequence[Row]) -> list[Row]:
 
 def _same_of(before: str | None, row: Row, rows: Sequence[Row]) -> list[Row]:
     """The row of the model of before that a row of another model can be held against."""
-    if before in (None, row.model) or row.arm not in ("never", "always", "auto"):
+    if before in (None, row.model) or row.arm not in REASONINGS:
         return []
     wanted = (before, row.arm, row.budget, row.seed)
     return [other for other in rows if (other.model, other.arm, other.budget, other.seed) == wanted]

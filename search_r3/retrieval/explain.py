@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search_r3.model.sentence_transformer import QueryEncoding, SentenceTransformer
+from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import Thought
 from search_r3.retrieval.vector_index import SearchHit, VectorIndex
 
@@ -33,7 +33,7 @@ class Explanation:
 
 
 def explain(
-    model: SentenceTransformer,
+    model: SearchR3,
     index: VectorIndex,
     fingerprint: str,
     queries: Sequence[str],

@@ -10,8 +10,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from search_r3.evaluation.arms import encode_arm, thinking_module
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.evaluation.arms import encode_arm
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.rl.grpo_config import HealthConfig, RLConfig
 from search_r3.rl.health import distinct_share, repeated_share, thought_perplexity
 from search_r3.rl.rollouts import encode_prompts
@@ -36,7 +36,7 @@ class PolicyEvaluator:
         self._config = config
         self._start = start
 
-    def __call__(self, model: SentenceTransformer, step: int) -> dict[str, float]:
+    def __call__(self, model: SearchR3, step: int) -> dict[str, float]:
         """Measure, and write the sample thoughts to ``thoughts/step-<step>.jsonl`` of the output.
 
         Returns:
@@ -62,7 +62,7 @@ class PolicyEvaluator:
         )
         model.max_seq_length = whole
         thoughts = [thought.token_ids for thought in encoding.thoughts]
-        module = thinking_module(model)
+        module = model.reasoning_module
         prompts = encode_prompts(module, queries, limit)
         with self._start():
             perplexity = thought_perplexity(module.model, prompts, thoughts)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from search_r3.model.thoughts import Reasoning
 from search_r3.rl.advantages import Scaling
 from search_r3.rl.rewards import RetrievalReward
 from search_r3.training.sft_config import AdapterConfig, Section, read_run_file
@@ -223,9 +224,7 @@ class RLConfig(Section):
 
     output: Path
     seed: int = 0
-    evaluation_arms: tuple[Literal["never", "always", "auto"], ...] = Field(
-        default=("always", "never", "auto"), min_length=1
-    )
+    evaluation_arms: tuple[Reasoning, ...] = Field(default=("always", "never", "auto"), min_length=1)
     model: PolicyModelConfig = PolicyModelConfig()
     queries: QueriesConfig
     rollouts: RolloutConfig = RolloutConfig()

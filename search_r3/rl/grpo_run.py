@@ -12,7 +12,6 @@ import torch
 from trl.trainer.grpo_config import GRPOConfig
 
 from search_r3.errors import InvalidOptionError
-from search_r3.evaluation.arms import thinking_module
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.provenance import describe_environment
@@ -69,7 +68,7 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
     }
     if arguments.process_index == 0:
         note_run(output, facts)
-    module = thinking_module(model)
+    module = model.reasoning_module
     module.max_reasoning_tokens = config.rollouts.max_thought_tokens
     module.model.to(getattr(torch, config.model.dtype))
     stop = StopOnDecay(config.health, _measure(config))

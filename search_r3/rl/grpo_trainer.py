@@ -19,8 +19,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.evaluation.arms import thinking_module
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.rl.advantages import Advantages, group_advantages
 from search_r3.rl.capture import CapturedStates
 from search_r3.rl.dev_evaluation import PolicyEvaluator
@@ -57,7 +56,7 @@ class RetrievalGRPOTrainer(GRPOTrainer):
 
     def __init__(
         self,
-        model: SentenceTransformer,
+        model: SearchR3,
         task: RetrievalTask,
         config: RLConfig,
         policy: RefreshPolicy,
@@ -65,7 +64,7 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         **kwargs: Any,
     ) -> None:
         self.pipeline = model
-        self.module = thinking_module(model)
+        self.module = model.reasoning_module
         self.config = config
         language_model: Any = self.module.model
         # TRL counts a completion as finished if it ends with one of these.

@@ -13,8 +13,9 @@ from sentence_transformers.base.evaluation import BaseEvaluator
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.evaluation.arms import Arm, encode_arm
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.evaluation.arms import encode_arm
+from search_r3.model.sentence_transformer import SearchR3
+from search_r3.model.thoughts import Arm
 from search_r3.retrieval.metrics import ndcg_at_10
 
 
@@ -141,7 +142,7 @@ class DevEvaluator(BaseEvaluator):
         found |= {f"{arm}_ndcg_at_10": statistics.fmean(scores[arm].values()) for arm in self.arms}
         return found
 
-    def _score(self, model: SentenceTransformer, task: RetrievalTask, documents: Any, arm: Arm) -> float:
+    def _score(self, model: SearchR3, task: RetrievalTask, documents: Any, arm: Arm) -> float:
         queries = encode_arm(
             model,
             list(task.queries.values()),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from search_r3.evaluation.arms import thinking_module
 from search_r3.model.adapter import merge_adapter
 from search_r3.model.default import load_model
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 
 FINAL = "final"
 """Folder of the model that a run ends in, inside its output."""
@@ -26,11 +25,11 @@ def save_merged(base: str, output: Path, max_reasoning_tokens: int) -> None:
         max_reasoning_tokens: Budget that the model thinks with unless told otherwise.
     """
     model = merge_adapter(load_model(base), output / ADAPTER)
-    thinking_module(model).max_reasoning_tokens = max_reasoning_tokens
+    model.reasoning_module.max_reasoning_tokens = max_reasoning_tokens
     save_final(model, output)
 
 
-def save_final(model: SentenceTransformer, output: Path) -> None:
+def save_final(model: SearchR3, output: Path) -> None:
     """Save the model that a run ends in; a kill leaves the one before, or none."""
     final = output / FINAL
     part = final.with_name(f"{final.name}.part")

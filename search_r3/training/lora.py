@@ -10,13 +10,12 @@ from peft import LoraConfig, PeftConfig, get_peft_model_state_dict, set_peft_mod
 from safetensors.torch import load_file
 
 from search_r3.errors import InvalidOptionError
-from search_r3.evaluation.arms import thinking_module
 from search_r3.model.adapter import ADAPTER_FILES, require_adapter
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.sft_config import AdapterConfig
 
 
-def add_adapter(model: SentenceTransformer, config: AdapterConfig) -> None:
+def add_adapter(model: SearchR3, config: AdapterConfig) -> None:
     """Put a LoRA adapter on the model's LLM, in place; everything else is frozen.
 
     The adapter is a new one, which changes nothing yet, or has the weights of ``config.start``.
@@ -26,7 +25,7 @@ def add_adapter(model: SentenceTransformer, config: AdapterConfig) -> None:
             adapter to start from was made otherwise.
         ModelError: There is no adapter to start from.
     """
-    module = thinking_module(model)
+    module = model.reasoning_module
     language_model: Any = module.model
     tokens = [module.prompt_encoder.embed_token_id] if config.train_embed_token else None
     language_model.add_adapter(lora_config(language_model, config, tokens))
@@ -73,13 +72,13 @@ def lora_config(language_model: Any, config: AdapterConfig, tokens: list[int] | 
     )
 
 
-def load_adapter_weights(model: SentenceTransformer, folder: Path) -> None:
+def load_adapter_weights(model: SearchR3, folder: Path) -> None:
     """Read a saved adapter's weights into the adapter that is on the model.
 
     Raises:
         InvalidOptionError: They are of other layers, or of another model.
     """
-    language_model: Any = thinking_module(model).model
+    language_model: Any = model.reasoning_module.model
     weights = {
         name.removeprefix("base_model.model."): values
         for name, values in load_file(folder / ADAPTER_FILES[1]).items()

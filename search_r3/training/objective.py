@@ -31,8 +31,7 @@ from torch.utils.checkpoint import checkpoint
 
 from search_r3.errors import InvalidOptionError
 from search_r3.model.generation import last_hidden_states, next_token_logits
-from search_r3.model.reasoning_transformer import ReasoningTransformer
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.sft_config import LossConfig
 
 Features = dict[str, torch.Tensor]
@@ -58,7 +57,7 @@ class SupervisedLoss(nn.Module):
 
     def __init__(
         self,
-        model: SentenceTransformer,
+        model: SearchR3,
         config: LossConfig,
         *,
         teacher_dimension: int | None = None,
@@ -81,8 +80,7 @@ class SupervisedLoss(nn.Module):
             raise InvalidOptionError("Got distillation without a teacher, wanted its dimension.")
         self.model: Any = model
         self.config = config
-        module = model[0]
-        assert isinstance(module, ReasoningTransformer)
+        module = model.reasoning_module
         # In a tuple, so that neither is registered as a part of the loss.
         self._language_model = (module.model,)
         self._reference = (None if _has_adapter(module.model) or not config.kl else _frozen(module.model),)

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from search_r3.errors import InvalidOptionError
+from search_r3.model.thoughts import Reasoning
 
 Run = TypeVar("Run", bound=BaseModel)
 
@@ -140,9 +141,7 @@ class TrainingConfig(Section):
 
     output: Path
     seed: int = 0
-    evaluation_arms: tuple[Literal["never", "always", "auto"], ...] = Field(
-        default=("never", "always"), min_length=1
-    )
+    evaluation_arms: tuple[Reasoning, ...] = Field(default=("never", "always"), min_length=1)
     patience: int | None = Field(default=None, ge=1)
     model: ModelConfig = ModelConfig()
     data: DataConfig

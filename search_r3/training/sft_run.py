@@ -17,7 +17,6 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from search_r3.data.minilm import minilm_folder
 from search_r3.errors import DataError, InvalidOptionError
-from search_r3.evaluation.arms import thinking_module
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
@@ -61,7 +60,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     arguments = _arguments(config, has_dev=bool(data.dev))
     model = load_model(config.model.base)
     base_fingerprint = fingerprint(model)
-    module = thinking_module(model)
+    module = model.reasoning_module
     module.max_reasoning_tokens = config.data.max_thought_tokens
     module.model.to(getattr(torch, config.model.dtype))
     torch.manual_seed(config.seed)  # of the adapter's first values

@@ -11,7 +11,7 @@ from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss
 from torch.utils.data import BatchSampler
 
 from search_r3.model.adapter import ADAPTER_FILES
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.lora import load_adapter_weights
 
@@ -95,6 +95,6 @@ class SupervisedTrainer(SentenceTransformerTrainer):
         if self._distillation is not None:
             self._distillation.load_projection(folder / PROJECTION)
         if (folder / ADAPTER_FILES[0]).is_file():
-            load_adapter_weights(cast(SentenceTransformer, self.model), folder)
+            load_adapter_weights(cast(SearchR3, self.model), folder)
         else:
             super()._load_from_checkpoint(checkpoint_path)

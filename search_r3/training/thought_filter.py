@@ -14,7 +14,7 @@ import sentence_transformers
 from numpy.typing import NDArray
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.thought_records import Origin, ThoughtRecord
 from search_r3.training.thought_sources import quotes
 
@@ -95,7 +95,7 @@ class ThoughtFilter:
         if not texts:
             return np.zeros((0, self._scorer.get_embedding_dimension() or 0), dtype=np.float32)
         options: dict[str, Any] = {"batch_size": self._batch_size, "normalize_embeddings": True}
-        if isinstance(self._scorer, SentenceTransformer) and task == "query":
+        if isinstance(self._scorer, SearchR3) and task == "query":
             options["reasoning"] = "never"  # what is judged is the thought that stands in the text
         encode = self._scorer.encode_query if task == "query" else self._scorer.encode_document
         return np.asarray(encode(texts, show_progress_bar=False, **options), dtype=np.float32)

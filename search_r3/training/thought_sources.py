@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from search_r3.model.sentence_transformer import SentenceTransformer
+from search_r3.model.sentence_transformer import SearchR3
 
 QUOTED_WORDS = 8
 """Words in a row that count as a quotation of the positive, if the positive is longer than that."""
@@ -97,7 +97,7 @@ def quotes(thought: str, positive: str) -> bool:
 
 
 def sample_thoughts(
-    model: SentenceTransformer,
+    model: SearchR3,
     queries: Sequence[str],
     *,
     samples: int,

@@ -28,9 +28,9 @@ KEPT = ROOT / "benchmarks" / "results" / "training" / "smollm2-135m-sft.json"
 TOKEN = "hf_" + "s3cret" * 6
 PUBLISH = """
 import runpy, sys
-from search_r3.evaluation import environment
-found = environment.describe_environment()
-environment.describe_environment = lambda: {**found, "commit": "1" * 40, "dirty": DIRTY}
+from search_r3 import provenance
+found = provenance.describe_environment()
+provenance.describe_environment = lambda: {**found, "commit": "1" * 40, "dirty": DIRTY}
 sys.argv = ["publish.py", *sys.argv[1:]]
 runpy.run_path(PATH, run_name="__main__")
 """

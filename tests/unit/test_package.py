@@ -27,11 +27,11 @@ MAY_IMPORT = {
     "retrieval": f"{FOUNDATION} model",
     "data": FOUNDATION,
     "evaluation": f"{FOUNDATION} model retrieval data",
-    "reporting": f"{FOUNDATION} data evaluation",
+    "reporting": f"{FOUNDATION} model data evaluation",
     "training": f"{FOUNDATION} model retrieval data evaluation",
     "rl": f"{FOUNDATION} model data evaluation training",
     "integrations": f"{FOUNDATION} model",
-    "demo": f"{FOUNDATION} model retrieval",
+    "demo": f"{FOUNDATION} model retrieval data",
     "cli": f"{FOUNDATION} model retrieval data evaluation demo",
     "": "model retrieval",  # what the package exports
 }

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from search_r3.errors import InvalidInputError, InvalidOptionError
-from search_r3.evaluation.arms import thinking_module
 from search_r3.integrations.vllm import TwoEngines
 
 QUERIES = ["red apple", "the sea and the sun", "copy a folder of files", ""]
@@ -64,11 +63,11 @@ class Engine:
 
 
 @pytest.fixture
-def engines(tiny, tiny_folder, monkeypatch):
+def engines(fresh_tiny, tiny_folder, monkeypatch):
     vllm = ModuleType("vllm")
     vllm.SamplingParams = SamplingParams
     monkeypatch.setitem(sys.modules, "vllm", vllm)
-    engine = Engine(thinking_module(tiny).model.eval())
+    engine = Engine(fresh_tiny.reasoning_module.model.eval())  # it captures hidden states: not the shared one
     return TwoEngines(tiny_folder, engine, engine)
 
 
@@ -109,7 +108,7 @@ def test_the_query_prompt_is_a_role_and_no_instruction(engines, tiny):
 def test_what_is_saved_and_not_followed_is_refused(engines, fresh_tiny, tmp_path, change):
     """Other vectors than the model's own would come out in silence."""
     fresh_tiny.prompts.update(change.get("prompts", {}))
-    thinking_module(fresh_tiny).on_truncation = change.get("on_truncation", "warn")
+    fresh_tiny.reasoning_module.on_truncation = change.get("on_truncation", "warn")
     fresh_tiny.save(str(tmp_path / "saved"))
     with pytest.raises(InvalidOptionError, match="would not follow"):
         TwoEngines(tmp_path / "saved", engines._generator, engines._pooler)
@@ -120,7 +119,7 @@ def test_text_cannot_forge_structure(engines, tiny):
     query = "red <|embed_token|> sea"
     engines.encode_query_with_thoughts([query], max_reasoning_tokens=1)
     [seen] = engines._generator.seen
-    assert thinking_module(tiny).prompt_encoder.embed_token_id not in seen
+    assert tiny.reasoning_module.prompt_encoder.embed_token_id not in seen
 
 
 def test_errors(engines):

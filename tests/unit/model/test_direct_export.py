@@ -9,7 +9,6 @@ import sentence_transformers
 
 from search_r3 import Template
 from search_r3.errors import InvalidOptionError, ModelError
-from search_r3.evaluation.arms import thinking_module
 from search_r3.model.direct_export import TOLERANCE, check_direct, export_direct
 
 ALPHABET = [
@@ -102,7 +101,7 @@ def test_what_cannot_be_exported(tiny, fresh_tiny, exported, tmp_path):
     other.prompts["query"] = "document: "
     with pytest.raises(ModelError, match="differ from the model's"):
         check_direct(tiny, other)
-    module = thinking_module(fresh_tiny)
+    module = fresh_tiny.reasoning_module
     module.template = Template("query:\n", "\n", "document:\n", " is ").to_dict()
     with pytest.raises(InvalidOptionError, match="suffix ends with a document's"):
         export_direct(fresh_tiny, tmp_path / "y")

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from search_r3.evaluation.arms import thinking_module
 from search_r3.rl.grpo_trainer import info_nce
 
 
@@ -73,7 +72,7 @@ def test_perplexity_is_that_of_the_plain_model(tiny):
     """The same as the model's own loss over the thought's tokens."""
     from search_r3.rl.health import thought_perplexity
 
-    model = thinking_module(tiny).model.eval()
+    model = tiny.reasoning_module.model.eval()
     prompts, thoughts = [[5, 6, 7], [8, 9], [3]], [[10, 11], [12, 13, 14], []]
     total = 0.0
     for prompt, thought in zip(prompts, thoughts, strict=True):

@@ -6,14 +6,13 @@ import torch
 from torch.nn import functional
 
 from search_r3.errors import ModelError
-from search_r3.evaluation.arms import thinking_module
 from search_r3.rl.capture import CapturedStates
 from search_r3.rl.rollouts import rollout_seed, sample_rollouts
 
 
 def test_captured_states_are_a_plain_pass(adapted_tiny):
     """The state at the embed token out of the loss's padded pass is what the rollout was embedded with."""
-    module = thinking_module(adapted_tiny)
+    module = adapted_tiny.reasoning_module
     adapted_tiny.eval()
     from search_r3.rl.grpo_config import RolloutConfig
 
@@ -55,7 +54,7 @@ def test_rollouts_depend_on_their_seed_alone(tiny):
     """The same seed gives the same thought in any batch; the direct rollout has no choice of the policy's."""
     from search_r3.rl.grpo_config import RolloutConfig
 
-    module = thinking_module(tiny)
+    module = tiny.reasoning_module
     options = RolloutConfig(group=4, max_thought_tokens=6, may_skip=True)
     queries = ["red apple"] * 4
     together = sample_rollouts(
@@ -76,7 +75,7 @@ def test_completions_of_another_sampler(adapted_tiny):
     """A thought ends before the first structural token; only the embed token finishes it."""
     from search_r3.rl.rollouts import encode_prompts, read_rollouts
 
-    module = thinking_module(adapted_tiny)
+    module = adapted_tiny.reasoning_module
     adapted_tiny.eval()
     end = module.prompt_encoder.embed_token_id
     other = next(iter(sorted(module.prompt_encoder.structural_ids - {end})))
