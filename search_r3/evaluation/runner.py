@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import mteb
 from beir.retrieval.evaluation import EvaluateRetrieval  # type: ignore[import-untyped]
@@ -23,7 +23,7 @@ from search_r3.evaluation.baselines import BM25Search, titled_text
 from search_r3.evaluation.beir_encoder import BeirModel
 from search_r3.evaluation.mteb_encoder import REVISION_DIGITS, SearchR3Encoder, query_prompt
 from search_r3.evaluation.mteb_tasks import OWN_TASKS, find_task, needing_hub
-from search_r3.evaluation.results import Result, ThoughtStatistics
+from search_r3.evaluation.results import Harness, Result, ThoughtStatistics
 from search_r3.evaluation.system import TOP_K, System, config_of, thinking_model, tokens_per_query
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import QueryEncoding
@@ -32,8 +32,6 @@ from search_r3.provenance import describe_environment
 from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.fusion import FUSION_DEPTH, RANK_CONSTANT, reciprocal_rank_fusion
 from search_r3.retrieval.metrics import measure
-
-Harness = Literal["mteb", "beir"]
 
 _AGREEMENT = 6e-5
 """Four decimals, and the half of a fifth to which the harnesses round."""
