@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from search_r3 import SentenceTransformer, fingerprint
 from search_r3.data import catalogue
@@ -25,7 +26,7 @@ from search_r3.evaluation.baselines import mean_pooled  # noqa: E402
 from search_r3.evaluation.mteb_encoder import SearchR3Encoder, query_prompt  # noqa: E402
 from search_r3.evaluation.mteb_tasks import OWN_TASKS, find_task, retrieval_task  # noqa: E402
 from search_r3.evaluation.runner import benchmark_task, run_arms, run_beir, run_mteb  # noqa: E402
-from search_r3.evaluation.system import System  # noqa: E402
+from search_r3.evaluation.system import System, load_system, thinks  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,6 +126,20 @@ def test_a_model_that_does_not_think_runs_without_an_arm(tiny_folder, built, tmp
         run_mteb(
             System("plain", system.model, "always"), retrieval_task("CodeDocMini"), cache_folder=tmp_path
         )
+
+
+def test_a_system_is_loaded_by_name(tiny_folder, tiny):
+    """BM25, a folder, the same under another name, and its LLM mean-pooled; only the model thinks."""
+    lexical, plain = load_system("bm25"), load_system(str(tiny_folder), seed=3)
+    assert (lexical.name, lexical.model, thinks(lexical)) == ("bm25", None, False)
+    assert (plain.name, plain.seed, thinks(plain)) == (tiny_folder.name, 3, True)
+    assert fingerprint(plain.model) == fingerprint(tiny)
+    half = load_system(str(tiny_folder), name="half", dtype="bfloat16")
+    assert (half.name, half.model.dtype) == ("half", torch.bfloat16)
+    pooled = load_system(str(tiny_folder), is_mean_pooled=True)
+    assert (pooled.name, thinks(pooled)) == (f"{tiny_folder.name}-mean-pooled", False)
+    with pytest.raises(InvalidOptionError, match="Got --mean-pooled for org/name, wanted a prepared model"):
+        load_system("org/name", is_mean_pooled=True)
 
 
 @pytest.mark.filterwarnings("ignore")

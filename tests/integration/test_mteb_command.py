@@ -131,6 +131,29 @@ def test_a_script_without_network_ends_in_one_line(script, name):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_each_harness_has_results_of_its_own(search_r3, built, tmp_path, monkeypatch):
+    """Without --output they go below the current folder, those of BEIR apart from those of mteb."""
+    monkeypatch.chdir(tmp_path)
+    for harness, folder in (("mteb", "runs"), ("beir", "beir")):
+        command = (
+            "evaluate",
+            "-m",
+            "bm25",
+            "-t",
+            "CodeDocMini",
+            "--harness",
+            harness,
+            "--cache",
+            tmp_path / "c",
+        )
+        code, out, err = search_r3(*command)
+        assert code == 0, err
+        [result] = read_results(tmp_path / "benchmarks" / "results" / folder)
+        assert (result.model, result.harness.split()[0]) == ("bm25", harness)
+        assert out.split()[-1].startswith(f"benchmarks/results/{folder}/")
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_both_scripts_write_the_same_scores(script, tiny_folder, built, tmp_path):
     """The scripts write one file per arm, with the same scores from mteb and from BEIR."""
     read = {}
