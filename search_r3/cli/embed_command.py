@@ -45,7 +45,9 @@ def embed(
         raise InvalidOptionError(f"Got the output {target}, wanted a name ending in .npy or .parquet.")
     if not target.absolute().parent.is_dir():
         raise InvalidOptionError(f"There is no folder {target.absolute().parent} to write {target.name} to.")
-    texts = read_file(source, strict=strict, id_field=id_field, text_field=text_field)
+    texts = read_file(
+        source, strict=strict, id_field=id_field, text_field=text_field, as_queries=role == "query"
+    )
     loaded = load_model(model)
     inputs = [item.text for item in texts]
     columns: dict[str, Any] = {"id": [item.doc_id for item in texts]}

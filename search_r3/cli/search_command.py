@@ -55,7 +55,7 @@ def search(
         assert queries is not None
         texts = {
             item.doc_id: item.text
-            for item in read_file(queries, strict=False, id_field=None, text_field=None)
+            for item in read_file(queries, strict=False, id_field=None, text_field=None, as_queries=True)
         }
     corpus = CorpusIndex.load(folder)
     if not len(corpus.vectors):

@@ -11,6 +11,7 @@ from search_r3.data.pairs import TrainingPair, write_pairs
 from search_r3.data.retrieval_task import read_beir
 from search_r3.errors import DataError
 from search_r3.paths import data_dir
+from search_r3.text import join_title
 
 
 def import_pairs(path: Path, source: str, most: int | None = None) -> tuple[Path, list[TrainingPair]]:
@@ -101,11 +102,12 @@ def _pair_of(line: str, source: str, place: str) -> TrainingPair:
     ]:
         if not isinstance(value, str) or not value.strip():
             raise DataError(f"{place}: got {value!r} for {name}, wanted a text.")
-    query, positive = record["query"], record["positive"]
+    # The documents of a line are untitled: they become the texts that an index or an evaluation embeds.
+    query, positive = record["query"], join_title(None, record["positive"])
     return TrainingPair(
         query,
         positive,
-        tuple(negatives),
+        tuple(join_title(None, text) for text in negatives),
         source,
         str(record.get("query_id", _digest(f"{query}\0{positive}"))),
         str(record.get("doc_id", _digest(positive))),

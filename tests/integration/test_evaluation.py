@@ -24,7 +24,7 @@ from mteb.models import ModelMeta  # noqa: E402
 from search_r3.evaluation import runner  # noqa: E402
 from search_r3.evaluation.baselines import mean_pooled  # noqa: E402
 from search_r3.evaluation.mteb_encoder import SearchR3Encoder, query_prompt  # noqa: E402
-from search_r3.evaluation.mteb_tasks import OWN_TASKS, find_task, retrieval_task  # noqa: E402
+from search_r3.evaluation.mteb_tasks import OWN_TASKS, find_task, query_texts, retrieval_task  # noqa: E402
 from search_r3.evaluation.runner import benchmark_task, run_arms, run_beir, run_mteb  # noqa: E402
 from search_r3.evaluation.system import System, load_system, thinks  # noqa: E402
 
@@ -67,6 +67,26 @@ def test_a_folder_in_beirs_format_is_a_task(tiny, built, tmp_path, harness):
     (tmp_path / "my-task" / "queries.jsonl").unlink()
     with pytest.raises(DataError, match=r"queries\.jsonl"):
         benchmark_task(str(tmp_path / "my-task"))
+
+
+@pytest.mark.parametrize("instructions", [None, ["answer briefly", None, " "]])
+def test_query_texts_are_those_of_mteb(instructions):
+    """A query is followed by its own instruction, which tasks of instruction retrieval have."""
+    from datasets import Dataset
+    from mteb._create_dataloaders import create_dataloader
+    from mteb.types import PromptType
+
+    columns = {"id": ["a", "b", "c"], "text": ["red sea", " blue ", "sun"]}
+    wanted = {"a": "red sea", "b": " blue ", "c": "sun"}
+    if instructions is not None:
+        columns["instruction"] = instructions
+        wanted = {"a": "red sea answer briefly", "b": " blue ", "c": "sun  "}
+    queries = Dataset.from_dict(columns)
+    assert query_texts(queries) == wanted
+    # mteb's batches cannot hold a null: only the texts are compared.
+    metadata = MockRetrievalTask().metadata
+    loader = create_dataloader(queries, task_metadata=metadata, prompt_type=PromptType.query)
+    assert list(loader.dataset["text"]) == list(wanted.values())
 
 
 @pytest.mark.filterwarnings("ignore")
