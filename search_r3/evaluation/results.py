@@ -2,9 +2,9 @@
 
 The scores of the single queries are kept, not their mean only: comparing two arms needs them in pairs.
 
-A file is JSON Lines. The first line is an object: the fields of :class:`Result`, where ``per_query`` lists the
-names of the measures, and ``queries``, the number of queries. Every further line is one query: its id, then its
-score in each measure, in the order of that list.
+A file is JSON Lines. The first line is an object: the fields of :class:`Result`, where ``per_query`` lists
+the names of the measures, and ``queries``, the number of queries. Every further line is one query: its id,
+then its score in each measure, in the order of that list.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def read_results(folder: Path) -> list[Result]:
     """Read all result files under a folder, ordered by path.
 
     Raises:
-        DataError: A file cannot be read, there is none, or one is of the format before (JSON, not JSON Lines).
+        DataError: A file cannot be read, there is none, or one is of the format before: JSON, not JSON Lines.
     """
     if old := sorted(folder.rglob("*.json")):
         raise DataError(

@@ -57,13 +57,10 @@ def test_round_trip(tmp_path):
     assert list(path.parent.iterdir()) == [path]  # nothing half-written is left
 
 
-@given(
-    st.dictionaries(
-        st.text(st.characters(exclude_categories=["Cs"])),
-        st.floats(0, 1).map(lambda x: round(x, 6)),
-        min_size=1,
-    )
-)
+SCORES = st.floats(0, 1).map(lambda score: round(score, 6))
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), SCORES, min_size=1))
 def test_any_scores_come_back(scores):
     """Whatever the ids and the scores are, the file gives them back."""
     with tempfile.TemporaryDirectory() as folder:
