@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "rl": f"{FOUNDATION} model data evaluation training",
     "integrations": f"{FOUNDATION} model",
     "demo": f"{FOUNDATION} model retrieval data",
-    "cli": f"{FOUNDATION} model retrieval data evaluation demo",
+    "cli": f"{FOUNDATION} model retrieval data evaluation reporting demo",
     "": "model retrieval",  # what the package exports
 }
 HEAVY = [
