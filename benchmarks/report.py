@@ -20,6 +20,7 @@ from pathlib import Path
 
 from search_r3.errors import DataError, SearchR3Error
 from search_r3.evaluation.results import Result, read_results
+from search_r3.files import write_text
 from search_r3.reporting.card import Release, read_training, render_card
 from search_r3.reporting.page import Plot, render_page
 from search_r3.reporting.plots import (
@@ -221,7 +222,7 @@ def main() -> None:
     report = texts[arguments.output / "report.md"]
     texts[arguments.output / "report.html"] = page(report, arguments.output, plots)
     for path, text in texts.items():
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     print("\n".join(str(path) for path in [*texts, *plots]))
 
 

@@ -23,7 +23,7 @@ from search_r3 import SearchR3, embedded_base_folder
 from search_r3.data.catalogue import SIZES, TASKS, expected_hash
 from search_r3.data.minilm import minilm_folder
 from search_r3.evaluation.baselines import load_minilm, mean_pooled
-from search_r3.evaluation.results import read_results, write_result
+from search_r3.evaluation.results import read_results, result_paths, write_result
 from search_r3.evaluation.runner import benchmark_task, run_arms
 from search_r3.evaluation.system import System
 from search_r3.model.thoughts import ARMS, Arm
@@ -47,7 +47,7 @@ def missing(
     name: str, arms: list[Arm | None], size: str, dtype: str, output: Path
 ) -> Iterator[tuple[str, list[Arm | None]]]:
     """Yield the tasks that lack a result of some arm, with these arms."""
-    found = read_results(output) if any(output.rglob("*.json")) else []
+    found = read_results(output) if result_paths(output) else []
     for task in TASKS:
         done = {
             result.arm

@@ -32,6 +32,7 @@ from transformers import AutoModelForCausalLM
 
 from search_r3 import SearchR3, Thought, default_model_folder, fingerprint
 from search_r3.demo.stdlib_corpus import collect_functions
+from search_r3.files import write_text
 
 SEED = 0
 
@@ -175,10 +176,7 @@ def main() -> None:
         results["greedy_bfloat16"] = greedy_agreement(half, texts)
         single, double = half.encode_document(few), model.encode_document(few)
         results["bfloat16_worst_cosine_to_float32"] = float((single * double).sum(axis=1).min())
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    part = arguments.output.with_suffix(".part")
-    part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    part.replace(arguments.output)
+    write_text(arguments.output, json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 
 

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from search_r3 import SearchR3, fingerprint
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import SearchR3Error
+from search_r3.files import write_text
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
 from search_r3.rl.document_embeddings import DocumentRows
@@ -69,11 +70,8 @@ def main() -> None:
         "sets": found,
         "environment": describe_environment(),
     }
-    arguments.output.mkdir(parents=True, exist_ok=True)
     path = arguments.output / f"{settings['model']}.json"
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps(written, indent=1) + "\n")
     for name, numbers in found.items():
         print(name, *(f"{key} {value:.4f}" for key, value in numbers.items()), sep="  ")
     print(path)

@@ -35,6 +35,7 @@ from tqdm import tqdm
 from search_r3 import SearchR3, fingerprint
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import InvalidInputError, SearchR3Error
+from search_r3.files import atomic_path, file_sha256, write_text
 from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
@@ -147,7 +148,6 @@ def main() -> None:
         ]
     except SearchR3Error as error:
         sys.exit(f"error: {error}")
-    arguments.output.mkdir(parents=True, exist_ok=True)
     table = {
         "arguments": {name: str(value) for name, value in vars(arguments).items()},
         "adapters": {str(folder): digest(folder) for folder in arguments.adapters},
@@ -158,7 +158,7 @@ def main() -> None:
         "environment": describe_environment(),
     }
     path = arguments.output / "refresh.json"
-    path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(table, indent=1) + "\n")
     for row in results:
         print(
             f"{row['documents']:>7,}  {row['policy']:27} encoded per step {row['encoded_per_step']:>8.1f}  "
@@ -237,11 +237,8 @@ def embed(
             max_query_tokens=48,
         )
         rollouts.append(torch.stack([one.embedding for one in found]).numpy())
-    arguments.cache.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as stream:
-        np.savez(stream, documents=documents, rollouts=np.stack(rollouts))
-    part.replace(path)
+    with atomic_path(path) as part:
+        np.savez(part, documents=documents, rollouts=np.stack(rollouts))
     return documents, np.stack(rollouts)
 
 
@@ -263,7 +260,8 @@ def simulate(
         model = load_model(arguments.base)
         model.to(torch.bfloat16).eval()
         start = embed_documents(model, list(task.corpus.values()))
-        np.save(path, start)
+        with atomic_path(path) as part:
+            np.save(part, start)
     nearest = faiss.knn(start, known.documents[0], 1, metric=faiss.METRIC_INNER_PRODUCT)[1][:, 0]
     generator = np.random.default_rng(0)
     direction = unit(generator.normal(size=start.shape).astype(np.float32))
@@ -386,7 +384,7 @@ def unit(vectors: Vectors) -> Vectors:
 
 def digest(folder: Path) -> str:
     """SHA-256 of an adapter's weights."""
-    return hashlib.sha256((folder / ADAPTER_FILES[1]).read_bytes()).hexdigest()
+    return file_sha256(folder / ADAPTER_FILES[1])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from search_r3 import SearchR3, Thought, fingerprint
 from search_r3.data.catalogue import TASKS, Size, load_task
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import InvalidOptionError, SearchR3Error
+from search_r3.files import write_text
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
 from search_r3.retrieval.metrics import ndcg_at_10
@@ -43,7 +44,6 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/queries.json"))
     arguments = parser.parse_args()
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     try:
         model = load_model(arguments.model).to(getattr(torch, arguments.dtype))
         tasks = {name: named_task(name) for name in arguments.tasks}
@@ -57,7 +57,6 @@ def main() -> None:
             add_thoughts(chosen, f"before ({Path(arguments.before).name})", before)
     except (SearchR3Error, OSError) as error:
         sys.exit(f"error: {error}")
-    part = arguments.output.with_suffix(".part")
     environment = describe_environment()
     written = {
         "commit": environment["commit"],
@@ -71,8 +70,7 @@ def main() -> None:
         "data": {name: task.data_hash() for name, task in tasks.items()},
         "queries": chosen,
     }
-    part.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(arguments.output)
+    write_text(arguments.output, json.dumps(written, indent=1, ensure_ascii=False) + "\n")
     print(arguments.output)
 
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from search_r3.errors import SearchR3Error
+from search_r3.files import write_bytes, write_text
 from search_r3.reporting.plots import save
 from search_r3.training.sft_run import read_log
 
@@ -60,11 +61,11 @@ def main() -> None:
             facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             run = {"run": facts, "hours": hours(folder), "log": log}
             stem = arguments.output / folder.resolve().name
-            stem.with_suffix(".json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+            write_text(stem.with_suffix(".json"), json.dumps(run, indent=1) + "\n")
             print("\n".join(map(str, [stem.with_suffix(".json"), *save(drawn(log), stem)])))
             for sample in sorted((folder / "thoughts").glob("step-*.jsonl")):
                 target = stem.with_name(f"{stem.name}-thoughts-{sample.name}")
-                target.write_text(sample.read_text(encoding="utf-8"), encoding="utf-8")
+                write_bytes(target, sample.read_bytes())
                 print(target)
     except (SearchR3Error, OSError) as error:
         sys.exit(f"error: {error}")

@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from search_r3.errors import InvalidOptionError, SearchR3Error
+from search_r3.files import write_text
 from search_r3.provenance import describe_environment
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.sft_run import read_log, train
@@ -54,10 +55,7 @@ def write_table(path: Path, sweep: Path, scores: dict[str, dict[str, float]]) ->
     """Write what is known so far."""
     table = {"sweep": sweep.read_text(encoding="utf-8"), "scores": scores}
     table["environment"] = describe_environment()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps(table, indent=1) + "\n")
 
 
 def run_point(config: TrainingConfig) -> dict[str, float]:
@@ -82,9 +80,7 @@ def run_point(config: TrainingConfig) -> dict[str, float]:
     # The scores are what a sweep is for: 540 MB of weights per point are not.
     shutil.rmtree(final)
     facts = {"config": json.loads(config.model_dump_json()), "scores": scores(config.output)}
-    part = done.with_suffix(".part")
-    part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    part.replace(done)
+    write_text(done, json.dumps(facts, indent=1) + "\n")
     result: dict[str, float] = facts["scores"]
     return result
 

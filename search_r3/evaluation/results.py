@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from search_r3.errors import DataError, InvalidInputError
+from search_r3.files import write_text
 from search_r3.model.thoughts import Thought
 
 SCHEMA_VERSION = 1
@@ -172,10 +173,7 @@ def write_result(result: Result, folder: Path) -> Path:
             f"{path}: got a result of another run, {_identity(read_result(path))}; wanted one of "
             f"{_identity(result)} to replace; write to another folder or delete it"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, text + "\n")
     return path
 
 
@@ -206,13 +204,18 @@ def read_result(path: Path) -> Result:
         ) from error
 
 
+def result_paths(folder: Path) -> list[Path]:
+    """The result files under a folder, in order, without hidden ones: a killed writer may leave these."""
+    return sorted(folder.rglob("[!.]*.json"))
+
+
 def read_results(folder: Path) -> list[Result]:
     """Read all result files under a folder, ordered by path.
 
     Raises:
         DataError: A file cannot be read, or there is none.
     """
-    paths = sorted(folder.rglob("*.json"))
+    paths = result_paths(folder)
     if not paths:
         raise DataError(
             f"{folder}: got no result file; wanted at least one; run an evaluation, or correct the folder"
