@@ -26,7 +26,7 @@ from search_r3.cli.running import run
 from search_r3.data.catalogue import TASKS, Size, expected_hash
 from search_r3.data.minilm import minilm_folder
 from search_r3.evaluation.baselines import load_minilm, mean_pooled
-from search_r3.evaluation.results import read_results, write_result
+from search_r3.evaluation.results import read_results, result_paths, write_result
 from search_r3.evaluation.runner import benchmark_task, run_arms
 from search_r3.evaluation.system import System
 from search_r3.model.thoughts import Arm
@@ -50,7 +50,7 @@ def missing(
     name: str, arms: list[Arm | None], size: Size, dtype: str, output: Path
 ) -> Iterator[tuple[str, list[Arm | None]]]:
     """Yield the tasks that lack a result of some arm, with these arms."""
-    found = read_results(output) if any(output.rglob("*.jsonl")) else []
+    found = read_results(output) if result_paths(output) else []
     for task in TASKS:
         done = {
             result.arm

@@ -34,6 +34,7 @@ from search_r3 import SearchR3, Thought, fingerprint
 from search_r3.cli.options import NamedModelOption, OutputOption
 from search_r3.cli.running import run
 from search_r3.demo.stdlib_corpus import collect_functions
+from search_r3.files import write_text
 from search_r3.model.default import EMBEDDED_MODELS
 
 SEED = 0
@@ -179,10 +180,7 @@ def main(
         results["greedy_bfloat16"] = greedy_agreement(half, texts)
         single, double = half.encode_document(few), whole.encode_document(few)
         results["bfloat16_worst_cosine_to_float32"] = float((single * double).sum(axis=1).min())
-    output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_suffix(".part")
-    part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    part.replace(output)
+    write_text(output, json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 
 

@@ -30,6 +30,7 @@ from search_r3.cli.options import (
 )
 from search_r3.cli.running import run
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.files import write_text
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
 from search_r3.rl.document_embeddings import DocumentRows
@@ -79,11 +80,8 @@ def main(
         "sets": found,
         "environment": describe_environment(),
     }
-    output.mkdir(parents=True, exist_ok=True)
     path = output / f"{settings['model']}.json"
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps(written, indent=1) + "\n")
     for part_name, numbers in found.items():
         print(part_name, *(f"{key} {value:.4f}" for key, value in numbers.items()), sep="  ")
     print(path)

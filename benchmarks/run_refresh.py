@@ -34,6 +34,7 @@ from search_r3.cli.options import DEFAULT_SETS, OutputOption, SetsOption
 from search_r3.cli.running import run
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import InvalidInputError
+from search_r3.files import atomic_path, file_sha256, write_text
 from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
@@ -180,7 +181,6 @@ def main(
         for size in [*documents, *options.simulated]
         for row in measure(options, size, is_simulated=size not in documents)
     ]
-    output.mkdir(parents=True, exist_ok=True)
     table = {
         "arguments": {name: str(value) for name, value in vars(options).items()},
         "adapters": {str(folder): digest(folder) for folder in adapters},
@@ -191,7 +191,7 @@ def main(
         "environment": describe_environment(),
     }
     path = output / "refresh.json"
-    path.write_text(compact_json(table), encoding="utf-8")
+    write_text(path, compact_json(table))
     for row in results:
         print(
             f"{row['documents']:>7,}  {row['policy']:27} encoded per step {row['encoded_per_step']:>8.1f}  "
@@ -268,11 +268,8 @@ def embed(options: Options, task: RetrievalTask, adapter: Path | None) -> tuple[
             max_query_tokens=48,
         )
         rollouts.append(torch.stack([one.embedding for one in found]).numpy())
-    options.cache.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as stream:
-        np.savez(stream, documents=documents, rollouts=np.stack(rollouts))
-    part.replace(path)
+    with atomic_path(path) as part:
+        np.savez(part, documents=documents, rollouts=np.stack(rollouts))
     return documents, np.stack(rollouts)
 
 
@@ -292,7 +289,8 @@ def simulate(options: Options, known: Trajectory, measured: RetrievalTask, task:
         model = load_model(options.base)
         model.to(torch.bfloat16).eval()
         start = embed_documents(model, list(task.corpus.values()))
-        np.save(path, start)
+        with atomic_path(path) as part:
+            np.save(part, start)
     nearest = faiss.knn(start, known.documents[0], 1, metric=faiss.METRIC_INNER_PRODUCT)[1][:, 0]
     generator = np.random.default_rng(0)
     direction = unit(generator.normal(size=start.shape).astype(np.float32))
@@ -389,7 +387,7 @@ def unit(vectors: Vectors) -> Vectors:
 
 def digest(folder: Path) -> str:
     """SHA-256 of an adapter's weights."""
-    return hashlib.sha256((folder / ADAPTER_FILES[1]).read_bytes()).hexdigest()
+    return file_sha256(folder / ADAPTER_FILES[1])
 
 
 if __name__ == "__main__":

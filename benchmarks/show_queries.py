@@ -24,6 +24,7 @@ from search_r3.cli.running import run
 from search_r3.data.catalogue import TASKS, Size, load_task
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import InvalidOptionError
+from search_r3.files import write_text
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
 from search_r3.retrieval.metrics import ndcg_at_10
@@ -44,7 +45,6 @@ def main(
     output: OutputOption = Path("benchmarks/results/queries.json"),
 ) -> None:
     """Choose the queries and write them; only tasks of this project have the data at hand."""
-    output.parent.mkdir(parents=True, exist_ok=True)
     loaded = load_model(model).to(getattr(torch, dtype))
     data = {name: named_task(name) for name in tasks}
     chosen = choose([one for name, task in data.items() for one in compare(name, task, loaded, batch_size)])
@@ -52,7 +52,6 @@ def main(
     if before is not None:
         other = load_model(before).to(getattr(torch, dtype))
         add_thoughts(chosen, f"before ({Path(before).name})", other)
-    part = output.with_suffix(".part")
     environment = describe_environment()
     written = {
         "commit": environment["commit"],
@@ -66,8 +65,7 @@ def main(
         "data": {name: task.data_hash() for name, task in data.items()},
         "queries": chosen,
     }
-    part.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(output)
+    write_text(output, json.dumps(written, indent=1, ensure_ascii=False) + "\n")
     print(output)
 
 

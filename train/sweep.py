@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from search_r3.cli.options import OutputOption
 from search_r3.cli.running import resumable, run
 from search_r3.errors import InvalidOptionError
+from search_r3.files import write_text
 from search_r3.provenance import describe_environment
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.sft_run import read_log, train
@@ -49,10 +50,7 @@ def write_table(path: Path, sweep: Path, scores: dict[str, dict[str, float]]) ->
     """Write what is known so far."""
     table = {"sweep": sweep.read_text(encoding="utf-8"), "scores": scores}
     table["environment"] = describe_environment()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps(table, indent=1) + "\n")
 
 
 def run_point(config: TrainingConfig) -> dict[str, float]:
@@ -77,9 +75,7 @@ def run_point(config: TrainingConfig) -> dict[str, float]:
     # The scores are what a sweep is for: 540 MB of weights per point are not.
     shutil.rmtree(final)
     facts = {"config": json.loads(config.model_dump_json()), "scores": scores(config.output)}
-    part = done.with_suffix(".part")
-    part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    part.replace(done)
+    write_text(done, json.dumps(facts, indent=1) + "\n")
     result: dict[str, float] = facts["scores"]
     return result
 

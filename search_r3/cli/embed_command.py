@@ -21,6 +21,7 @@ from search_r3.cli.options import (
 )
 from search_r3.cli.reading import read_file
 from search_r3.errors import InvalidOptionError
+from search_r3.files import atomic_path
 
 
 def embed(
@@ -73,17 +74,14 @@ def _write(target: Path, columns: dict[str, Any], vectors: Any) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    part = target.with_name(target.name + ".part")
-    if target.suffix == ".npy":
-        with part.open("wb") as stream:
-            np.save(stream, vectors)
-        beside = target.with_suffix(".json")
-        beside.with_name(beside.name + ".part").write_text(json.dumps(columns), encoding="utf-8")
-        # Old vectors go first: at no moment do they stand beside new ids.
-        target.unlink(missing_ok=True)
-        beside.with_name(beside.name + ".part").replace(beside)
-    else:
-        flat = pa.array(vectors.reshape(-1), type=pa.float32())
-        embedding = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-        pq.write_table(pa.table({**columns, "embedding": embedding}), part)
-    part.replace(target)
+    with atomic_path(target) as part:
+        if target.suffix == ".npy":
+            np.save(part, vectors)
+            with atomic_path(target.with_suffix(".json")) as beside:
+                beside.write_text(json.dumps(columns), encoding="utf-8")
+                # Old vectors go first: at no moment do they stand beside new ids.
+                target.unlink(missing_ok=True)
+        else:
+            flat = pa.array(vectors.reshape(-1), type=pa.float32())
+            embedding = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+            pq.write_table(pa.table({**columns, "embedding": embedding}), part)

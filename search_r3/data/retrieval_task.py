@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from search_r3.errors import DataError
+from search_r3.files import write_lines
 from search_r3.text import TITLE_FIELD, join_title
 
 _BREAKS = re.compile(r"[\t\r\n]")
@@ -94,7 +95,7 @@ class RetrievalTask:
 def write_beir(task: RetrievalTask, folder: Path, split: str = "test") -> None:
     """Write ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/<split>.tsv`` in the format of BEIR.
 
-    Each file is written beside its place and then moved there.
+    Each file appears whole or not at all.
 
     Raises:
         DataError: A document has outer whitespace, so that :func:`read_beir` would read another text.
@@ -104,12 +105,11 @@ def write_beir(task: RetrievalTask, folder: Path, split: str = "test") -> None:
             f"Got the document {odd[0]!r} with outer whitespace ({len(odd)} in all), wanted texts without: "
             "readers strip it, and the data hash would change. Strip it when the task is made."
         )
-    (folder / "qrels").mkdir(parents=True, exist_ok=True)
-    _replace(
+    write_lines(
         folder / "corpus.jsonl",
         (_json_line({"_id": key, "title": "", "text": text}) for key, text in task.corpus.items()),
     )
-    _replace(
+    write_lines(
         folder / "queries.jsonl",
         (_json_line({"_id": key, "text": text}) for key, text in task.queries.items()),
     )
@@ -118,7 +118,7 @@ def write_beir(task: RetrievalTask, folder: Path, split: str = "test") -> None:
         for key, grades in task.qrels.items()
         for doc_id, grade in grades.items()
     )
-    _replace(folder / "qrels" / f"{split}.tsv", _with_header("query-id\tcorpus-id\tscore\n", rows))
+    write_lines(folder / "qrels" / f"{split}.tsv", _with_header("query-id\tcorpus-id\tscore\n", rows))
 
 
 def read_beir(folder: Path, split: str = "test") -> RetrievalTask:
@@ -156,13 +156,6 @@ def _json_line(record: dict[str, str]) -> str:
 def _with_header(header: str, rows: Iterator[str]) -> Iterator[str]:
     yield header
     yield from rows
-
-
-def _replace(path: Path, lines: Iterator[str]) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.writelines(lines)
-    part.replace(path)
 
 
 def _records(path: Path, fields: tuple[str, ...], optional: str | None = None) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from search_r3.errors import DataError, InvalidInputError
+from search_r3.files import write_text
 from search_r3.model.thoughts import Thought
 
 Harness = Literal["mteb", "beir"]
@@ -187,10 +188,7 @@ def write_result(result: Result, folder: Path) -> Path:
             f"{path}: got a result of another run, {_identity(read_result(path))}; wanted one of "
             f"{_identity(result)} to replace; write to another folder or delete it"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, text + "\n")
     return path
 
 
@@ -223,18 +221,23 @@ def read_result(path: Path) -> Result:
         ) from error
 
 
+def result_paths(folder: Path) -> list[Path]:
+    """The result files under a folder, in order, without hidden ones: a killed writer may leave these."""
+    return sorted(folder.rglob("[!.]*.jsonl"))
+
+
 def read_results(folder: Path) -> list[Result]:
     """Read all result files under a folder, ordered by path.
 
     Raises:
         DataError: A file cannot be read, there is none, or one is of the format before: JSON, not JSON Lines.
     """
-    if old := sorted(folder.rglob("*.json")):
+    if old := sorted(folder.rglob("[!.]*.json")):
         raise DataError(
             f"{old[0]}: got a JSON file among results ({len(old)} in all); wanted JSON Lines (.jsonl), which "
             "this version writes; run the evaluation again, or take the file away"
         )
-    paths = sorted(folder.rglob("*.jsonl"))
+    paths = result_paths(folder)
     if not paths:
         raise DataError(
             f"{folder}: got no result file; wanted at least one; run an evaluation, or correct the folder"

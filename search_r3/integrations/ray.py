@@ -17,6 +17,7 @@ import torch
 from ray.data.checkpoint import CheckpointConfig
 
 from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.files import write_text
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.text import TITLE_FIELD, join_title
@@ -168,12 +169,9 @@ class Embedder:
 
 def _claim(output: Path, identity: str) -> None:
     """Write down what a folder holds (whose vectors, of which columns), or check it."""
-    output.mkdir(parents=True, exist_ok=True)
     path = output / "fingerprint.txt"
     if not path.exists():
-        part = path.with_suffix(".part")
-        part.write_text(f"{identity}\n", encoding="utf-8")
-        part.replace(path)
+        write_text(path, f"{identity}\n")
     if (found := path.read_text(encoding="utf-8").strip()) != identity:
         raise InvalidOptionError(
             f"{output} holds the vectors of another model or of other columns: got {found}, wanted "

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from search_r3.errors import ModelError
+from search_r3.files import atomic_folder, file_sha256
 from search_r3.model.direct_export import export_direct
 from search_r3.model.sentence_transformer import SearchR3
 
@@ -37,11 +35,7 @@ def stage_release(
         InvalidOptionError: The direct exit of this model cannot be exported.
         ModelError: The exported direct exit gives other vectors.
     """
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists; a release never overwrites. Remove it or choose another.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
-        part = Path(staging) / "release"
+    with atomic_folder(folder) as part:
         if direct:
             export_direct(model, part)
         else:
@@ -52,7 +46,6 @@ def stage_release(
             path.write_text(text, encoding="utf-8")
         lines = [f"{digest}  {name}\n" for name, digest in sha256_of_files(part).items()]
         (part / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
-        shutil.move(part, folder)
     return folder
 
 
@@ -65,8 +58,7 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in (CHECKSUMS, ".gitattributes") and not name.startswith(".cache/"):
-            with path.open("rb") as stream:
-                digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            digests[name] = file_sha256(path)
     return digests
 
 

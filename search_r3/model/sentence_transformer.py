@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
+from search_r3.files import write_text
 from search_r3.model.modeling_file import MODELING_CLASS, MODELING_FILE, modeling_source
 from search_r3.model.reasoning_transformer import ReasoningTransformer
 from search_r3.model.thoughts import ENDINGS, Thought
@@ -184,9 +185,7 @@ class SearchR3(sentence_transformers.SentenceTransformer):
                 (MODELING_FILE, modeling_source()),
                 ("modules.json", json.dumps(modules, indent=2)),
             ):
-                part = folder / f"{name}.part"
-                part.write_text(text, encoding="utf-8")
-                part.replace(folder / name)
+                write_text(folder / name, text)
 
     def _get_model_config(self) -> dict[str, Any]:
         config = super()._get_model_config()

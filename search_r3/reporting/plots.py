@@ -21,6 +21,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
+from search_r3.files import write_text
+
 # Okabe and Ito's colours, which colour-blind readers can distinguish. Their yellow is too light on white: it
 # is replaced by wine.
 _COLOURS = {
@@ -220,8 +222,7 @@ def quality_by_task(series: Sequence[Series]) -> Figure:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure to a file of SVG, as :func:`to_svg` gives it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(to_svg(figure), encoding="utf-8")
+    write_text(path, to_svg(figure))
 
 
 def to_svg(figure: Figure) -> str:

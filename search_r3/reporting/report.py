@@ -15,6 +15,7 @@ from typing import Any
 
 from search_r3.errors import DataError
 from search_r3.evaluation.results import Result
+from search_r3.files import write_text
 from search_r3.reporting.page import Plot, render_page
 from search_r3.reporting.plots import (
     Difference,
@@ -89,8 +90,7 @@ def page_template() -> str:
 def write_files(files: Mapping[Path, str]) -> None:
     """Write the files of a report."""
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
 
 
 def out_of_date(files: Mapping[Path, str], required: set[Path]) -> list[Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from search_r3.files import write_bytes, write_text
 from search_r3.reporting.compact import compact_json
 
 _PANELS = {
@@ -49,12 +50,11 @@ def keep_run(folder: Path, log: Sequence[dict[str, float]], output: Path) -> lis
     """
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     path = output / f"{folder.resolve().name}.json"
-    output.mkdir(parents=True, exist_ok=True)
-    path.write_text(compact_json({"run": facts, "hours": _hours(folder), "log": log}), encoding="utf-8")
+    write_text(path, compact_json({"run": facts, "hours": _hours(folder), "log": log}))
     paths = [path]
     for sample in sorted((folder / "thoughts").glob("step-*.jsonl")):
         target = output / f"{path.stem}-thoughts-{sample.name}"
-        target.write_text(sample.read_text(encoding="utf-8"), encoding="utf-8")
+        write_bytes(target, sample.read_bytes())
         paths.append(target)
     return paths
 

@@ -13,7 +13,6 @@ in the vectors has exactly the text that was embedded, and a killed build contin
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from filelock import FileLock, Timeout
 from sentence_transformers import SentenceTransformer
 
 from search_r3.errors import VectorIndexError
+from search_r3.files import remove_leftovers, write_lines, write_text
 from search_r3.model.fingerprint import fingerprint
 from search_r3.retrieval.documents import Document
 from search_r3.retrieval.vector_index import VectorIndex
@@ -58,11 +58,10 @@ class CorpusIndex:
 
     def save(self, folder: Path) -> None:
         """Write all three parts, in the order that keeps a killed save consistent."""
-        folder.mkdir(parents=True, exist_ok=True)
         recorded = {"format_version": FORMAT_VERSION, "model": self.model}
-        _write_atomically(folder / "model.json", json.dumps(recorded) + "\n")
+        write_text(folder / "model.json", json.dumps(recorded) + "\n")
         lines = (json.dumps({"_id": i, "text": text}, ensure_ascii=False) for i, text in self.texts.items())
-        _write_atomically(folder / "documents.jsonl", "".join(line + "\n" for line in lines))
+        write_lines(folder / "documents.jsonl", (line + "\n" for line in lines))
         self.vectors.save(folder / "vectors")
 
     @classmethod
@@ -153,6 +152,7 @@ def build_index(
     """
     wanted = {document.doc_id: document.text for document in documents}
     with _only_writer(folder):
+        remove_leftovers(folder)
         index = _open(folder, model, model_name)
         stale = [i for i in index.vectors.doc_ids if (i in wanted and index.texts[i] != wanted[i])]
         gone = [i for i in index.vectors.doc_ids if i not in wanted] if prune else []
@@ -221,12 +221,3 @@ def _only_writer(folder: Path) -> Iterator[None]:
         raise VectorIndexError(
             f"Another process is writing to {folder}. Wait for it, or use another folder."
         ) from None
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError, InvalidInputError
+from search_r3.files import atomic_path
 from search_r3.rl.document_embeddings import DocumentRows
 from search_r3.rl.drift import Drift, fit_rotation, measure_drift
 from search_r3.rl.refresh import RefreshPolicy, RefreshState, Rows
@@ -186,11 +187,9 @@ class RetrievalEnvironment:
 
     def save(self, folder: Path) -> None:
         """Write rows, their steps, the graph and the counts, atomically, into one file of ``folder``."""
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{STATE}.part"
-        with part.open("wb") as stream:
+        with atomic_path(folder / STATE) as part:
             np.savez(
-                stream,
+                part,
                 embeddings=self.rows.embeddings,
                 encoded_at=self.rows.encoded_at,
                 hits=self._hits,
@@ -198,7 +197,6 @@ class RetrievalEnvironment:
                 probe=self._probe,
                 counts=np.array(json.dumps({"encoded_documents": self.encoded_documents})),
             )
-        part.replace(folder / STATE)
 
     def load(self, folder: Path) -> None:
         """Restore what :meth:`save` wrote, exactly.

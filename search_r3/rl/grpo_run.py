@@ -12,6 +12,7 @@ import torch
 from trl.trainer.grpo_config import GRPOConfig
 
 from search_r3.errors import InvalidOptionError
+from search_r3.files import write_text
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.provenance import describe_environment
@@ -89,7 +90,7 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
         )
     trainer.train(resume_from_checkpoint=checkpoint)
     if stop.reason and arguments.process_index == 0:
-        (output / STOPPED).write_text(f"{stop.reason}\n", encoding="utf-8")
+        write_text(output / STOPPED, f"{stop.reason}\n")
     if stop.reason and trainer.state.best_model_checkpoint is None:
         raise InvalidOptionError(
             f"The thoughts decayed before the first good evaluation ({stop.reason}): there is no model to "

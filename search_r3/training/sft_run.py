@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from search_r3.data.minilm import minilm_folder
 from search_r3.errors import DataError, InvalidOptionError
+from search_r3.files import file_sha256, write_text
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
@@ -216,7 +216,7 @@ def _hash_of_start(config: TrainingConfig) -> str | None:
     """SHA-256 of the weights of the adapter that the run goes on with."""
     if config.model.adapter is None or config.model.adapter.start is None:
         return None
-    return hashlib.sha256((config.model.adapter.start / ADAPTER_FILES[1]).read_bytes()).hexdigest()
+    return file_sha256(config.model.adapter.start / ADAPTER_FILES[1])
 
 
 def note_run(output: Path, facts: dict[str, Any]) -> None:
@@ -230,7 +230,6 @@ def note_run(output: Path, facts: dict[str, Any]) -> None:
     Raises:
         InvalidOptionError: The folder holds another run.
     """
-    output.mkdir(parents=True, exist_ok=True)
     path = output / "run.json"
     runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     for name in ("config", "base_fingerprint", "data_hashes", "processes"):
@@ -238,6 +237,4 @@ def note_run(output: Path, facts: dict[str, Any]) -> None:
             raise InvalidOptionError(
                 f"{path} is of a run with another {name}: going on would mix the two. Choose another output."
             )
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps([*runs, facts], indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps([*runs, facts], indent=2) + "\n")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from search_r3.errors import DataError
+from search_r3.files import atomic_path
 from search_r3.training.origin import ORIGINS, Origin
 
 SCHEMA = pa.schema(
@@ -62,11 +63,9 @@ def write_thoughts(records: Iterable[ThoughtRecord], path: Path, provenance: dic
         path: The file.
         provenance: How they were made, by ``<source> <origin>``; it becomes the file's metadata.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMA)
-    part = path.with_name(path.name + ".part")
-    pq.write_table(table.replace_schema_metadata(provenance), part, compression="zstd")
-    part.replace(path)
+    with atomic_path(path) as part:
+        pq.write_table(table.replace_schema_metadata(provenance), part, compression="zstd")
 
 
 def read_provenance(path: Path) -> dict[str, str]:

@@ -129,7 +129,8 @@ def test_beir_round_trip_of_odd_ids(tmp_path):
     task = RetrievalTask({f"q{key}": "x" for key in corpus}, corpus, {f"q{key}": {key: 1} for key in corpus})
     write_beir(task, tmp_path, split="dev")
     assert read_beir(tmp_path, split="dev") == task
-    assert not list(tmp_path.rglob("*.part"))
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"corpus.jsonl", "queries.jsonl", "qrels/dev.tsv"}
 
 
 def test_written_files_are_those_of_beir(tmp_path):

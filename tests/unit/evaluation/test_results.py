@@ -14,6 +14,7 @@ from search_r3.evaluation.results import (
     ThoughtStatistics,
     read_result,
     read_results,
+    result_paths,
     write_result,
 )
 from search_r3.model.thoughts import Thought
@@ -214,6 +215,15 @@ def test_folder_without_results(tmp_path):
     """No result at all is an error, not an empty report."""
     with pytest.raises(DataError, match="no result file"):
         read_results(tmp_path)
+
+
+def test_what_a_killed_writer_left_is_no_result(tmp_path):
+    """A hidden file beside the results, complete or cut, is neither read nor an error."""
+    path = write_result(result(), tmp_path)
+    path.with_name(f".part-0123abcd-{path.name}").write_bytes(path.read_bytes())
+    path.with_name(f".part-89ef4567-{path.name}").write_bytes(path.read_bytes()[:40])
+    assert result_paths(tmp_path) == [path]
+    assert read_results(tmp_path) == [result()]
 
 
 def test_mean():
