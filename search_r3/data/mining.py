@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import mine_hard_negatives
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.data.sources.siblings import MOST_NEGATIVES
+from search_r3.data.sources.entries import MOST_NEGATIVES
 
 _MARGIN = 0.05
 

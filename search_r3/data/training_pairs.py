@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from search_r3.data.pairs import TrainingPair
+from search_r3.data.sources.entries import Entry, training_pairs
+from search_r3.data.sources.hierarchy import Hierarchy
 from search_r3.data.sources.obo import Term
 from search_r3.data.sources.python_functions import PythonFunction
-from search_r3.data.sources.siblings import Entry, Hierarchy, training_pairs
 from search_r3.data.sources.trivia import Question, match_answers, normalise_title
 from search_r3.data.task_builders import lay_wordings
 

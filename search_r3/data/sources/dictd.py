@@ -12,7 +12,7 @@ from pathlib import Path
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.sources import definitions
-from search_r3.data.sources.siblings import Entry, read_lines, training_pairs
+from search_r3.data.sources.entries import Entry, read_lines, training_pairs
 from search_r3.errors import DataError
 
 _DIGITS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
