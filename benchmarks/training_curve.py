@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from search_r3.errors import SearchR3Error
 from search_r3.reporting.plots import save
-from search_r3.training.sft_run import read_log
+from search_r3.training.run_folder import read_log
 
 PANELS = {
     "reward": ("reward/thinking", "reward/direct"),

@@ -44,7 +44,7 @@ def mine_negatives(pairs: Sequence[TrainingPair], model: SentenceTransformer) ->
     )
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     for row in mined:
-        negatives = [row[f"negative_{place}"] for place in range(1, MOST_NEGATIVES + 1)]
+        negatives = [row[f"negative_{index}"] for index in range(1, MOST_NEGATIVES + 1)]
         right = answers[row["query"].casefold()]
         found[row["query"], row["positive"]] = tuple(
             dict.fromkeys(text for text in negatives if text.casefold() not in right)

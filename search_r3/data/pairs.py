@@ -48,7 +48,7 @@ class TrainingPair:
 
 
 def write_pairs(pairs: Iterable[TrainingPair], path: Path) -> None:
-    """Write pairs as Parquet, beside the place and then moved there."""
+    """Write pairs as Parquet, into a temporary file that is then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [{**vars(pair), "negatives": list(pair.negatives)} for pair in pairs]
     part = path.with_name(path.name + ".part")

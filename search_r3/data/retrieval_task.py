@@ -93,7 +93,7 @@ class RetrievalTask:
 def write_beir(task: RetrievalTask, folder: Path, split: str = "test") -> None:
     """Write ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/<split>.tsv`` in the format of BEIR.
 
-    Each file is written beside its place and then moved there.
+    Each file is written under a temporary name and then renamed.
     """
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     _replace(

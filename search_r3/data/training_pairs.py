@@ -92,9 +92,9 @@ def phenotype_pairs(terms: Iterable[Term]) -> list[TrainingPair]:
 
     def entries() -> Iterator[Entry]:
         for term in chosen.values():
-            for place, synonym in enumerate(term.synonyms):
+            for index, synonym in enumerate(term.synonyms):
                 if synonym.scope == "EXACT":
-                    yield Entry(f"{term.term_id}/{place}", term.term_id, synonym.text, term.name)
+                    yield Entry(f"{term.term_id}/{index}", term.term_id, synonym.text, term.name)
 
     def neighbours(entry: Entry) -> Mapping[str, str]:
         return {near: chosen[near].name for near in hierarchy.siblings(entry.item_id) if near in chosen}

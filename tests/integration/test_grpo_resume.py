@@ -40,7 +40,7 @@ def test_killed_run_resumes_bit_for_bit(toy, tiny_folder):
     command = [sys.executable, "-c", program, str(path)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
-    while not (toy / "killed" / "checkpoint-102" / "environment.npz").exists():
+    while not (toy / "killed" / "checkpoint-102" / "trainer_state.json").exists():
         assert process.poll() is None, process.stderr.read().decode()[-2000:]
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -279,7 +279,8 @@ from toy_teacher import toy_teacher
 from test_objective import EXAMPLES, features, _disturb
 from search_r3 import SentenceTransformer
 from search_r3.training.lora import add_adapter
-from search_r3.training.sft_config import AdapterConfig, LossConfig
+from search_r3.training.run_config import AdapterConfig
+from search_r3.training.sft_config import LossConfig
 from search_r3.training.objective import SupervisedLoss
 
 rank = int(sys.argv[1])
@@ -307,7 +308,8 @@ def test_two_processes_have_the_loss_of_one(tiny_folder, tmp_path):
 
     from search_r3.training.lora import add_adapter
     from search_r3.training.objective import SupervisedLoss
-    from search_r3.training.sft_config import AdapterConfig, LossConfig
+    from search_r3.training.run_config import AdapterConfig
+    from search_r3.training.sft_config import LossConfig
 
     model = SentenceTransformer(tiny_folder, device="cpu").train()
     torch.manual_seed(0)
