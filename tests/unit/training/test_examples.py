@@ -93,7 +93,7 @@ def test_shares_of_0_and_1_are_exact(thinks, is_cut):
 
 
 def test_thoughts_that_help_are_taught():
-    """A query's thoughts are read each as often; those that help are taught, and its direct embedding is not."""
+    """A query's thoughts are read each as often; those that help are taught, the direct embedding is not."""
     known = about_all("moves up") + about_all("worse", gain=-0.1, rank_gain=0)
     known += about_all("wider", gain=0.1, rank_gain=0) + about_all("nothing", gain=0, rank_gain=0)
     drawn = draw(known)

@@ -29,7 +29,7 @@ def unpadded(batch, name, row):
 
 
 def test_queries_and_documents_are_the_runtimes_sequences(tiny, encoder):
-    """Token ids equal those of `preprocess`, with and without a thought and for documents, whatever the padding."""
+    """Token ids equal those of `preprocess`, with a thought, without, and for documents, however padded."""
     examples = [example(negatives=["a star"]), example("sun", query="blue sea tree", negatives=["x"])]
     batch = encoder(rows(*examples))
     expected = tiny[0].preprocess([("red apple", ()), ("blue sea tree", "sun")], task="query")
