@@ -25,6 +25,9 @@ TRAINER_STATE = "trainer_state.json"
 
 _MUST_AGREE = ("config", "base_fingerprint", "data_hashes", "processes")
 
+_REMOVED_OPTIONS = {("environment", "corrects"): False}
+"""Options of earlier versions, with the value under which a run was what it is without them."""
+
 
 def write_run_metadata(output: Path, facts: dict[str, Any]) -> None:
     """Write ``run.json``; the facts of a resumed run are appended.
@@ -41,7 +44,7 @@ def write_run_metadata(output: Path, facts: dict[str, Any]) -> None:
     path = output / METADATA
     runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     for name in _MUST_AGREE:
-        if runs and runs[0][name] != facts[name]:
+        if runs and _without_removed_options(runs[0])[name] != facts[name]:
             raise InvalidOptionError(
                 f"{path} is of a run with another {name}: going on would mix the two. Choose another output."
             )
@@ -116,6 +119,15 @@ def trainer_files(arguments: TrainingArguments) -> tuple[str, ...]:
     count = arguments.world_size
     generators = [f"rng_state_{index}.pth" for index in range(count)] if count > 1 else ["rng_state.pth"]
     return ("scheduler.pt", *generators)
+
+
+def _without_removed_options(facts: dict[str, Any]) -> dict[str, Any]:
+    config = dict(facts["config"])
+    for (section, name), value in _REMOVED_OPTIONS.items():
+        options = config.get(section, {})
+        if options.get(name) == value:
+            config[section] = {key: kept for key, kept in options.items() if key != name}
+    return facts | {"config": config}
 
 
 def _is_whole(checkpoint: Path, required: Sequence[str]) -> bool:

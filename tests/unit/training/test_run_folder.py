@@ -116,3 +116,19 @@ def test_another_run_is_refused(tmp_path, change):
     with pytest.raises(InvalidOptionError, match=f"of a run with another {next(iter(change))}"):
         write_run_metadata(tmp_path, FACTS | change)
     assert json.loads((tmp_path / METADATA).read_text()) == [FACTS]
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path):
+    """An option that is gone and was off makes no other run; one that was on does."""
+    now = FACTS | {"config": {"seed": 0, "environment": {"probe": 10}}}
+    for corrects in (False, True):
+        before = FACTS | {"config": {"seed": 0, "environment": {"probe": 10, "corrects": corrects}}}
+        output = tmp_path / str(corrects)
+        output.mkdir()
+        (output / METADATA).write_text(json.dumps([before]))
+        if corrects:
+            with pytest.raises(InvalidOptionError, match="another config"):
+                write_run_metadata(output, now)
+        else:
+            write_run_metadata(output, now)
+            assert json.loads((output / METADATA).read_text()) == [before, now]
