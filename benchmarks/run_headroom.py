@@ -33,7 +33,7 @@ from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.files import write_text
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
-from search_r3.rl.document_embeddings import DocumentRows
+from search_r3.rl.document_embeddings import DocumentEmbeddings
 from search_r3.rl.grpo_config import QueriesConfig, RolloutConfig, SetConfig
 from search_r3.rl.queries import load_queries
 from search_r3.rl.rewards import RETRIEVAL_REWARDS, RetrievalReward
@@ -96,7 +96,7 @@ def measure(
         list(task.corpus.values()), batch_size=64, show_progress_bar=True, on_truncation="ignore"
     )
     model.max_seq_length = whole
-    rows = DocumentRows(np.asarray(documents, dtype=np.float32))
+    embedded = DocumentEmbeddings(np.asarray(documents, dtype=np.float32))
     row_of = {doc_id: row for row, doc_id in enumerate(task.corpus)}
     pays = RETRIEVAL_REWARDS[reward]
     rewards, cosines, copies = [], [], []
@@ -112,7 +112,7 @@ def measure(
         )
         embeddings = torch.stack([one.embedding for one in rollouts]).float().numpy()
         relevant = {row_of[doc]: float(grade) for doc, grade in task.qrels[query_id].items() if grade > 0}
-        rankings = rows.rankings(embeddings, [relevant] * options.group)
+        rankings = embedded.rankings(embeddings, [relevant] * options.group)
         rewards.append([pays(ranking, ranking.documents) for ranking in rankings])
         cosines.append(embeddings[1:] @ embeddings[0])
         words = text.casefold().split()

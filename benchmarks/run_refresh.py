@@ -5,10 +5,10 @@
 
 A run's saved checkpoints are its trajectory: every document and the rollouts of some queries are embedded by
 each of them (checkpoint-<step> gives the step; the base is step 0), and steps between two checkpoints are
-interpolated on the sphere. Along it every policy keeps an environment of its own, and its rewards are held
-against those of rows that are all fresh, on the same rollouts. With --simulated N the corpus is larger: its
-start is embedded for real, and each document beyond the measured ones drifts as the nearest measured one did,
-with noise until the mean cosine with the start is the measured one.
+interpolated on the sphere. Along it every policy keeps an environment of its own. Its rewards are compared
+with those of embeddings that are all fresh, on the same rollouts. With --simulated N the corpus is larger:
+its start is embedded for real, and each document beyond the measured ones drifts as the nearest measured one
+did, with noise until the mean cosine with the start is the measured one.
 
 Writes refresh.json and refresh.svg into benchmarks/results/refresh.
 """
@@ -41,7 +41,7 @@ from search_r3.provenance import describe_environment
 from search_r3.reporting.compact import compact_json
 from search_r3.reporting.plots import save
 from search_r3.reporting.refresh_plot import reward_error_against_cost
-from search_r3.rl.document_embeddings import DocumentRows
+from search_r3.rl.document_embeddings import DocumentEmbeddings
 from search_r3.rl.drift import reward_error
 from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
 from search_r3.rl.grpo_config import QueriesConfig, RolloutConfig, SetConfig
@@ -53,20 +53,17 @@ from search_r3.rl.rollouts import rollout_seed, sample_rollouts
 Vectors = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class InTurn:
-    """Some rows a step in a random order, round after round: the rival that does not choose.
+class InTurn(RefreshPolicy):
+    """Some documents a step in a random order, round after round: the baseline that does not choose.
 
     Attributes:
-        per_step: Rows of a step.
+        per_step: Documents of a step.
     """
 
     per_step: int
-    documents_move: bool = True
-    ranks_in_batch: bool = False
 
-    def rows(self, state: RefreshState) -> NDArray[np.int64]:
-        """The next ones."""
+    def choose(self, state: RefreshState) -> NDArray[np.int64]:
+        """Choose the next ones."""
         order = np.random.default_rng(0).permutation(len(state.encoded_at))
         begin = (state.step - 1) * self.per_step  # the first step is 1
         return np.unique(order[np.arange(begin, begin + self.per_step) % len(order)]).astype(np.int64)
@@ -80,7 +77,6 @@ POLICIES: dict[str, tuple[RefreshPolicy, dict[str, Any]]] = {
     "in turn, 200": (InTurn(per_step=200), {}),
     "selective, small": (Selective(neighbours=2, top=3, background=0, fresh_for=8), {}),
     "selective": (Selective(), {}),
-    "selective, with correction": (Selective(), {"corrects": True}),
     "selective, full when drifted": (
         Selective(),
         {"probe": 64, "probe_every": 5, "refresh_below": 0.99},
@@ -348,7 +344,7 @@ def follow(options: Options, task: RetrievalTask, trajectory: Trajectory) -> lis
         chosen = generator.choice(len(ids), options.per_step, replace=False)
         asked = [ids[place] for place in chosen for _ in range(options.group)]
         embeddings = rollouts[chosen].reshape(len(asked), -1)
-        truth = DocumentRows(now).rankings(embeddings, [relevant[query_id] for query_id in asked])
+        truth = DocumentEmbeddings(now).rankings(embeddings, [relevant[query_id] for query_id in asked])
         fresh += [pays(ranking, ranking.documents) for ranking in truth]
         for name, environment in environments.items():
             began = time.perf_counter()

@@ -15,7 +15,7 @@ from search_r3.cli.options import OutputOption
 from search_r3.cli.running import run
 from search_r3.reporting.plots import save
 from search_r3.reporting.training_curve import keep_run, training_curve
-from search_r3.training.sft_run import read_log
+from search_r3.training.run_folder import read_log
 
 
 def main(

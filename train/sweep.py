@@ -23,8 +23,9 @@ from search_r3.cli.running import resumable, run
 from search_r3.errors import InvalidOptionError
 from search_r3.files import write_text
 from search_r3.provenance import describe_environment
+from search_r3.training.run_folder import read_log
 from search_r3.training.sft_config import TrainingConfig
-from search_r3.training.sft_run import read_log, train
+from search_r3.training.sft_run import train
 
 MEASURE = "_ndcg_at_10"
 

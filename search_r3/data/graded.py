@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from itertools import combinations
 
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.sources.hierarchy import Hierarchy
 from search_r3.data.sources.obo import Term
 from search_r3.data.sources.pubmed import Article
-from search_r3.data.sources.siblings import Hierarchy
 from search_r3.data.task_builders import is_held_out
 from search_r3.data.training_pairs import trainable_terms
 from search_r3.text import join_title

@@ -53,8 +53,8 @@ def hpo_lay(terms: list[Term]) -> RetrievalTask:
 def lay_wordings(term: Term) -> list[tuple[str, str]]:
     """The wordings of a term that are evaluation queries, with their query ids."""
     return [
-        (f"{term.term_id}/{place}", synonym.text)
-        for place, synonym in enumerate(term.synonyms)
+        (f"{term.term_id}/{index}", synonym.text)
+        for index, synonym in enumerate(term.synonyms)
         if synonym.is_lay
         and len(synonym.text.split()) >= 2
         and _stems(synonym.text).isdisjoint(_stems(term.name))

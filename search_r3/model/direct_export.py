@@ -1,4 +1,4 @@
-"""The direct exit as a plain embedder: built-in modules only, so it loads with no flag, in any tool.
+"""Direct embeddings by a plain embedder: built-in modules only, so it loads with no flag, in any tool.
 
 What our module does to a text is written into the tokenizer instead: a normaliser turns the role's prompt
 into the template's prefix and appends the suffix, a pre-tokeniser keeps both apart from the text, and the
@@ -45,7 +45,7 @@ _PROBES = (
 
 
 def export_direct(model: SearchR3, folder: Path) -> Path:
-    """Save the direct exit of a model with sentence-transformers' own modules, and check it.
+    """Save the direct embeddings of a model with sentence-transformers' own modules, and check it.
 
     ``sentence_transformers.SentenceTransformer(folder)`` then gives the vectors of ``reasoning="never"``.
     They differ in one case: a query that has to be cut loses words of the template as well. Documents are

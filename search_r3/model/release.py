@@ -24,7 +24,7 @@ def stage_release(
         folder: Where they go; it appears whole or not at all, and must not exist yet.
         texts: Further files by their path in the release, such as ``README.md`` and
             ``.eval_results/SciFact.yaml``.
-        direct: Whether it is the direct exit alone, in built-in modules; see
+        direct: Whether it gives direct embeddings only, in built-in modules; see
             :func:`search_r3.model.direct_export.export_direct`.
 
     Returns:
@@ -32,8 +32,8 @@ def stage_release(
 
     Raises:
         FileExistsError: ``folder`` exists.
-        InvalidOptionError: The direct exit of this model cannot be exported.
-        ModelError: The exported direct exit gives other vectors.
+        InvalidOptionError: Direct embeddings of this model cannot be exported.
+        ModelError: The export gives other direct embeddings.
     """
     with atomic_folder(folder) as part:
         if direct:

@@ -214,10 +214,10 @@ def _paired(queries: Sequence[str], thoughts: Sequence[Thought | str | Sequence[
 
 
 def _named(error: InvalidInputError, inputs: Iterable[Any]) -> InvalidInputError:
-    """The same error, naming the place of its item in the caller's own list."""
+    """The same error, naming the index of its item in the caller's own list."""
     items = inputs.tolist() if isinstance(inputs, np.ndarray) else list(inputs)
-    place = next((i for i, item in enumerate(items) if item is error.item), None)
-    if place is None:  # a copy: it came from an array, or back from another process
+    index = next((i for i, item in enumerate(items) if item is error.item), None)
+    if index is None:  # a copy: it came from an array, or back from another process
         wanted = (type(error.item), repr(error.item))  # NaN is not equal to itself
-        place = next((i for i, item in enumerate(items) if (type(item), repr(item)) == wanted), None)
-    return error if place is None else type(error)(error.reason, error.item, f"Input {place}")
+        index = next((i for i, item in enumerate(items) if (type(item), repr(item)) == wanted), None)
+    return error if index is None else type(error)(error.reason, error.item, f"Input {index}")

@@ -48,7 +48,7 @@ class PolicyEvaluator:
         was_training = model.training
         model.eval()
         found = {f"eval_{name}": score for name, score in self._evaluator(model).items()}
-        # A few of each source, in turn.
+        # A few of each source, source after source.
         columns = [list(task.queries.values()) for task in self._evaluator.tasks.values()]
         each = -(-_SAMPLES // max(len(columns), 1))
         queries = list(chain.from_iterable(column[:each] for column in columns))[:_SAMPLES]

@@ -1,4 +1,4 @@
-"""What both stages begin with and end in: a base, an adapter, and the base with the adapter merged."""
+"""The model that a run of either stage ends in: the base with the adapter merged."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from search_r3.files import atomic_folder, remove_leftovers
 from search_r3.model.adapter import merge_adapter
 from search_r3.model.default import load_model
 from search_r3.model.sentence_transformer import SearchR3
-
-FINAL = "final"
-"""Folder of the model that a run ends in, inside its output."""
-
-ADAPTER = "adapter"
-"""Folder of the adapter that was merged, inside a run's output."""
+from search_r3.training.run_folder import ADAPTER, FINAL
 
 
 def save_merged(base: str, output: Path, max_reasoning_tokens: int) -> None:

@@ -37,7 +37,7 @@ class ThoughtRecord:
         origin: Who wrote it.
         gain: By how much it widened the positive's margin over the best negative, as a difference of cosines
             under the reference scorer (-4 to 4).
-        rank_gain: By how many places it moved the positive up.
+        rank_gain: By how many ranks it moved the positive up.
         is_finished: Whether it came to its own end; if not, a budget cut it.
     """
 

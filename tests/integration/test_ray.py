@@ -50,7 +50,7 @@ def vectors(output):
     ids = table["id"].to_pylist()
     assert len(ids) == len(set(ids))
     order = np.argsort([int(one[1:]) for one in ids])
-    return [ids[place] for place in order], np.array(table["embedding"].to_pylist(), np.float32)[order]
+    return [ids[index] for index in order], np.array(table["embedding"].to_pylist(), np.float32)[order]
 
 
 def kill_one_worker(seen):

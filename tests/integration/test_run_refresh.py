@@ -13,7 +13,7 @@ from search_r3.cli.running import run
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.rl.refresh import RefreshState
 from search_r3.training.lora import add_adapter
-from search_r3.training.sft_config import AdapterConfig
+from search_r3.training.run_config import AdapterConfig
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]
@@ -89,8 +89,8 @@ def test_interpolation_is_on_the_sphere(monkeypatch):
     np.testing.assert_allclose(trajectory.at(1)[1], [[[3 / 10**0.5, 1 / 10**0.5]]], atol=1e-6)
 
 
-def test_rows_in_turn(monkeypatch):
-    """The rival that does not choose goes round, always in the same order: four a step of six rows."""
+def test_documents_in_turn(monkeypatch):
+    """The baseline that does not choose goes round in one order: four a step of six documents."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     from run_refresh import InTurn
 
@@ -99,7 +99,7 @@ def test_rows_in_turn(monkeypatch):
 
     def rows(step: int, per_step: int) -> set[int]:
         state = RefreshState(step, none, none, encoded_at, encoded_at, none)
-        return set(InTurn(per_step).rows(state).tolist())
+        return set(InTurn(per_step=per_step).choose(state).tolist())
 
     first, second, third, fourth = (rows(step, 4) for step in range(1, 5))
     assert [len(found) for found in (first, second, third)] == [4, 4, 4]

@@ -229,6 +229,6 @@ def test_no_import_is_for_type_checkers_only(name):
 def test_bundle_holds_all_that_its_parts_import():
     """The self-contained modelling file joins its parts in order: each imports earlier parts only."""
     parts = [part.replace("/", ".") for part in _PARTS]
-    for place, part in enumerate(parts):
+    for index, part in enumerate(parts):
         found = set(imports(ast.parse(MODULES[part].read_text(encoding="utf-8"))))
-        assert found <= set(parts[:place]), part
+        assert found <= set(parts[:index]), part

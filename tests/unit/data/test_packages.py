@@ -333,8 +333,8 @@ def test_damaged_minilm_archive_raises(tmp_path, model_zip, damage):
     elif damage == "cut":
         model_zip.write_bytes(content[:-30])
     elif damage == "crc":
-        place = content.index(b"PK\x01\x02") + 16  # the check sum in the central directory
-        content[place] ^= 1
+        offset = content.index(b"PK\x01\x02") + 16  # the check sum in the central directory
+        content[offset] ^= 1
         model_zip.write_bytes(content)
     else:
         content[start] |= 0b110  # deflate block type 3 does not exist

@@ -125,7 +125,7 @@ def test_documents_are_stripped_and_queries_are_not(tmp_path, text):
 
 def test_beir_round_trip_of_odd_ids(tmp_path):
     """Ids with quotes, spaces, colons and letters beyond ASCII survive the table of judgements."""
-    corpus = {key: str(place) for place, key in enumerate(('"', "a b", "HP:1/2", "é", "'", "#x"))}
+    corpus = {key: str(index) for index, key in enumerate(('"', "a b", "HP:1/2", "é", "'", "#x"))}
     task = RetrievalTask({f"q{key}": "x" for key in corpus}, corpus, {f"q{key}": {key: 1} for key in corpus})
     write_beir(task, tmp_path, split="dev")
     assert read_beir(tmp_path, split="dev") == task

@@ -207,8 +207,8 @@ def test_objectives_are_told_from_background(sentence, states_an_aim):
     assert task.queries == ({"objective-1": sentence} if states_an_aim else {})
 
 
-def function(name: str, summary: str, body: str = "return 1", line: int = 1, **place) -> PythonFunction:
-    package, module = place.get("package", "p"), place.get("module", "m.py")
+def function(name: str, summary: str, body: str = "return 1", line: int = 1, **location) -> PythonFunction:
+    package, module = location.get("package", "p"), location.get("module", "m.py")
     return PythonFunction(package, module, name, line, summary, f"def {name}():\n    {body}")
 
 
@@ -370,7 +370,7 @@ def test_sentence_pairs_by_hand():
     """The aim finds the last sentence, which finds those before it; negatives are neighbours' same parts."""
     aim = "This study asks whether tea is hot."
     long_aim = "This study asks whether tea of number {} is hot enough."
-    rest = " ".join(f"Cup {place} held tea for an hour." for place in range(8))
+    rest = " ".join(f"Cup {index} held tea for an hour." for index in range(8))
     last = "We conclude that tea number {} was hot in all of the cups."
     short = "Tea number {} was hot in every cup."
     articles = [

@@ -378,8 +378,8 @@ def test_missing_gguf_file(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=["error", "interrupt"])
-@pytest.mark.parametrize("place", ["assemble", "save"])
-def test_a_crash_leaves_nothing(tmp_path, monkeypatch, place, error):
+@pytest.mark.parametrize("stage", ["assemble", "save"])
+def test_a_crash_leaves_nothing(tmp_path, monkeypatch, stage, error):
     """When saving fails half way, neither the target nor the staging folder stays behind."""
     seen = []
 
@@ -387,7 +387,7 @@ def test_a_crash_leaves_nothing(tmp_path, monkeypatch, place, error):
         seen.append(leftovers(tmp_path))
         raise error
 
-    if place == "assemble":
+    if stage == "assemble":
         monkeypatch.setattr(base_module, "assemble", crash)
     else:
         write = SentenceTransformer.save

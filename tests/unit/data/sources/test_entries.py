@@ -2,7 +2,7 @@
 
 import pytest
 
-from search_r3.data.sources.siblings import Entry, Hierarchy, read_lines, training_pairs
+from search_r3.data.sources.entries import Entry, read_lines, training_pairs
 from search_r3.errors import DataError
 
 
@@ -64,24 +64,6 @@ def test_no_pairs_and_repeated_ids_are_refused():
         training_pairs("tiny", [entry("a", "tea", "tea")])
     with pytest.raises(DataError, match="two entries with the same id"):
         training_pairs("tiny", [entry("a", "warm", "tea"), entry("a", "cold", "ice")])
-
-
-def test_siblings_share_a_parent_and_are_not_above_or_below():
-    """Items below the same parent are siblings, unless one is an ancestor of the other."""
-    hierarchy = Hierarchy(
-        {"root": [], "a": ["root"], "b": ["root"], "c": ["root", "a"], "d": ["b"], "e": ["b"]}
-    )
-    assert hierarchy.siblings("a") == ["b"]
-    assert hierarchy.siblings("b") == ["a", "c"]
-    assert hierarchy.siblings("c") == ["b"]
-    assert hierarchy.siblings("d") == ["e"]
-    assert hierarchy.siblings("root") == []
-
-
-def test_a_loop_in_the_hierarchy_ends():
-    """Ancestors of items in a loop are found, once each."""
-    hierarchy = Hierarchy({"a": ["b"], "b": ["a"]})
-    assert hierarchy.ancestors("a") == {"a", "b"}
 
 
 def test_read_lines_refuses_what_is_not_text(tmp_path):
