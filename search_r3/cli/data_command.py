@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,8 @@ from filelock import FileLock, Timeout
 from rich.table import Table
 
 from search_r3.cli.loading import messages, output
-from search_r3.errors import DataError, MissingExtraError
+from search_r3.errors import DataError
+from search_r3.extras import needs_extra
 
 if TYPE_CHECKING:
     from search_r3.data.build import Builder
@@ -29,15 +29,12 @@ def data(
     ] = False,
 ) -> None:
     """Build the evaluation tasks and training sets; what is there already is kept."""
+    if not evaluation_only:
+        with needs_extra("eval"):
+            import datasets  # noqa: F401 - mining needs it: look now, and not after ten minutes' work
     from search_r3.data.build import Builder
     from search_r3.paths import data_dir
 
-    if not evaluation_only and find_spec("datasets") is None:  # now, and not after ten minutes' work
-        raise MissingExtraError(
-            "Mining negatives needs datasets, which is missing. Install it:\n"
-            "    pip install 'search-r3[eval]'\n"
-            "or build the evaluation tasks alone: search-r3 data --evaluation-only"
-        )
     target = folder or data_dir()
     started = time.monotonic()
 

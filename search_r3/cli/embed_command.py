@@ -11,6 +11,7 @@ import typer
 from search_r3.cli.loading import load_model, output
 from search_r3.cli.reading import read_file
 from search_r3.errors import InvalidOptionError
+from search_r3.extras import needs_extra
 
 
 def embed(
@@ -45,6 +46,9 @@ def embed(
         raise InvalidOptionError(f"Got the output {target}, wanted a name ending in .npy or .parquet.")
     if not target.absolute().parent.is_dir():
         raise InvalidOptionError(f"There is no folder {target.absolute().parent} to write {target.name} to.")
+    if target.suffix == ".parquet":
+        with needs_extra("parquet"):
+            import pyarrow.parquet  # noqa: F401 - look now, and not after the embedding
     if role not in ("document", "query"):
         raise InvalidOptionError(f"Got --as {role}, wanted document or query.")
     texts = read_file(source, strict=strict, id_field=id_field, text_field=text_field)
@@ -70,8 +74,6 @@ def embed(
 
 def _write(target: Path, columns: dict[str, Any], vectors: Any) -> None:
     import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     part = target.with_name(target.name + ".part")
     if target.suffix == ".npy":
@@ -83,6 +85,9 @@ def _write(target: Path, columns: dict[str, Any], vectors: Any) -> None:
         target.unlink(missing_ok=True)
         beside.with_name(beside.name + ".part").replace(beside)
     else:
+        with needs_extra("parquet"):
+            import pyarrow as pa
+            import pyarrow.parquet as pq
         flat = pa.array(vectors.reshape(-1), type=pa.float32())
         embedding = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
         pq.write_table(pa.table({**columns, "embedding": embedding}), part)

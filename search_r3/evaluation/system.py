@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import sentence_transformers
-from mteb.abstasks import AbsTaskRetrieval
 
 from search_r3.errors import ModelError
 from search_r3.evaluation.mteb_encoder import prompt_tokens, query_prompt
+from search_r3.extras import needs_extra
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import Arm
+
+with needs_extra("eval"):
+    from mteb.abstasks import AbsTaskRetrieval
 
 TOP_K = 1000
 """Documents retrieved per query: what mteb and BEIR both ask for."""

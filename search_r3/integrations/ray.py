@@ -11,14 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import ray.data
 import torch
-from ray.data.checkpoint import CheckpointConfig
 
 from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.extras import needs_extra
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
+
+with needs_extra("ray"):
+    import pyarrow as pa
+    import ray.data
+    from ray.data.checkpoint import CheckpointConfig
 
 
 def embed_parquet(

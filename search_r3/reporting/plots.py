@@ -12,8 +12,12 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-from matplotlib.figure import Figure
+from search_r3.extras import needs_extra
+
+with needs_extra("eval"):
+    import matplotlib
+    from matplotlib.figure import Figure
+
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart. Their yellow is too light on white: wine
 # stands in for it.

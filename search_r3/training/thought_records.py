@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from search_r3.errors import DataError
+from search_r3.extras import needs_extra
+
+with needs_extra("parquet"):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 Origin = Literal["self", "teacher", "terms"]
 """Who wrote a thought: the model itself, a larger local model, or the salient terms of the positive."""

@@ -18,9 +18,11 @@ from search_r3.model.modeling_file import _PARTS
 SOURCE = Path(search_r3.__file__).parent
 
 # Every top-level name of the package, and those that its modules may import, at any depth of their source.
-FOUNDATION = "errors paths provenance"
+FOUNDATION = "errors extras packages paths provenance"
 MAY_IMPORT = {
     "errors": "",
+    "extras": "errors",
+    "packages": "errors",
     "paths": "",
     "provenance": "",
     "model": FOUNDATION,
