@@ -2,8 +2,11 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -183,6 +186,26 @@ def test_pins_satisfy_the_declared_ranges():
         requirement = Requirement(line)
         if requirement.name != PROJECT["name"]:
             assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), line
+
+
+# ----------------------------------------------------------------------------------------------- wheel
+
+
+def test_wheel_holds_every_file_of_the_package(tmp_path):
+    """The adapter, golden vectors, pins, hashes and selections are in it, not the Python files alone."""
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "search_r3", source / "search_r3", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    # Without isolation: setuptools is there (torch requires it), and no network is needed.
+    command = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir"]
+    subprocess.run([sys.executable, "-m", "pip", *command, tmp_path, source], check=True, timeout=120)
+    [wheel] = tmp_path.glob("search_r3-*.whl")
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if not name.split("/")[0].endswith("info")}
+    files = {path.relative_to(ROOT) for path in (ROOT / "search_r3").rglob("*") if path.is_file()}
+    assert inside == {path.as_posix() for path in files if path.parent.name != "__pycache__"}
+    assert "search_r3/model/smollm2-135m-adapter/adapter_model.safetensors" in inside
+    assert "search_r3/data/packages.toml" in inside
 
 
 # ---------------------------------------------------------------------------------------------- extras
