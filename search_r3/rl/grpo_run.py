@@ -10,8 +10,12 @@ from typing import Any
 
 import torch
 
-from search_r3.errors import InvalidOptionError
 from search_r3.extras import needs_extra
+
+with needs_extra("train"):
+    from trl.trainer.grpo_config import GRPOConfig
+
+from search_r3.errors import InvalidOptionError
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.provenance import describe_environment
@@ -24,9 +28,6 @@ from search_r3.rl.refresh import Frozen, Full, InBatch, NoRefresh, RefreshPolicy
 from search_r3.training.dev_split import DevEvaluator
 from search_r3.training.final_model import ADAPTER, FINAL, save_merged
 from search_r3.training.sft_run import note_run
-
-with needs_extra("train"):
-    from trl.trainer.grpo_config import GRPOConfig
 
 STOPPED = "stopped.txt"
 """Says why a run ended early, inside its output."""

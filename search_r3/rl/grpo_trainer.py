@@ -15,8 +15,14 @@ from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.extras import needs_extra
+
+with needs_extra("train"):
+    from datasets import Dataset
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
+
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.rl.advantages import Advantages, group_advantages
 from search_r3.rl.capture import CapturedStates
@@ -29,11 +35,6 @@ from search_r3.rl.rewards import RETRIEVAL_REWARDS, Ranking, copied_share, hit_m
 from search_r3.rl.rollouts import Rollout, encode_prompts, read_rollouts, rollout_seed, sample_rollouts
 from search_r3.rl.sampler import EpochOrder, EpochSampler
 from search_r3.training.lora import lora_config
-
-with needs_extra("train"):
-    from datasets import Dataset
-    from trl.trainer.grpo_config import GRPOConfig
-    from trl.trainer.grpo_trainer import GRPOTrainer
 
 REWARD_PARTS = ("retrieval", "margin", "unfinished", "overlength", "tokens", "copied")
 

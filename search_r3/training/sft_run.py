@@ -14,9 +14,13 @@ from sentence_transformers import SentenceTransformerTrainingArguments
 from transformers import EarlyStoppingCallback
 from transformers.trainer_utils import get_last_checkpoint
 
+from search_r3.extras import needs_extra
+
+with needs_extra("train"):
+    from datasets import Dataset
+
 from search_r3.data.minilm import minilm_folder
 from search_r3.errors import DataError, InvalidOptionError
-from search_r3.extras import needs_extra
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
@@ -32,9 +36,6 @@ from search_r3.training.objective import SupervisedLoss
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.sft_trainer import SupervisedTrainer
 from search_r3.training.training_data import load_training_data
-
-with needs_extra("train"):
-    from datasets import Dataset
 
 
 def train(config: TrainingConfig, *, resume: bool = False) -> Path:
