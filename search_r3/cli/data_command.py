@@ -11,8 +11,9 @@ from filelock import FileLock, Timeout
 from rich.table import Table
 
 from search_r3.cli.loading import messages, output
-from search_r3.cli.running import require_extra, resumable
+from search_r3.cli.running import resumable
 from search_r3.errors import DataError
+from search_r3.extras import needs_extra
 
 if TYPE_CHECKING:
     from search_r3.data.build import Builder
@@ -29,11 +30,12 @@ def data(
     ] = False,
 ) -> None:
     """Build the evaluation tasks and training sets; what is there already is kept."""
+    if not evaluation_only:
+        with needs_extra("eval"):
+            import datasets  # noqa: F401 - mining needs it: look now, and not after ten minutes' work
     from search_r3.data.build import Builder
     from search_r3.paths import data_dir
 
-    if not evaluation_only:  # now, and not after ten minutes' work
-        require_extra("search-r3 data (without --evaluation-only)", "eval", "datasets")
     target = folder or data_dir()
     started = time.monotonic()
 

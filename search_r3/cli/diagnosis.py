@@ -46,16 +46,18 @@ class Speed:
 
 
 def dependencies() -> list[Dependency]:
-    """Every dependency of this distribution, required ones first."""
-    found = []
+    """Every dependency of this distribution, each once, required ones first."""
+    found = set()
     for line in metadata.requires("search-r3") or []:
         requirement = Requirement(line)
+        if requirement.name == "search-r3":
+            continue  # an extra that takes in others
         try:
             installed: str | None = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
             installed = None
         optional = requirement.marker is not None and "extra" in str(requirement.marker)
-        found.append(Dependency(requirement.name, str(requirement.specifier), installed, optional))
+        found.add(Dependency(requirement.name, str(requirement.specifier), installed, optional))
     return sorted(found, key=lambda package: (package.optional, package.name))
 
 
@@ -65,7 +67,8 @@ def speeds(hidden_size: int, intermediate_size: int) -> list[Speed]:
     The thread count of the process is restored afterwards.
     """
     before = torch.get_num_threads()
-    usable = len(os.sched_getaffinity(0))
+    # macOS and Windows cannot tell which processors a process may use.
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     found = []
     try:
         for threads in sorted({1, usable}):

@@ -21,6 +21,7 @@ from search_r3.cli.options import (
 )
 from search_r3.cli.reading import read_file
 from search_r3.errors import InvalidOptionError
+from search_r3.extras import needs_extra
 from search_r3.files import atomic_path
 
 
@@ -46,6 +47,9 @@ def embed(
         raise InvalidOptionError(f"Got the output {target}, wanted a name ending in .npy or .parquet.")
     if not target.absolute().parent.is_dir():
         raise InvalidOptionError(f"There is no folder {target.absolute().parent} to write {target.name} to.")
+    if target.suffix == ".parquet":
+        with needs_extra("parquet"):
+            import pyarrow.parquet  # noqa: F401 - look now, and not after the embedding
     texts = read_file(
         source, strict=strict, id_field=id_field, text_field=text_field, as_queries=role == "query"
     )
@@ -71,8 +75,6 @@ def embed(
 
 def _write(target: Path, columns: dict[str, Any], vectors: Any) -> None:
     import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     with atomic_path(target) as part:
         if target.suffix == ".npy":
@@ -82,6 +84,9 @@ def _write(target: Path, columns: dict[str, Any], vectors: Any) -> None:
                 # Old vectors go first: at no moment do they stand beside new ids.
                 target.unlink(missing_ok=True)
         else:
+            with needs_extra("parquet"):
+                import pyarrow as pa
+                import pyarrow.parquet as pq
             flat = pa.array(vectors.reshape(-1), type=pa.float32())
             embedding = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
             pq.write_table(pa.table({**columns, "embedding": embedding}), part)

@@ -21,8 +21,8 @@ from search_r3.cli.options import (
     SeedOption,
     TasksOption,
 )
-from search_r3.cli.running import require_extra
 from search_r3.evaluation.results import Harness
+from search_r3.extras import needs_extra, require_extra
 
 if TYPE_CHECKING:
     from search_r3.evaluation.results import Result
@@ -105,7 +105,8 @@ def _prepare() -> None:
     """Check for the libraries, and silence what they say about their own affairs."""
     require_extra("search-r3 evaluate", "eval", "mteb", "beir", "datasets")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import datasets
+    with needs_extra("eval"):
+        import datasets
     from transformers.utils import logging as transformers_logging
 
     datasets.disable_progress_bars()

@@ -20,8 +20,8 @@ from search_r3.cli.options import (
     SeedOption,
     TasksOption,
 )
-from search_r3.cli.running import require_extra
 from search_r3.errors import DataError, InvalidOptionError, SearchR3Error
+from search_r3.extras import needs_extra
 
 
 def mteb(
@@ -38,9 +38,12 @@ def mteb(
     ] = "only-missing",
 ) -> None:
     """Evaluate a model with mteb; the results are laid out as mteb lays them out."""
-    _import_quietly()
-    from mteb import ResultCache
-    from mteb.evaluate import OverwriteStrategy
+    with needs_extra("eval"):
+        import datasets
+        from mteb import ResultCache
+        from mteb.evaluate import OverwriteStrategy
+    datasets.disable_progress_bars()
+    logging.getLogger("mteb").setLevel(logging.ERROR)
 
     from search_r3.evaluation.mteb_encoder import SearchR3Encoder
     from search_r3.evaluation.mteb_tasks import find_task
@@ -71,14 +74,6 @@ def mteb(
         output.print(_cost(encoder, one), markup=False)
 
 
-def _import_quietly() -> None:
-    require_extra("search-r3 mteb", "eval", "mteb", "datasets")
-    import datasets
-
-    datasets.disable_progress_bars()
-    logging.getLogger("mteb").setLevel(logging.ERROR)
-
-
 def _is_of_other_data(path: Path, task: Any) -> bool:
     """Whether mteb would answer with a result on other data: it does not look at the data's revision."""
     if not path.is_file():
@@ -104,7 +99,8 @@ def _cost(encoder: Any, task: Any) -> str:
 
 
 def _evaluate(encoder: Any, task: Any, cache: Any, batch_size: int, overwrite_strategy: str) -> float:
-    from mteb import evaluate
+    with needs_extra("eval"):
+        from mteb import evaluate
 
     from search_r3.evaluation.mteb_tasks import needing_hub
 

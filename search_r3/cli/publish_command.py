@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from search_r3.cli.options import DirectOption, NamedModelOption
-from search_r3.cli.running import require_extra
+from search_r3.extras import require_extra
 
 
 def publish(

@@ -9,13 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import typer
 
 from search_r3.cli.loading import messages
-from search_r3.errors import InvalidOptionError, MissingExtraError, SearchR3Error
+from search_r3.errors import InvalidOptionError, SearchR3Error
 
 
 def make_app(**options: Any) -> typer.Typer:
@@ -52,22 +51,3 @@ def resumable(advice: str = "run the same command to continue") -> Iterator[None
     except KeyboardInterrupt:
         messages.print(f"interrupted; {advice}")
         raise typer.Exit(130) from None
-
-
-def require_extra(purpose: str, extra: str, *modules: str) -> None:
-    """Check for optional dependencies before any work is done.
-
-    Args:
-        purpose: What needs them, as the subject of a sentence.
-        extra: The extra that installs them.
-        *modules: Names by which they are imported.
-
-    Raises:
-        MissingExtraError: One of them is not installed.
-    """
-    missing = [module for module in modules if find_spec(module) is None]
-    if missing:
-        raise MissingExtraError(
-            f"{purpose} needs {', '.join(missing)}, which is not installed. Install it:\n"
-            f"    pip install 'search-r3[{extra}]'"
-        )

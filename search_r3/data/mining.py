@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import mine_hard_negatives
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.sources.entries import MOST_NEGATIVES
+from search_r3.extras import needs_extra
+
+with needs_extra("eval"):
+    from datasets import Dataset
 
 _MARGIN = 0.05
 

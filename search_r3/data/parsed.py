@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from search_r3.data.packages import fetch, pinned_packages
+from search_r3.data.pins import pinned_packages
 from search_r3.data.sources import obo, pubmed, python_functions, trivia
 from search_r3.data.task_builders import HELD_OUT_PACKAGES
 from search_r3.errors import DataError
+from search_r3.packages import fetch
 
 
 class Sources:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search_r3.data.graded import graded_phenotypes, graded_topics
-from search_r3.data.packages import debian_descriptions, pinned_packages
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.parsed import Sources
+from search_r3.data.pins import pinned_packages
 from search_r3.data.pubmed_pairs import sentence_pairs, title_pairs, topic_pairs
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.sources import (
@@ -22,6 +22,7 @@ from search_r3.data.sources import (
     wordnet,
 )
 from search_r3.data.training_pairs import code_pairs, phenotype_pairs, trivia_pairs
+from search_r3.packages import debian_descriptions
 
 
 @dataclass(frozen=True)

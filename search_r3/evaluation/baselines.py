@@ -6,17 +6,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mteb.abstasks.task_metadata import TaskMetadata
-from mteb.models import ModelMeta
-from mteb.types import CorpusDatasetType, EncodeKwargs, QueryDatasetType, RetrievalOutputType
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
 from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.evaluation.mteb_tasks import query_texts
+from search_r3.extras import needs_extra
 from search_r3.retrieval.bm25 import BM25Index
 from search_r3.text import TITLE_FIELD, join_title
+
+with needs_extra("eval"):
+    from mteb.abstasks.task_metadata import TaskMetadata
+    from mteb.models import ModelMeta
+    from mteb.types import CorpusDatasetType, EncodeKwargs, QueryDatasetType, RetrievalOutputType
 
 
 class BM25Search:

@@ -9,20 +9,23 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
-from mteb.abstasks.task_metadata import TaskMetadata
-from mteb.models import ModelMeta
-from mteb.models.abs_encoder import AbsEncoder
-from mteb.models.model_meta import ScoringFunction
-from mteb.types import Array, BatchedInput, EncodeKwargs, PromptType
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.arms import encode_arm
 from search_r3.evaluation.embedding_cache import cached_vectors
+from search_r3.extras import needs_extra
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import ARMS, Arm, Thought
+
+with needs_extra("eval"):
+    from mteb.abstasks.task_metadata import TaskMetadata
+    from mteb.models import ModelMeta
+    from mteb.models.abs_encoder import AbsEncoder
+    from mteb.models.model_meta import ScoringFunction
+    from mteb.types import Array, BatchedInput, EncodeKwargs, PromptType
 
 REVISION_DIGITS = 16
 """Digits of a fingerprint that stand as a revision in mteb's result folders."""

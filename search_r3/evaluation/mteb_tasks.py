@@ -10,16 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import mteb
-from datasets import Dataset
-from mteb.abstasks import AbsTask, AbsTaskRetrieval
-from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
-from mteb.abstasks.task_metadata import TaskMetadata
-from mteb.types import QueryDatasetType
-
 from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash, load_task
 from search_r3.data.retrieval_task import RetrievalTask, read_beir
 from search_r3.errors import DataError, InvalidOptionError
+from search_r3.extras import needs_extra
+
+with needs_extra("eval"):
+    import mteb
+    from datasets import Dataset
+    from mteb.abstasks import AbsTask, AbsTaskRetrieval
+    from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
+    from mteb.abstasks.task_metadata import TaskMetadata
+    from mteb.types import QueryDatasetType
 
 _NLM_TERMS = "https://www.nlm.nih.gov/databases/download/terms_and_conditions.html"
 _PUBMED = "https://pubmed.ncbi.nlm.nih.gov/download/"

@@ -12,12 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import mteb
-from beir.retrieval.evaluation import EvaluateRetrieval  # type: ignore[import-untyped]
-from beir.retrieval.search.dense import DenseRetrievalExactSearch  # type: ignore[import-untyped]
-from mteb.abstasks import AbsTaskRetrieval
-from mteb.models import SentenceTransformerEncoderWrapper
-
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.evaluation.baselines import BM25Search
 from search_r3.evaluation.beir_encoder import BeirModel
@@ -25,6 +19,7 @@ from search_r3.evaluation.mteb_encoder import REVISION_DIGITS, SearchR3Encoder, 
 from search_r3.evaluation.mteb_tasks import OWN_TASKS, find_task, needing_hub, query_texts
 from search_r3.evaluation.results import Harness, Result, ThoughtStatistics
 from search_r3.evaluation.system import TOP_K, System, config_of, thinking_model, tokens_per_query
+from search_r3.extras import needs_extra
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import QueryEncoding
 from search_r3.model.thoughts import Arm, Thought
@@ -33,6 +28,13 @@ from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.fusion import FUSION_DEPTH, RANK_CONSTANT, reciprocal_rank_fusion
 from search_r3.retrieval.metrics import measure
 from search_r3.text import TITLE_FIELD, join_title
+
+with needs_extra("eval"):
+    import mteb
+    from beir.retrieval.evaluation import EvaluateRetrieval  # type: ignore[import-untyped]
+    from beir.retrieval.search.dense import DenseRetrievalExactSearch  # type: ignore[import-untyped]
+    from mteb.abstasks import AbsTaskRetrieval
+    from mteb.models import SentenceTransformerEncoderWrapper
 
 _AGREEMENT = 6e-5
 """Four decimals, and the half of a fifth to which the harnesses round."""

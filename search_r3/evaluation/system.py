@@ -9,14 +9,17 @@ from typing import Any
 
 import sentence_transformers
 import torch
-from mteb.abstasks import AbsTaskRetrieval
 
 from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.evaluation.baselines import mean_pooled
 from search_r3.evaluation.mteb_encoder import prompt_tokens, query_prompt
+from search_r3.extras import needs_extra
 from search_r3.model.default import EMBEDDED_MODELS
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import Arm
+
+with needs_extra("eval"):
+    from mteb.abstasks import AbsTaskRetrieval
 
 TOP_K = 1000
 """Documents retrieved per query: what mteb and BEIR both ask for."""

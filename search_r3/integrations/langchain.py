@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from search_r3.extras import needs_extra
 from search_r3.model.default import load_model
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.thoughts import Reasoning, Thought
+
+with needs_extra("langchain"):
+    from langchain_core.embeddings import Embeddings
 
 
 class SearchR3Embeddings(BaseModel, Embeddings):

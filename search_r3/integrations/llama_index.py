@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.bridge.pydantic import Field, PrivateAttr
-
 from search_r3.errors import InvalidOptionError, ModelError
+from search_r3.extras import needs_extra
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint as identity_of
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.thoughts import Reasoning, Thought
+
+with needs_extra("llama-index"):
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.bridge.pydantic import Field, PrivateAttr
 
 GIVEN = "given"
 """Name of a model that was given, and that a copy cannot load."""

@@ -11,16 +11,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import ray.data
 import torch
-from ray.data.checkpoint import CheckpointConfig
 
 from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.extras import needs_extra
 from search_r3.files import write_text
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.text import TITLE_FIELD, join_title
+
+with needs_extra("ray"):
+    import pyarrow as pa
+    import ray.data
+    from ray.data.checkpoint import CheckpointConfig
 
 
 def embed_parquet(

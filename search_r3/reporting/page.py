@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-import markdown
+from search_r3.extras import needs_extra
+
+with needs_extra("eval"):
+    import jinja2
+    import markdown
 
 
 @dataclass(frozen=True)

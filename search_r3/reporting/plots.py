@@ -16,10 +16,14 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+
+from search_r3.extras import needs_extra
+
+with needs_extra("eval"):
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator
 
 from search_r3.files import write_text
 

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
-from matplotlib.figure import Figure
+from search_r3.extras import needs_extra
+
+with needs_extra("eval"):
+    from matplotlib.figure import Figure
 
 
 def reward_error_against_cost(results: Sequence[dict[str, Any]]) -> Figure:

@@ -9,7 +9,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
+from search_r3.extras import needs_extra
+
+with needs_extra("eval"):
+    from matplotlib.figure import Figure
 
 from search_r3.files import write_bytes, write_text
 from search_r3.reporting.compact import compact_json
@@ -107,7 +110,8 @@ def _health(log: Sequence[dict[str, float]]) -> Figure:
 def _hours(folder: Path) -> float | None:
     """Wall time in hours from the first to the last entry of every sitting; None without TensorBoard logs."""
     # Here, because drawing a log needs no TensorBoard.
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    with needs_extra("train"):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     total = None
     for path in sorted((folder / "runs").rglob("events.out.tfevents.*")):

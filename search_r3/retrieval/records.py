@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from search_r3.errors import InvalidInputError
+from search_r3.extras import needs_extra
 from search_r3.text import TITLE_FIELD
 
 ID_FIELDS = ("_id", "id", "doc_id")
 TEXT_FIELDS = ("text", "contents", "content", "body")
 _TEXT_SUFFIXES = (".txt", ".md", ".rst")
+_LARGEST_CELL = 2**31 - 1  # of a C long on every platform
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -156,8 +157,10 @@ def parquet_records(
 
     Raises:
         InvalidInputError: The file is not readable as Parquet, or it lacks a column.
+        MissingExtraError: Without pyarrow, of the extra ``parquet``.
     """
-    import pyarrow.parquet
+    with needs_extra("parquet"):
+        import pyarrow.parquet
 
     with path.open("rb") as file:
         try:
@@ -193,7 +196,7 @@ def _csv_rows(file: BinaryIO, delimiter: str) -> Iterator[tuple[int, list[str] |
     while True:
         first_line = reader.line_num + 1
         # The limit on a cell, 131072 characters unless changed, is the process's: lift it for this row only.
-        limit = csv.field_size_limit(sys.maxsize)
+        limit = csv.field_size_limit(_LARGEST_CELL)
         row: list[str] | str
         try:
             row = next(reader)

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from trl.trainer.grpo_config import GRPOConfig
+
+from search_r3.extras import needs_extra
+
+with needs_extra("train"):
+    from trl.trainer.grpo_config import GRPOConfig
 
 from search_r3.errors import InvalidOptionError
 from search_r3.files import write_text

@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import gather_object
-from datasets import Dataset
 from numpy.typing import NDArray
-from trl.trainer.grpo_config import GRPOConfig
-from trl.trainer.grpo_trainer import GRPOTrainer
+
+from search_r3.extras import needs_extra
+
+with needs_extra("train"):
+    from datasets import Dataset
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.model.sentence_transformer import SearchR3

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from transformers import TrainerCallback
-from trl.trainer.utils import RepeatSampler
+
+from search_r3.extras import needs_extra
+
+with needs_extra("train"):
+    from trl.trainer.utils import RepeatSampler
 
 
 class EpochSampler(RepeatSampler):

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 import sentence_transformers
 import torch
-from datasets import Dataset
 from sentence_transformers import SentenceTransformerTrainingArguments
 from transformers import EarlyStoppingCallback
+
+from search_r3.extras import needs_extra
+
+with needs_extra("train"):
+    from datasets import Dataset
 
 from search_r3.data.minilm import minilm_folder
 from search_r3.errors import InvalidOptionError

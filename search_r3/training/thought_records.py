@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from search_r3.errors import DataError
+from search_r3.extras import needs_extra
 from search_r3.files import atomic_path
 from search_r3.training.origin import ORIGINS, Origin
+
+with needs_extra("parquet"):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 SCHEMA = pa.schema(
     [

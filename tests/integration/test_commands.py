@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from search_r3 import extras
 from search_r3.cli import app as cli
 from search_r3.cli import running
 from search_r3.errors import DataError, InvalidOptionError, MissingExtraError
@@ -247,7 +248,7 @@ def test_an_interrupted_command_says_how_to_continue(monkeypatch, capsys):
 
 def test_a_missing_extra_is_said_before_any_work(monkeypatch, tmp_path, capsys):
     """Training without its libraries names the line that installs them."""
-    monkeypatch.setattr(running, "find_spec", lambda module: None if module == "trl" else object())
+    monkeypatch.setattr(extras, "find_spec", lambda module: None if module == "trl" else object())
     monkeypatch.setattr(sys, "argv", ["search-r3", "train", "sft", str(tmp_path / "nothing.toml")])
     with pytest.raises(SystemExit) as ended:
         cli.main()

@@ -8,9 +8,11 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from search_r3.errors import DataError
+from search_r3.extras import needs_extra
+
+with needs_extra("eval"):
+    import yaml
 
 # Lists about people, places, works and ideas; the others are about one game or film each.
 QUESTION_LISTS = (

