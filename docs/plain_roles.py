@@ -1,4 +1,4 @@
-"""A griffe extension: docstrings name objects in Sphinx's way (:func:`name`), which Markdown shows as it is."""
+"""A griffe extension: docstrings name objects by Sphinx roles (:func:`name`), which Markdown lacks."""
 
 from __future__ import annotations
 

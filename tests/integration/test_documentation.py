@@ -1,4 +1,4 @@
-"""README and documentation: snippets run and print what is shown, links lead somewhere, sentences are short."""
+"""README and documentation: snippets run and print what is shown, links exist, sentences are short."""
 
 import contextlib
 import importlib.util
