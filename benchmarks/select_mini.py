@@ -8,7 +8,6 @@ Run it again only if a task was changed on purpose; the result is committed and 
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -16,12 +15,14 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from search_r3 import fingerprint
+from search_r3.cli.running import run
 from search_r3.data import mini
 from search_r3.data.catalogue import TASKS
 from search_r3.data.full_tasks import full_task
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.parsed import Sources
 from search_r3.evaluation.embedding_cache import cached_vectors
+from search_r3.files import write_text
 from search_r3.paths import cache_dir, data_dir
 from search_r3.retrieval.bm25 import bm25_run
 
@@ -31,16 +32,12 @@ DEPTH = 100
 
 def main() -> None:
     """Select and write every task's mini size, and the data hashes of both sizes."""
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
     packages = data_dir() / "packages"
     sources = Sources(packages)
     minilm = SentenceTransformer(str(minilm_folder(packages)), device="cpu", local_files_only=True)
     minilm.max_seq_length = 128  # the length it was trained with; the choice of distractors needs no more
     identity = f"{fingerprint(minilm)} document"
     home = Path(mini.__file__).parent
-    (home / "mini").mkdir(exist_ok=True)
     hashes = {}
     for name in TASKS:
         task = full_task(name, sources)
@@ -62,12 +59,12 @@ def main() -> None:
             for query_id, row in zip(task.queries, order, strict=True)
         }
         selection = mini.select(task, [lexical, dense], seed=SEED)
-        (home / "mini" / f"{name}.json").write_text(mini.to_json(selection), encoding="utf-8")
+        write_text(home / "mini" / f"{name}.json", mini.to_json(selection))
         small = mini.mini_of(name, task)
         hashes[name] = {"full": task.data_hash(), "mini": small.data_hash()}
         print(f"{name}: {len(small.queries)} queries, {len(small.corpus)} documents")
-    (home / "hashes.json").write_text(json.dumps(hashes, indent=2) + "\n", encoding="utf-8")
+    write_text(home / "hashes.json", json.dumps(hashes, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -12,11 +12,11 @@ class InvalidInputError(SearchR3Error, ValueError):
 
     Attributes:
         reason: What was got, what was wanted, what to do.
-        item: The offending input object itself, so that callers can find its place in their list.
+        item: The offending input object itself, so that callers can find its index in their list.
     """
 
-    def __init__(self, reason: str, item: object = None, place: str = "") -> None:
-        super().__init__(f"{place}: {reason}" if place else reason)
+    def __init__(self, reason: str, item: object = None, location: str = "") -> None:
+        super().__init__(f"{location}: {reason}" if location else reason)
         self.reason = reason
         self.item = item
 

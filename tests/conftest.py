@@ -42,7 +42,7 @@ def adapted_tiny(fresh_tiny: SentenceTransformer) -> SentenceTransformer:
     """The tiny model with an adapter on it that changes its vectors."""
     pytest.importorskip("pydantic")  # of the training extra
     from search_r3.training.lora import add_adapter
-    from search_r3.training.sft_config import AdapterConfig
+    from search_r3.training.run_config import AdapterConfig
 
     torch.manual_seed(0)
     add_adapter(fresh_tiny, AdapterConfig(rank=2))

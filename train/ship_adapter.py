@@ -8,52 +8,42 @@ vectors are written, both inside the installed package (an editable installation
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 from safetensors.torch import load_file, save_file
 
 from search_r3 import default_model, default_model_folder
-from search_r3.errors import SearchR3Error
+from search_r3.cli.running import run
+from search_r3.files import atomic_path, write_bytes, write_text
 from search_r3.model import default as embedded_model
 from search_r3.model.adapter import ADAPTER_FILES, require_adapter
 from search_r3.model.golden import write_golden
 
 
-def main() -> None:
-    """Ship the adapter that the command line names."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("adapter", type=Path, help="folder of a run's adapter")
-    try:
-        ship(parser.parse_args().adapter)
-    except SearchR3Error as error:
-        sys.exit(f"error: {error}")
-
-
-def ship(adapter: Path) -> None:
+def ship(
+    adapter: Annotated[Path, typer.Argument(help="Folder of a run's adapter.", show_default=False)],
+) -> None:
     """Copy an adapter into the package, and write the golden vectors of the model it makes."""
     require_adapter(adapter)
     package = Path(embedded_model.__file__).parent
     target = package / embedded_model.ADAPTER
-    target.mkdir(exist_ok=True)
     config_file, weights_file = ADAPTER_FILES
     config = json.loads((adapter / config_file).read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = None  # a folder of the machine that trained it
-    (target / config_file).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_text(target / config_file, json.dumps(config, indent=2, sort_keys=True) + "\n")
     weights = {name: values.to(torch.bfloat16) for name, values in load_file(adapter / weights_file).items()}
-    save_file(weights, target / weights_file)
-    (target / weights_file).chmod(0o644)
+    with atomic_path(target / weights_file) as part:
+        save_file(weights, part)
     model = default_model()
     folder = default_model_folder()
     golden = write_golden(model, folder)
-    (package / embedded_model.GOLDEN).write_bytes(golden.read_bytes())
+    write_bytes(package / embedded_model.GOLDEN, golden.read_bytes())
     print(f"{target}: {sum(values.numel() for values in weights.values()):,} weights; the model is {folder}")
 
 
 if __name__ == "__main__":
-    main()
+    run(ship)

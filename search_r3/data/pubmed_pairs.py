@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from search_r3.data.graded import graded_topics
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.sentences import split_sentences, states_aim
+from search_r3.data.sources.entries import Entry, training_pairs
 from search_r3.data.sources.pubmed import Article
-from search_r3.data.sources.siblings import Entry, training_pairs
 from search_r3.data.task_builders import is_held_out
 
 _MIN_ABSTRACT_CHARS = 200

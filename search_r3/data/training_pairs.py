@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from search_r3.data.pairs import TrainingPair
+from search_r3.data.sources.entries import Entry, training_pairs
+from search_r3.data.sources.hierarchy import Hierarchy
 from search_r3.data.sources.obo import Term
 from search_r3.data.sources.python_functions import PythonFunction
-from search_r3.data.sources.siblings import Entry, Hierarchy, training_pairs
 from search_r3.data.sources.trivia import Question, match_answers, normalise_title
 from search_r3.data.task_builders import lay_wordings
 
@@ -91,9 +92,9 @@ def phenotype_pairs(terms: Iterable[Term]) -> list[TrainingPair]:
 
     def entries() -> Iterator[Entry]:
         for term in chosen.values():
-            for place, synonym in enumerate(term.synonyms):
+            for index, synonym in enumerate(term.synonyms):
                 if synonym.scope == "EXACT":
-                    yield Entry(f"{term.term_id}/{place}", term.term_id, synonym.text, term.name)
+                    yield Entry(f"{term.term_id}/{index}", term.term_id, synonym.text, term.name)
 
     def neighbours(entry: Entry) -> Mapping[str, str]:
         return {near: chosen[near].name for near in hierarchy.siblings(entry.item_id) if near in chosen}

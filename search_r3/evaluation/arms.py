@@ -117,22 +117,22 @@ def _given_thoughts(
 
 
 def _donors(queries: Sequence[str], own: Sequence[Thought], seed: int) -> list[int]:
-    """For every query, the place of the one whose thought it gets: another, if possible with another thought.
+    """For every query, the index of the one whose thought it gets: another, if possible with another thought.
 
     Equal thoughts are laid side by side in a shuffled row, and the row is rotated by the size of its largest
     group: that moves every query out of its own group, unless one group is more than half of all.
     """
     generator = random.Random(seed)
     # By text first, so that the order in which a harness happens to pass its queries does not matter.
-    row = sorted(range(len(queries)), key=lambda place: queries[place])
+    row = sorted(range(len(queries)), key=lambda index: queries[index])
     generator.shuffle(row)
-    first_seen = {own[place].token_ids: rank for rank, place in reversed(list(enumerate(row)))}
-    row.sort(key=lambda place: first_seen[own[place].token_ids])
+    first_seen = {own[index].token_ids: rank for rank, index in reversed(list(enumerate(row)))}
+    row.sort(key=lambda index: first_seen[own[index].token_ids])
     sizes = Counter(thought.token_ids for thought in own)
     shift = max(sizes.values(), default=0)
     if shift == len(row):  # all thoughts are equal
         shift = 1
     donors = [0] * len(row)
-    for rank, place in enumerate(row):
-        donors[place] = row[(rank + shift) % len(row)]
+    for rank, index in enumerate(row):
+        donors[index] = row[(rank + shift) % len(row)]
     return donors

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
+
+from search_r3.files import atomic_path
 
 _CHUNK = 256
 
@@ -48,9 +49,7 @@ def cached_vectors(
             encoded = np.asarray(encode(chunk), dtype=np.float32)
             if len(encoded) != len(chunk):
                 raise ValueError(f"Got {len(encoded)} vectors for {len(chunk)} texts, wanted one each.")
-            part = path.with_suffix(f".{os.getpid()}.part")  # two processes may encode the same chunk
-            with part.open("wb") as stream:
-                np.save(stream, encoded, allow_pickle=False)
-            part.replace(path)
+            with atomic_path(path) as part:
+                np.save(part, encoded, allow_pickle=False)
         vectors.append(np.load(path, allow_pickle=False))
     return np.concatenate(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)

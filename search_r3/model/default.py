@@ -6,7 +6,6 @@ shipped with this package; ``train/configs/smollm2-135m`` says how it was traine
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from search_r3.errors import MissingExtraError, ModelError
+from search_r3.files import atomic_folder, file_sha256, remove_leftovers
 from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.model.golden import GOLDEN_FILE
 from search_r3.model.prepare import prepare_base
@@ -60,7 +60,7 @@ def default_model_folder() -> Path:
         ModelError: If its GGUF file is not the expected one.
     """
     adapter = Path(str(files("search_r3.model").joinpath(ADAPTER)))
-    digest = _sha256(adapter / ADAPTER_FILES[1])
+    digest = file_sha256(adapter / ADAPTER_FILES[1])
     target = cache_dir() / f"search-r3-smollm2-135m-{digest[:12]}-{GGUF_SHA256[:12]}-{_PREPARATION}"
 
     def prepare(staging: Path) -> None:
@@ -114,13 +114,11 @@ def _prepared(target: Path, prepare: Callable[[Path], None]) -> Path:
         if target.exists() and not _is_intact(target):
             shutil.rmtree(target)
         if not target.exists():
-            staging = target.with_name(f"{target.name}.part")
-            if staging.exists():
-                shutil.rmtree(staging)  # left by a process that was killed; we hold the lock
-            prepare(staging)
-            sums = {path.name: _sha256(path) for path in sorted(staging.glob("model*.safetensors"))}
-            (staging / "checksums.json").write_text(json.dumps(sums, indent=2), encoding="utf-8")
-            staging.replace(target)
+            remove_leftovers(target.parent, target.name)  # of a process that was killed; we hold the lock
+            with atomic_folder(target) as staging:
+                prepare(staging)
+                sums = {path.name: file_sha256(path) for path in sorted(staging.glob("model*.safetensors"))}
+                (staging / "checksums.json").write_text(json.dumps(sums, indent=2), encoding="utf-8")
     return target
 
 
@@ -137,7 +135,7 @@ def _gguf_path() -> Path:
         ) from None
     if not path.is_file():
         raise ModelError(f"{path} is missing although {DISTRIBUTION} is installed. Reinstall it: {install}")
-    got = _sha256(path)
+    got = file_sha256(path)
     if got != GGUF_SHA256:
         raise ModelError(
             f"{path} has SHA-256 {got}, wanted {GGUF_SHA256}. Reinstall the tested version: {install}"
@@ -151,10 +149,5 @@ def _is_intact(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return bool(sums) and all(
-        (folder / name).is_file() and _sha256(folder / name) == digest for name, digest in sums.items()
+        (folder / name).is_file() and file_sha256(folder / name) == digest for name, digest in sums.items()
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""The direct exit as a plain embedder: built-in modules only, so it loads with no flag, in any tool.
+"""Direct embeddings by a plain embedder: built-in modules only, so it loads with no flag, in any tool.
 
 What our module does to a text is written into the tokenizer instead: a normaliser turns the role's prompt
 into the template's prefix and appends the suffix, a pre-tokeniser keeps both apart from the text, and the
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from search_r3.errors import InvalidOptionError, ModelError
+from search_r3.files import atomic_folder
 from search_r3.model.reasoning_transformer import ReasoningTransformer
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.template import Template
@@ -45,7 +45,7 @@ _PROBES = (
 
 
 def export_direct(model: SearchR3, folder: Path) -> Path:
-    """Save the direct exit of a model with sentence-transformers' own modules, and check it.
+    """Save the direct embeddings of a model with sentence-transformers' own modules, and check it.
 
     ``sentence_transformers.SentenceTransformer(folder)`` then gives the vectors of ``reasoning="never"``.
     They differ in one case: a query that has to be cut loses words of the template as well. Documents are
@@ -64,13 +64,10 @@ def export_direct(model: SearchR3, folder: Path) -> Path:
             query's suffix does not end like a document's. Or the model has no row to spare for padding.
         ModelError: The model does not think, or the export's vectors differ from the model's.
     """
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists; an export never overwrites. Remove it or choose another.")
-    module = model.reasoning_module
-    tokenizer = _direct_tokenizer(module)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
-        raw, finished = Path(staging) / "raw", Path(staging) / "finished"
+    with atomic_folder(folder) as part:
+        module = model.reasoning_module
+        tokenizer = _direct_tokenizer(module)
+        raw = part / "raw"
         language_model: Any = module.model
         language_model.base_model.save_pretrained(raw)
         tokenizer.save_pretrained(raw)
@@ -87,9 +84,9 @@ def export_direct(model: SearchR3, folder: Path) -> Path:
             similarity_fn_name="cosine",
             device="cpu",
         )
-        exported.save(str(finished), create_model_card=False)
-        check_direct(model, sentence_transformers.SentenceTransformer(str(finished), device="cpu"))
-        shutil.move(finished, folder)
+        exported.save(str(part), create_model_card=False)
+        shutil.rmtree(raw)
+        check_direct(model, sentence_transformers.SentenceTransformer(str(part), device="cpu"))
     return folder
 
 

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
 from search_r3.errors import ModelError
+from search_r3.files import atomic_path
 
 GOLDEN_FILE = "golden.safetensors"
 
@@ -77,9 +78,8 @@ def golden_vectors(model: SentenceTransformer) -> NDArray[np.float32]:
 def write_golden(model: SentenceTransformer, folder: Path) -> Path:
     """Write the golden vectors of ``model`` into its folder and return their path."""
     path = folder / GOLDEN_FILE
-    part = path.with_suffix(".part")
-    save_file({"vectors": golden_vectors(model)}, part)
-    part.replace(path)
+    with atomic_path(path) as part:
+        save_file({"vectors": golden_vectors(model)}, part)
     return path
 
 

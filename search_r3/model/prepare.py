@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from transformers import (
 )
 
 from search_r3.errors import ModelError
+from search_r3.files import atomic_folder
 from search_r3.model.generation import last_hidden_states, next_token_logits
 from search_r3.model.reasoning_transformer import ReasoningTransformer
 from search_r3.model.sentence_transformer import SearchR3
@@ -69,43 +69,36 @@ def prepare_base(
             or its logits are not its LM head applied to its hidden states.
     """
     target = Path(output_dir)
-    if target.exists():
-        raise FileExistsError(
-            f"{target} exists; prepare_base never overwrites. Remove it or choose another folder."
+    with atomic_folder(target) as part:
+        model, tokenizer = _load(source, gguf_file, dtype)
+        embed_token_id = add_embed_token(model, tokenizer)
+        _check_head(model)
+        if template is None:
+            template = (
+                render_chat_template(tokenizer.apply_chat_template)
+                if tokenizer.chat_template
+                else COMPACT_TEMPLATE
+            )
+        positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        if positions is None:
+            raise ModelError(
+                f"{type(model).__name__} has no max_position_embeddings; only such models are known."
+            )
+        tokenizer.model_max_length = min(max_seq_length, positions - max_reasoning_tokens)
+        # A chat model's own generation defaults (sampling, temperatures) have no say in how a thought is
+        # decoded.
+        model.generation_config = GenerationConfig(
+            eos_token_id=[tokenizer.eos_token_id, embed_token_id], pad_token_id=tokenizer.pad_token_id
         )
-    model, tokenizer = _load(source, gguf_file, dtype)
-    embed_token_id = add_embed_token(model, tokenizer)
-    _check_head(model)
-    if template is None:
-        template = (
-            render_chat_template(tokenizer.apply_chat_template)
-            if tokenizer.chat_template
-            else COMPACT_TEMPLATE
-        )
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if positions is None:
-        raise ModelError(
-            f"{type(model).__name__} has no max_position_embeddings; only such models are known."
-        )
-    tokenizer.model_max_length = min(max_seq_length, positions - max_reasoning_tokens)
-    # A chat model's own generation defaults (sampling, temperatures) have no say in how a thought is decoded.
-    model.generation_config = GenerationConfig(
-        eos_token_id=[tokenizer.eos_token_id, embed_token_id], pad_token_id=tokenizer.pad_token_id
-    )
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        raw, finished = staging / "raw", staging / "finished"
+        raw = part / "raw"
         model.save_pretrained(raw)
         tokenizer.save_pretrained(raw)
         prepared = assemble(raw, template=template, max_reasoning_tokens=max_reasoning_tokens)
         prepared.encode_document("")  # a limit too low for the template fails now, and not at the first use
         prepared.encode_query("", reasoning="never")
-        prepared.save(str(finished), create_model_card=False)
-        finished.replace(target)
-    finally:
-        shutil.rmtree(staging)
+        prepared.save(str(part), create_model_card=False)
+        shutil.rmtree(raw)
     return target
 
 

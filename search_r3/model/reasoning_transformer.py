@@ -176,7 +176,7 @@ class ReasoningTransformer(Transformer):
             think; ``dropped_tokens`` (B,).
 
         Raises:
-            InvalidInputError: If an input cannot be embedded; the message names its place in the batch.
+            InvalidInputError: If an input cannot be embedded; the message names its index in the batch.
             InvalidOptionError: If an option is not valid.
         """
         if unknown := set(forward_kwargs) - self.forward_kwargs:
@@ -216,7 +216,7 @@ class ReasoningTransformer(Transformer):
     ) -> dict[str, Any]:
         """Embed a batch; queries that are free to think do so, except in training mode.
 
-        Training never generates: a plain query then takes the direct exit, and a thought to train on is given
+        Training never generates: a plain query is then embedded directly, and a thought to train on is given
         as a (query, thought) pair.
 
         Args:
@@ -311,7 +311,7 @@ class ReasoningTransformer(Transformer):
         except InvalidInputError as error:
             raise InvalidOptionError(f"The prompt is not usable: {error.reason}") from None
         encoded = []
-        for place, item in enumerate(inputs):
+        for index, item in enumerate(inputs):
             text, thought = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
             try:
                 if role == "query":
@@ -323,7 +323,7 @@ class ReasoningTransformer(Transformer):
                 else:
                     raise InvalidInputError("got a document with a thought; only queries think.", item)
             except InvalidInputError as error:
-                raise type(error)(error.reason, item, f"Input {place} of this batch") from None
+                raise type(error)(error.reason, item, f"Input {index} of this batch") from None
             self._check_positions(len(one.token_ids))
             encoded.append(one)
         return encoded
@@ -337,16 +337,16 @@ class ReasoningTransformer(Transformer):
     ) -> None:
         asked = self.on_truncation if on_truncation is None else on_truncation
         action = _one_of("on_truncation", asked, OnTruncation)
-        cut = [(place, item.dropped_tokens) for place, item in enumerate(encoded) if item.dropped_tokens]
+        cut = [(index, item.dropped_tokens) for index, item in enumerate(encoded) if item.dropped_tokens]
         if not cut or action == "ignore":
             return
-        place, dropped = cut[0]
+        index, dropped = cut[0]
         if action == "error":
             raise TruncationError(
                 f"{dropped} tokens over the limit of {limit}. Shorten or split the text, or pass "
                 "on_truncation='warn'.",
-                inputs[place],
-                f"Input {place} of this batch",
+                inputs[index],
+                f"Input {index} of this batch",
             )
         counts = ", ".join(str(dropped) for _, dropped in cut[:10]) + (", ..." if len(cut) > 10 else "")
         warnings.warn(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from search_r3.errors import ModelError
+from search_r3.files import atomic_folder, file_sha256
 from search_r3.model.direct_export import export_direct
 from search_r3.model.sentence_transformer import SearchR3
 
@@ -26,7 +24,7 @@ def stage_release(
         folder: Where they go; it appears whole or not at all, and must not exist yet.
         texts: Further files by their path in the release, such as ``README.md`` and
             ``.eval_results/SciFact.yaml``.
-        direct: Whether it is the direct exit alone, in built-in modules; see
+        direct: Whether it gives direct embeddings only, in built-in modules; see
             :func:`search_r3.model.direct_export.export_direct`.
 
     Returns:
@@ -34,14 +32,10 @@ def stage_release(
 
     Raises:
         FileExistsError: ``folder`` exists.
-        InvalidOptionError: The direct exit of this model cannot be exported.
-        ModelError: The exported direct exit gives other vectors.
+        InvalidOptionError: Direct embeddings of this model cannot be exported.
+        ModelError: The export gives other direct embeddings.
     """
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists; a release never overwrites. Remove it or choose another.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
-        part = Path(staging) / "release"
+    with atomic_folder(folder) as part:
         if direct:
             export_direct(model, part)
         else:
@@ -52,7 +46,6 @@ def stage_release(
             path.write_text(text, encoding="utf-8")
         lines = [f"{digest}  {name}\n" for name, digest in sha256_of_files(part).items()]
         (part / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
-        shutil.move(part, folder)
     return folder
 
 
@@ -65,8 +58,7 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in (CHECKSUMS, ".gitattributes") and not name.startswith(".cache/"):
-            with path.open("rb") as stream:
-                digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            digests[name] = file_sha256(path)
     return digests
 
 

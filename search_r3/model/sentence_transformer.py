@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
+from search_r3.files import write_text
 from search_r3.model.modeling_file import MODELING_CLASS, MODELING_FILE, modeling_source
 from search_r3.model.reasoning_transformer import ReasoningTransformer
 from search_r3.model.thoughts import ENDINGS, Thought
@@ -184,9 +185,7 @@ class SearchR3(sentence_transformers.SentenceTransformer):
                 (MODELING_FILE, modeling_source()),
                 ("modules.json", json.dumps(modules, indent=2)),
             ):
-                part = folder / f"{name}.part"
-                part.write_text(text, encoding="utf-8")
-                part.replace(folder / name)
+                write_text(folder / name, text)
 
     def _get_model_config(self) -> dict[str, Any]:
         config = super()._get_model_config()
@@ -215,10 +214,10 @@ def _paired(queries: Sequence[str], thoughts: Sequence[Thought | str | Sequence[
 
 
 def _named(error: InvalidInputError, inputs: Iterable[Any]) -> InvalidInputError:
-    """The same error, naming the place of its item in the caller's own list."""
+    """The same error, naming the index of its item in the caller's own list."""
     items = inputs.tolist() if isinstance(inputs, np.ndarray) else list(inputs)
-    place = next((i for i, item in enumerate(items) if item is error.item), None)
-    if place is None:  # a copy: it came from an array, or back from another process
+    index = next((i for i, item in enumerate(items) if item is error.item), None)
+    if index is None:  # a copy: it came from an array, or back from another process
         wanted = (type(error.item), repr(error.item))  # NaN is not equal to itself
-        place = next((i for i, item in enumerate(items) if (type(item), repr(item)) == wanted), None)
-    return error if place is None else type(error)(error.reason, error.item, f"Input {place}")
+        index = next((i for i, item in enumerate(items) if (type(item), repr(item)) == wanted), None)
+    return error if index is None else type(error)(error.reason, error.item, f"Input {index}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_r3.errors import InvalidInputError, VectorIndexError
+from search_r3.files import bytes_sha256, remove_leftovers, write_bytes
 
 _FORMAT_VERSION = 1
 _MANIFEST = "index.json"
@@ -155,10 +154,6 @@ class VectorIndex:
         process may save to a folder at a time; a load meanwhile may be refused, but never returns a mixture.
         """
         folder = Path(folder)
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in missing:
-            _sync(path.parent)
         # Not faiss.write_index: it ignores a failing close, so a full disk would lose the tail in silence.
         vectors = _write(folder, "vectors-{}.faiss", faiss.serialize_index(self._faiss).tobytes())
         files = dict([vectors, _write(folder, "ids-{}.json", json.dumps(self.doc_ids).encode())])
@@ -167,6 +162,7 @@ class VectorIndex:
         for path in folder.iterdir():
             if _PAYLOAD.fullmatch(path.name) and path.name not in files:
                 path.unlink()
+        remove_leftovers(folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> VectorIndex:
@@ -184,7 +180,7 @@ class VectorIndex:
                 raise ValueError(f"{_MANIFEST} is damaged: it does not match its own sha256")
             payloads = {name: (Path(folder) / name).read_bytes() for name in body["files"]}
             for name, payload in payloads.items():
-                if hashlib.sha256(payload).hexdigest() != body["files"][name]:
+                if bytes_sha256(payload) != body["files"][name]:
                     raise ValueError(f"{name} is damaged: it does not match the sha256 in {_MANIFEST}")
             vectors, ids = payloads.values()
             index = cls(body["dimension"], fingerprint=body["fingerprint"])
@@ -240,24 +236,13 @@ def _storage(index: Any) -> NDArray[np.float32]:
 
 def _write(folder: Path, pattern: str, content: bytes) -> tuple[str, str]:
     """Write a file atomically and durably; return its name (pattern filled with its sha256) and sha256."""
-    sha256 = hashlib.sha256(content).hexdigest()
-    temporary, target = folder / "index.tmp", folder / pattern.format(sha256[:16])
-    temporary.write_bytes(content)
-    _sync(temporary)
-    temporary.replace(target)
-    _sync(folder)
+    sha256 = bytes_sha256(content)
+    target = folder / pattern.format(sha256[:16])
+    write_bytes(target, content)
     return target.name, sha256
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _manifest(body: dict[str, Any]) -> bytes:
     """Return the only valid manifest with these fields: "sha256" is that of itself left empty."""
-    sha256 = hashlib.sha256(json.dumps({**body, "sha256": ""}).encode()).hexdigest()
+    sha256 = bytes_sha256(json.dumps({**body, "sha256": ""}).encode())
     return (json.dumps({**body, "sha256": sha256}, indent=2) + "\n").encode()

@@ -22,11 +22,11 @@ class Advantages:
 
     Attributes:
         values: Shape (Q, G).
-        is_dead: Whether a group teaches nothing, all its advantages being 0; shape (Q,).
+        is_zero: Whether all advantages of a group are 0, so that nothing is learnt from it; shape (Q,).
     """
 
     values: NDArray[np.float64]
-    is_dead: NDArray[np.bool_]
+    is_zero: NDArray[np.bool_]
 
 
 def group_advantages(
@@ -34,20 +34,20 @@ def group_advantages(
     direct: NDArray[np.float64],
     *,
     direct_weight: float,
-    scaling: Scaling = "group",
+    scaling: Scaling,
 ) -> Advantages:
     """Compare the rollouts of each query with one another, and with not thinking at all.
 
-    The baseline is ``direct_weight`` times the direct exit's reward plus the rest times the group's mean. At
-    0 this is GRPO (arXiv 2402.03300): a thought is better or worse than other thoughts. At 1 a thought is
-    better or worse than none, and a group whose thoughts all hurt is discouraged as a whole.
+    The baseline is ``direct_weight`` times the direct embedding's reward plus the rest times the group's
+    mean. At 0 this is GRPO (arXiv 2402.03300): a thought is better or worse than other thoughts. At 1 a
+    thought is better or worse than none, and a group whose thoughts all hurt is discouraged as a whole.
 
     Args:
         rewards: Of Q groups of G rollouts that thought, shape (Q, G).
-        direct: Of the direct exit of each query, shape (Q,).
+        direct: Of the direct embedding of each query, shape (Q,).
         direct_weight: In [0, 1].
         scaling: Whether advantages are divided by the deviation of their group's rewards (the direct one
-            included), by the root mean square of all advantages of the batch whose groups are not dead
+            included), by the root mean square of the batch's advantages without zero-advantage groups
             (REINFORCE++, arXiv 2501.03262), or not. TRL's "batch" divides by the deviation of all rewards:
             ours differ ten times as much between queries as within (benchmarks/LOG.md), so that advantages
             would be small beside the other parts of the loss.
@@ -66,10 +66,10 @@ def group_advantages(
     baseline = direct_weight * direct + (1 - direct_weight) * rewards.mean(axis=1)
     values = rewards - baseline[:, None]
     together = np.concatenate([rewards, direct[:, None]], axis=1)  # (Q, G + 1)
-    is_dead = (np.abs(values) < 1e-9).all(axis=1)
+    is_zero = (np.abs(values) < 1e-9).all(axis=1)
     if scaling == "group":
         values = values / (together.std(axis=1, keepdims=True) + _EPSILON)
-    elif scaling == "batch" and not is_dead.all():
-        values = values / (np.sqrt((values[~is_dead] ** 2).mean()) + _EPSILON)
-    values[is_dead] = 0.0
-    return Advantages(values, is_dead)
+    elif scaling == "batch" and not is_zero.all():
+        values = values / (np.sqrt((values[~is_zero] ** 2).mean()) + _EPSILON)
+    values[is_zero] = 0.0
+    return Advantages(values, is_zero)

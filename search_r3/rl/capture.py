@@ -34,11 +34,14 @@ class CapturedStates:
     ) -> None:
         self._hook.remove()
 
-    def unit_vectors(self, places: torch.Tensor) -> torch.Tensor:
-        """The state at one place of each row, scaled to unit length, with its gradient.
+    def unit_vectors(self, positions: torch.Tensor) -> torch.Tensor:
+        """The state at one position of each sequence, scaled to unit length, with its gradient.
 
         Args:
-            places: Shape (B,).
+            positions: Index of a token in each padded sequence, shape (B,).
+
+        Returns:
+            Shape (B, D), float32.
 
         Raises:
             ModelError: The backbone was not run exactly once.
@@ -46,5 +49,5 @@ class CapturedStates:
         if len(self._found) != 1:
             raise ModelError(f"The backbone ran {len(self._found)} times where one pass was expected.")
         [states] = self._found
-        rows = torch.arange(len(places), device=states.device)
-        return functional.normalize(states[rows, places].float(), dim=1)
+        rows = torch.arange(len(positions), device=states.device)
+        return functional.normalize(states[rows, positions].float(), dim=1)

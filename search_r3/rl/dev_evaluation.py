@@ -11,6 +11,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from search_r3.evaluation.arms import encode_arm
+from search_r3.files import write_lines
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.rl.grpo_config import HealthConfig, RLConfig
 from search_r3.rl.health import distinct_share, repeated_share, thought_perplexity
@@ -47,7 +48,7 @@ class PolicyEvaluator:
         was_training = model.training
         model.eval()
         found = {f"eval_{name}": score for name, score in self._evaluator(model).items()}
-        # A few of each source, in turn.
+        # A few of each source, source after source.
         columns = [list(task.queries.values()) for task in self._evaluator.tasks.values()]
         each = -(-_SAMPLES // max(len(columns), 1))
         queries = list(chain.from_iterable(column[:each] for column in columns))[:_SAMPLES]
@@ -71,13 +72,11 @@ class PolicyEvaluator:
             "eval_thought_repeated": repeated_share(thoughts),
             "eval_thought_perplexity": perplexity,
         }
-        folder = self._config.output / "thoughts"
-        folder.mkdir(parents=True, exist_ok=True)
         lines = [
-            json.dumps({"query": query, "thought": thought.text, "ending": thought.ending})
+            json.dumps({"query": query, "thought": thought.text, "ending": thought.ending}) + "\n"
             for query, thought in zip(queries, encoding.thoughts, strict=True)
         ]
-        (folder / f"step-{step}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_lines(self._config.output / "thoughts" / f"step-{step}.jsonl", lines)
         model.train(was_training)
         return found
 

@@ -1,4 +1,4 @@
-"""The embeddings of a corpus, overwritten row by row, each with the step at which it was encoded."""
+"""The embeddings of a corpus, overwritten in part, each with the step at which it was encoded."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from numpy.typing import NDArray
 from search_r3.errors import InvalidInputError
 from search_r3.rl.rewards import Ranking
 
+DocumentIndices = NDArray[np.int64]
+"""Documents, named by their index in the corpus, from 0 to N - 1."""
+
 _QUERIES_AT_ONCE = 16
 
 
-class DocumentRows:
-    """N unit vectors under the numbers 0 to N - 1.
+class DocumentEmbeddings:
+    """The unit vectors of N documents.
 
-    Up to ``exact_up_to`` rows everything is exact. Above, top documents come from an inverted file over the
-    same rows, and a rank beyond ``depth`` is only known to be beyond it.
+    Up to ``exact_up_to`` documents everything is exact. Above, top documents come from an inverted file (IVF)
+    over the same embeddings, and a rank beyond ``depth`` is only known to be beyond it.
 
     Args:
         embeddings: Shape (N, D), unit vectors; copied.
         step: The step of the weights that made them.
         exact_up_to: Largest corpus that is searched exactly.
-        probes: Lists of the inverted file that a search looks into.
-        depth: How far an inverted file ranks.
+        probes: Lists of the inverted file that a search reads.
+        depth: Largest rank that an inverted file gives.
 
     Raises:
-        InvalidInputError: There is no row, or a value is not finite.
+        InvalidInputError: There is no embedding, or a value is not finite.
     """
 
     def __init__(
@@ -42,77 +45,67 @@ class DocumentRows:
     ) -> None:
         self._embeddings = _checked(embeddings).copy()
         self.encoded_at: NDArray[np.int64] = np.full(len(embeddings), step, dtype=np.int64)
-        """The step at which each row was encoded, shape (N,)."""
+        """The step at which each document was encoded, shape (N,)."""
         self._depth = depth
-        self._inverted: Any = None
+        self._inverted_file: Any = None
         if len(embeddings) > exact_up_to:
             dimension = embeddings.shape[1]
             lists = max(1, int(4 * np.sqrt(len(embeddings))))
-            self._inverted = faiss.IndexIVFFlat(
+            self._inverted_file = faiss.IndexIVFFlat(
                 faiss.IndexFlatIP(dimension), dimension, lists, faiss.METRIC_INNER_PRODUCT
             )
-            self._inverted.train(self._embeddings)
-            self._inverted.add(self._embeddings)
-            self._inverted.make_direct_map()
-            self._inverted.nprobe = min(probes, lists)
+            self._inverted_file.train(self._embeddings)
+            self._inverted_file.add(self._embeddings)
+            self._inverted_file.make_direct_map()
+            self._inverted_file.nprobe = min(probes, lists)
 
     def __len__(self) -> int:
         return len(self._embeddings)
 
     @property
     def embeddings(self) -> NDArray[np.float32]:
-        """All rows, shape (N, D); read only."""
+        """All embeddings, shape (N, D); read only."""
         view = self._embeddings.view()
         view.flags.writeable = False
         return view
 
-    def overwrite(self, rows: NDArray[np.int64], embeddings: NDArray[np.float32], step: int) -> None:
-        """Put new embeddings into some rows, and leave every other row as it is.
+    def overwrite(self, indices: DocumentIndices, embeddings: NDArray[np.float32], step: int) -> None:
+        """Replace the embeddings of some documents, and leave every other one as it is.
 
         Args:
-            rows: Numbers of the rows, shape (R,), each once.
+            indices: The documents, shape (R,), each once.
             embeddings: Shape (R, D).
             step: The step of the weights that made them.
 
         Raises:
-            InvalidInputError: A row is named twice or does not exist, or the embeddings do not fit.
+            InvalidInputError: A document is named twice or does not exist, or the embeddings do not fit.
         """
-        if len(np.unique(rows)) != len(rows) or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self)):
+        is_unique = len(np.unique(indices)) == len(indices)
+        if not is_unique or (len(indices) and not 0 <= indices.min() <= indices.max() < len(self)):
             raise InvalidInputError(
-                f"got rows {rows.tolist()}, wanted different ones from 0 to {len(self) - 1}"
+                f"got the documents {indices.tolist()}, wanted different ones from 0 to {len(self) - 1}"
             )
-        if embeddings.shape != (len(rows), self._embeddings.shape[1]):
+        if embeddings.shape != (len(indices), self._embeddings.shape[1]):
             raise InvalidInputError(
-                f"got embeddings {embeddings.shape} for {len(rows)} rows of {self._embeddings.shape[1]}"
+                f"got embeddings of shape {embeddings.shape}, wanted "
+                f"{(len(indices), self._embeddings.shape[1])}"
             )
-        if not len(rows):
+        if not len(indices):
             return
-        self._embeddings[rows] = _checked(embeddings)
-        self.encoded_at[rows] = step
-        if self._inverted is not None:
-            self._inverted.update_vectors(np.ascontiguousarray(rows), self._embeddings[rows])
+        self._embeddings[indices] = _checked(embeddings)
+        self.encoded_at[indices] = step
+        if self._inverted_file is not None:
+            self._inverted_file.update_vectors(np.ascontiguousarray(indices), self._embeddings[indices])
 
-    def turn(self, rotation: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
-        """Apply a linear map to some rows and scale them to unit length; their steps stay.
-
-        Args:
-            rotation: Shape (D, D), applied from the right.
-            rows: Numbers of the rows.
-        """
-        turned = self._embeddings[rows] @ rotation
-        self._embeddings[rows] = turned / np.linalg.norm(turned, axis=1, keepdims=True)
-        if self._inverted is not None:
-            self._inverted.update_vectors(np.ascontiguousarray(rows), self._embeddings[rows])
-
-    def search(self, queries: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-        """The k nearest rows of each query, best first.
+    def search(self, queries: NDArray[np.float32], k: int) -> DocumentIndices:
+        """Find the k nearest documents of each query, best first.
 
         Returns:
             Shape (B, min(k, N)); -1 where an inverted file found fewer.
         """
         k = min(k, len(self))
-        if self._inverted is not None:
-            return np.asarray(self._inverted.search(np.ascontiguousarray(queries), k)[1], dtype=np.int64)
+        if self._inverted_file is not None:
+            return np.asarray(self._inverted_file.search(np.ascontiguousarray(queries), k)[1], dtype=np.int64)
         found = faiss.knn(
             np.ascontiguousarray(queries), self._embeddings, k, metric=faiss.METRIC_INNER_PRODUCT
         )
@@ -122,31 +115,29 @@ class DocumentRows:
         self,
         queries: NDArray[np.float32],
         relevant: list[dict[int, float]],
-        among: NDArray[np.int64] | None = None,
+        among: DocumentIndices | None = None,
     ) -> list[Ranking]:
         """Rank the relevant documents of every query.
 
         Args:
             queries: Embeddings, shape (B, D).
-            relevant: For each, grades above 0 by row.
-            among: The rows that are ranked, the relevant ones among them; None ranks all.
+            relevant: For each, grades above 0 by the document's index.
+            among: The documents that are ranked, relevant ones among them; None ranks all.
 
         Raises:
-            InvalidInputError: Numbers differ, or a query has nothing relevant among the rows.
+            InvalidInputError: There is not one judgement for each query, or a query has no relevant document
+                among those that are ranked.
         """
         if len(queries) != len(relevant):
             raise InvalidInputError(
                 f"got {len(queries)} queries and {len(relevant)} judgements, wanted one each"
             )
         _checked(queries)
-        if among is None and self._inverted is not None:
+        if among is None and self._inverted_file is not None:
             return [self._rank_nearest(*pair) for pair in zip(queries, relevant, strict=True)]
         judged = relevant
         if among is not None:
-            place_of = {row: place for place, row in enumerate(among.tolist())}
-            judged = [
-                {place_of[row]: grade for row, grade in one.items() if row in place_of} for one in relevant
-            ]
+            judged = [_renumbered(one, among) for one in relevant]
         documents = self._embeddings if among is None else self._embeddings[among]
         rankings: list[Ranking] = []
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
@@ -155,29 +146,32 @@ class DocumentRows:
         return rankings
 
     def _rank_nearest(self, query: NDArray[np.float32], grades: dict[int, float]) -> Ranking:
-        """Rank among the nearest rows and the relevant ones: what is beyond the depth stays there."""
+        """Rank among the nearest documents and the relevant ones: what is beyond the depth stays there."""
         nearest = self.search(query[None], self._depth)[0]
         candidates = np.union1d(nearest[nearest >= 0], np.array(sorted(grades), dtype=np.int64))
-        place_of = {row: place for place, row in enumerate(candidates.tolist())}
-        ranking = _rank(
-            self._embeddings[candidates] @ query, {place_of[row]: grade for row, grade in grades.items()}
-        )
+        ranking = _rank(self._embeddings[candidates] @ query, _renumbered(grades, candidates))
         return Ranking(
             ranking.ranks, ranking.grades, ranking.similarities, ranking.best_other, documents=len(self)
         )
 
 
+def _renumbered(grades: dict[int, float], documents: DocumentIndices) -> dict[int, float]:
+    """Grades by the index in ``documents``; those of other documents are left out."""
+    index_in = {document: index for index, document in enumerate(documents.tolist())}
+    return {index_in[document]: grade for document, grade in grades.items() if document in index_in}
+
+
 def _rank(similarities: NDArray[np.float32], grades: dict[int, float]) -> Ranking:
     if not grades:
         raise InvalidInputError("got a query without a relevant document among those that are ranked")
-    rows = np.array(sorted(grades), dtype=np.int64)
-    own = similarities[rows]
+    relevant = np.array(sorted(grades), dtype=np.int64)
+    own = similarities[relevant]
     # Whatever is as similar counts as before it; the document itself makes the 1 that ranks start with.
     ranks = (similarities[None] >= own[:, None]).sum(axis=1)
-    others = np.delete(similarities, rows)
+    others = np.delete(similarities, relevant)
     return Ranking(
         ranks=ranks.astype(np.int64),
-        grades=np.array([grades[row] for row in rows.tolist()], dtype=np.float64),
+        grades=np.array([grades[document] for document in relevant.tolist()], dtype=np.float64),
         similarities=own,
         best_other=float(others.max()) if len(others) else -np.inf,
         documents=len(similarities),

@@ -1,4 +1,4 @@
-"""How far rows have fallen behind the weights, and a linear map that takes them part of the way."""
+"""How far embeddings have fallen behind the weights, and what that does to rewards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Drift:
     """What the weights have done to a fixed probe of documents.
 
     Attributes:
-        cosine: Mean cosine of a row with its document's embedding by the current weights.
+        cosine: Mean cosine of a stale embedding with that by the current weights.
         overlap: Mean share of a query's ten nearest documents of the probe that stay the same.
     """
 
@@ -26,7 +26,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class RewardError:
-    """What stale rows do to rewards.
+    """What stale embeddings do to rewards.
 
     Attributes:
         mean_absolute: Mean absolute difference from the rewards of a full refresh, on the same rollouts.
@@ -38,7 +38,7 @@ class RewardError:
 
 
 def measure_drift(stale: Vectors, fresh: Vectors, queries: Vectors) -> Drift:
-    """Compare rows with fresh embeddings of the same documents.
+    """Compare stale with fresh embeddings of the same documents.
 
     Args:
         stale: Shape (P, D), unit vectors.
@@ -54,27 +54,7 @@ def measure_drift(stale: Vectors, fresh: Vectors, queries: Vectors) -> Drift:
 
 
 def reward_error(stale: NDArray[np.float64], fresh: NDArray[np.float64]) -> RewardError:
-    """Compare the rewards that stale rows gave with those of a full refresh, shape (B,) each."""
+    """Compare the rewards by stale embeddings with those of a full refresh, shape (B,) each."""
     is_constant = np.ptp(stale) == 0 or np.ptp(fresh) == 0
     correlation = float("nan") if is_constant else float(spearmanr(stale, fresh).statistic)
     return RewardError(float(np.abs(stale - fresh).mean()), correlation)
-
-
-def fit_rotation(before: Vectors, after: Vectors, *, ridge: float = 1.0) -> Vectors:
-    """The orthogonal map that takes rows to their new embeddings (Procrustes), and is the identity elsewhere.
-
-    Fewer rows than dimensions leave most directions open. The ridge holds those to where they were; without
-    it they would be turned at random.
-
-    Args:
-        before: Shape (R, D).
-        after: Shape (R, D).
-        ridge: Weight of staying, as a number of rows spread over all directions.
-
-    Returns:
-        Shape (D, D); rows are multiplied by it from the right.
-    """
-    dimension = before.shape[1]
-    covariance = before.astype(np.float64).T @ after + ridge / dimension * np.eye(dimension)
-    left, _, right = np.linalg.svd(covariance)
-    return np.asarray(left @ right, dtype=np.float32)

@@ -9,8 +9,10 @@ from pydantic import Field, field_validator, model_validator
 
 from search_r3.model.thoughts import Reasoning
 from search_r3.rl.advantages import Scaling
+from search_r3.rl.environment import EnvironmentOptions
+from search_r3.rl.refresh import Frozen, Full, InBatch, NoRefresh, Selective
 from search_r3.rl.rewards import RetrievalReward
-from search_r3.training.sft_config import AdapterConfig, Section, read_run_file
+from search_r3.training.run_config import AdapterConfig, Section, read_run_file
 
 
 class PolicyModelConfig(Section):
@@ -77,7 +79,7 @@ class RolloutConfig(Section):
     """How thoughts are sampled.
 
     Attributes:
-        group: Rollouts of a query, the one forced to the direct exit among them.
+        group: Rollouts of a query, the one without a thought (the direct embedding) among them.
         max_thought_tokens: Longest thought; the embed token is appended when it is spent.
         temperature: Softmax temperature of the samples, and of the log-probabilities that are learnt. (The
             samples never hold special tokens; the log-probabilities do count their mass.)
@@ -95,18 +97,18 @@ class RolloutConfig(Section):
 
 
 class RewardConfig(Section):
-    """What a rollout is paid; see :mod:`search_r3.rl.rewards`.
+    """The reward of a rollout; see :mod:`search_r3.rl.reward_parts`.
 
     Attributes:
         retrieval: The main part, in [0, 1].
-        cutoff: Its depth; None is the whole corpus.
+        cutoff: Largest rank that earns something; None is the size of the corpus.
         margin: Weight of the hit-gated margin.
-        unfinished: Penalty of a thought that the model did not end by itself.
-        overlength: Penalty at the longest thought, falling to 0 at ``free_tokens``.
-        free_tokens: Where the ramp begins.
-        token: Price of a token of thought.
+        unfinished: Penalty of a thought that the model did not end itself: the budget cut it.
+        overlength: Penalty of the longest thought, falling to 0 at ``free_tokens``.
+        free_tokens: Length of a thought up to which ``overlength`` is no penalty.
+        token: Penalty of each token of a thought.
         copied: Penalty of a thought all of whose words are the query's.
-        direct_weight: How much of the baseline is the direct exit's reward, the rest is the group's mean.
+        direct_weight: Weight of the direct embedding's reward in the baseline; the group's mean has the rest.
         scaling: What advantages are divided by.
         shuffled: Give every rollout another rollout's reward: an ablation, which must not learn.
     """
@@ -124,47 +126,21 @@ class RewardConfig(Section):
     shuffled: bool = False
 
 
-class SelectiveConfig(Section):
-    """Re-encode what can change a reward; see :class:`search_r3.rl.refresh.Selective`."""
+class EnvironmentConfig(EnvironmentOptions):
+    """The corpus index: the environment's options and its refresh policy.
 
-    policy: Literal["selective"] = "selective"
-    neighbours: int = Field(default=8, ge=0)
-    top: int = Field(default=10, ge=0)
-    background: int = Field(default=16, ge=0)
-    fresh_for: int = Field(default=4, ge=0)
+    Attributes:
+        refresh: The policy, chosen by its key ``policy``, with its own options.
+    """
 
-
-class FullConfig(Section):
-    """Re-encode everything, every so many steps."""
-
-    policy: Literal["full"] = "full"
-    every: int = Field(default=1, ge=1)
-
-
-class PlainPolicyConfig(Section):
-    """Policies without options."""
-
-    policy: Literal["frozen", "none", "in_batch"]
-
-
-class EnvironmentConfig(Section):
-    """The corpus index; see :class:`search_r3.rl.environment.EnvironmentOptions`."""
-
-    refresh: Annotated[SelectiveConfig | FullConfig | PlainPolicyConfig, Field(discriminator="policy")] = (
-        SelectiveConfig()
+    refresh: Annotated[Selective | Full | Frozen | NoRefresh | InBatch, Field(discriminator="policy")] = (
+        Selective()
     )
-    neighbours: int = Field(default=16, ge=0)
-    nearest: int = Field(default=32, ge=1)
-    positives: int = Field(default=8, ge=1)
-    probe: int = Field(default=128, ge=10)
-    probe_every: int = Field(default=20, ge=0)
-    refresh_below: float = Field(default=0.0, ge=0, le=1)
-    corrects: bool = False
 
     @model_validator(mode="after")
     def _policy_has_what_it_asks_for(self) -> EnvironmentConfig:
         refresh = self.refresh
-        if isinstance(refresh, SelectiveConfig):
+        if isinstance(refresh, Selective):
             for name, asked, kept in (
                 ("top", refresh.top, "nearest"),
                 ("neighbours", refresh.neighbours, "neighbours"),
@@ -215,9 +191,9 @@ class RLConfig(Section):
         model: The policy.
         queries: What is asked, of which corpus.
         rollouts: How thoughts are sampled.
-        reward: What they are paid.
-        environment: How the corpus index follows.
-        contrastive: What the embeddings learn besides.
+        reward: What they earn.
+        environment: How the corpus index follows the weights.
+        contrastive: The contrastive part of the loss.
         health: When to stop.
         trainer: Passed to ``trl.GRPOConfig`` as it is.
     """

@@ -12,18 +12,26 @@ import torch
 from trl.trainer.grpo_config import GRPOConfig
 
 from search_r3.errors import InvalidOptionError
+from search_r3.files import write_text
+from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.provenance import describe_environment
 from search_r3.rl.dev_evaluation import PolicyEvaluator, StopOnDecay
 from search_r3.rl.environment import STATE
-from search_r3.rl.grpo_config import EnvironmentConfig, FullConfig, RLConfig, SelectiveConfig
+from search_r3.rl.grpo_config import RLConfig
 from search_r3.rl.grpo_trainer import RetrievalGRPOTrainer
 from search_r3.rl.queries import load_queries
-from search_r3.rl.refresh import Frozen, Full, InBatch, NoRefresh, RefreshPolicy, Selective
 from search_r3.training.dev_split import DevEvaluator
-from search_r3.training.final_model import ADAPTER, FINAL, save_merged
-from search_r3.training.sft_run import note_run
+from search_r3.training.final_model import save_merged
+from search_r3.training.run_folder import (
+    ADAPTER,
+    FINAL,
+    checkpoint_to_resume,
+    trainer_files,
+    write_run_metadata,
+)
+from search_r3.training.trainer_options import trainer_options
 
 STOPPED = "stopped.txt"
 """Says why a run ended early, inside its output."""
@@ -45,17 +53,13 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
         InvalidOptionError: The run cannot be had as configured, or the output folder holds another run.
     """
     output = config.output
-    checkpoint = last_checkpoint(output)
     if (output / STOPPED).is_file():
         raise InvalidOptionError(
             f"{output} holds a run that stopped because its thoughts decayed: choose another output."
         )
-    if checkpoint is not None and not resume:
-        raise InvalidOptionError(
-            f"{output} holds checkpoints of a run. Pass --resume to go on with it, or choose another output."
-        )
     data = load_queries(config.queries, config.seed)
     arguments = _arguments(config, has_dev=bool(data.dev))
+    checkpoint = checkpoint_to_resume(output, checkpoint_files(arguments), resume=resume)
     model = load_model(config.model.base)
     facts = {
         "config": json.loads(config.model_dump_json()),
@@ -67,14 +71,12 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
         "environment": describe_environment(),
     }
     if arguments.process_index == 0:
-        note_run(output, facts)
+        write_run_metadata(output, facts)
     module = model.reasoning_module
     module.max_reasoning_tokens = config.rollouts.max_thought_tokens
     module.model.to(getattr(torch, config.model.dtype))
     stop = StopOnDecay(config.health, _measure(config))
-    trainer = RetrievalGRPOTrainer(
-        model, data.task, config, make_policy(config.environment), arguments, callbacks=[stop]
-    )
+    trainer = RetrievalGRPOTrainer(model, data.task, config, arguments, callbacks=[stop])
     if data.dev:
         trainer.evaluator = PolicyEvaluator(
             DevEvaluator(
@@ -89,7 +91,7 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
         )
     trainer.train(resume_from_checkpoint=checkpoint)
     if stop.reason and arguments.process_index == 0:
-        (output / STOPPED).write_text(f"{stop.reason}\n", encoding="utf-8")
+        write_text(output / STOPPED, f"{stop.reason}\n")
     if stop.reason and trainer.state.best_model_checkpoint is None:
         raise InvalidOptionError(
             f"The thoughts decayed before the first good evaluation ({stop.reason}): there is no model to "
@@ -121,47 +123,20 @@ def worse_than_start(log: Sequence[dict[str, float]], measure: str, best: float 
     )
 
 
-def last_checkpoint(output: Path) -> str | None:
-    """The newest checkpoint that is whole; one that was being written at a kill is passed over."""
-    whole = [
-        path.parent
-        for path in output.glob(f"checkpoint-*/{STATE}")
-        if (path.parent / "trainer_state.json").is_file()
-    ]
-    newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-    return None if newest is None else str(newest)
-
-
-def make_policy(config: EnvironmentConfig) -> RefreshPolicy:
-    """Make the refresh policy that a configuration names."""
-    refresh = config.refresh
-    if isinstance(refresh, SelectiveConfig):
-        return Selective(**refresh.model_dump(exclude={"policy"}))
-    if isinstance(refresh, FullConfig):
-        return Full(every=refresh.every)
-    plain: dict[str, RefreshPolicy] = {"frozen": Frozen(), "none": NoRefresh(), "in_batch": InBatch()}
-    return plain[refresh.policy]
+def checkpoint_files(arguments: GRPOConfig) -> tuple[str, ...]:
+    """What a whole checkpoint of this stage has beside the trainer's state."""
+    return (*trainer_files(arguments), *ADAPTER_FILES, STATE)
 
 
 def _arguments(config: RLConfig, *, has_dev: bool) -> GRPOConfig:
     options: dict[str, Any] = {
+        **trainer_options(_measure(config) if has_dev else None),
         "learning_rate": 2e-5,
         "epsilon_high": 0.28,
         "logging_steps": 5,
-        "save_steps": 100,
-        "save_total_limit": 2,
-        "report_to": "tensorboard",
         "lr_scheduler_type": "constant_with_warmup",
         "warmup_steps": 5,
     }
-    if has_dev:
-        options |= {
-            "eval_strategy": "steps",
-            "eval_steps": 100,
-            "load_best_model_at_end": True,
-            "metric_for_best_model": _measure(config),
-            "greater_is_better": True,
-        }
     try:
         arguments = GRPOConfig(
             **{**options, **config.trainer},

@@ -1,4 +1,4 @@
-"""TRL's GRPO trainer with rollouts that are paid for what their embedding finds."""
+"""TRL's GRPO trainer with rollouts whose reward is the ranking by their embedding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
 from numpy.typing import NDArray
-from torch.nn import functional
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -23,25 +22,43 @@ from search_r3.model.sentence_transformer import SearchR3
 from search_r3.rl.advantages import Advantages, group_advantages
 from search_r3.rl.capture import CapturedStates
 from search_r3.rl.dev_evaluation import PolicyEvaluator
-from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
+from search_r3.rl.environment import RetrievalEnvironment
 from search_r3.rl.grpo_config import RLConfig
 from search_r3.rl.health import mean_pair_cosine, repeated_share
-from search_r3.rl.refresh import RefreshPolicy
-from search_r3.rl.rewards import RETRIEVAL_REWARDS, Ranking, copied_share, hit_margin, overlength
+from search_r3.rl.losses import info_nce
+from search_r3.rl.reward_parts import REWARD_PARTS, reward_parts
+from search_r3.rl.rewards import copied_share
 from search_r3.rl.rollouts import Rollout, encode_prompts, read_rollouts, rollout_seed, sample_rollouts
 from search_r3.rl.sampler import EpochOrder, EpochSampler
 from search_r3.training.lora import lora_config
 
-REWARD_PARTS = ("retrieval", "margin", "unfinished", "overlength", "tokens", "copied")
+PRIVATE_METHODS: dict[str, tuple[str, ...]] = {
+    "_calculate_rewards": ("inputs", "prompts", "completions", "completion_ids_list"),
+    "_compute_loss": ("model", "inputs"),
+    "_generate_and_score_completions": ("inputs",),
+    "_generate_single_turn": ("prompt_ids", "images", "multimodal_fields", "num_generations"),
+    "_get_train_sampler": ("dataset",),
+    "_load_from_checkpoint": ("resume_from_checkpoint", "model"),
+    "_save_checkpoint": ("model", "trial"),
+}
+"""TRL's private methods that are overridden or called here, and their first parameters.
+
+TRL has no public hook for what is needed: rewards of whole groups at once, a loss on the hidden states of the
+policy's own pass, the environment's state in checkpoints. pyproject.toml pins TRL's minor version.
+"""
+PRIVATE_ATTRIBUTES = ("_metrics",)
+"""TRL's private attributes that are used here: what is to be logged, by "train" or "eval" and by name."""
+BATCH_KEYS = ("advantages", "completion_mask", "num_items_in_batch", "prompt_ids", "tool_mask")
+"""What is read or changed of a batch that TRL has generated; ``tool_mask`` is 1 where a token is learnt."""
 
 
 class RetrievalGRPOTrainer(GRPOTrainer):
-    """GRPO in which thoughts are paid by the rank that the embedding after them gives.
+    """GRPO in which a thought's reward is the ranking by the embedding after it.
 
     What it adds to TRL's trainer:
 
-    - rollouts are sampled on the live cache and end at the embed token; the first of each group is forced to
-      the direct exit, and only sets the baseline;
+    - rollouts are sampled on the live cache and end at the embed token; the first of each group is the direct
+      embedding, without a thought, and only sets the baseline;
     - rewards come from a :class:`RetrievalEnvironment`, which is refreshed before it ranks;
     - an InfoNCE term on every rollout's embedding, taken from the policy's own pass.
 
@@ -49,7 +66,6 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         model: The policy, as a whole; its LLM gets a LoRA adapter.
         task: Queries, corpus and graded judgements to train on.
         config: The run.
-        policy: The environment's refresh policy.
         arguments: TRL's arguments, made from ``config``.
         **kwargs: Passed to ``GRPOTrainer``.
     """
@@ -59,7 +75,6 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         model: SearchR3,
         task: RetrievalTask,
         config: RLConfig,
-        policy: RefreshPolicy,
         arguments: GRPOConfig,
         **kwargs: Any,
     ) -> None:
@@ -85,11 +100,13 @@ class RetrievalGRPOTrainer(GRPOTrainer):
             rollout_func=self._roll_out,
             **kwargs,
         )
+        policy = config.environment.refresh
         self.environment = RetrievalEnvironment(
             task,
             self._encode_documents if policy.documents_move else self._encode_frozen,
             policy,
-            EnvironmentOptions(**config.environment.model_dump(exclude={"refresh"}), seed=config.seed),
+            config.environment,
+            seed=config.seed,
         )
         self._numbers = {query_id: number for number, query_id in enumerate(task.queries)}
         self._ids = list(task.queries)
@@ -120,9 +137,9 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         group = self.config.rollouts.group
         # Counted over all processes: a group may begin on one and end on the next.
         first = self.accelerator.process_index * len(prompts)
-        places = [(first + place) % group for place in range(len(prompts))]
+        indices = [(first + index) % group for index in range(len(prompts))]
         step = self.state.global_step
-        is_direct = [place == 0 for place in places]
+        is_direct = [index == 0 for index in indices]
         logprobs = None
         self.pipeline.eval()
         if self.config.rollouts.generator == "own":
@@ -131,8 +148,8 @@ class RetrievalGRPOTrainer(GRPOTrainer):
                 prompts,
                 is_direct,
                 [
-                    rollout_seed(self.config.seed, step, row["query_id"], place)
-                    for row, place in zip(self._batch, places, strict=True)
+                    rollout_seed(self.config.seed, step, row["query_id"], index)
+                    for row, index in zip(self._batch, indices, strict=True)
                 ],
                 self.config.rollouts,
                 max_query_tokens=self.config.queries.max_query_tokens,
@@ -168,16 +185,16 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         output["advantages"] = torch.tensor(
             self._with_direct(self._advantages.values)[mine], dtype=torch.float32, device=device
         )
-        # A group that taught nothing must not count in the mean over tokens either.
-        dead = np.repeat(self._advantages.is_dead, self.config.rollouts.group)[mine]
-        output["tool_mask"][torch.tensor(dead, device=device)] = 0
+        # A zero-advantage group must not count in the mean over tokens either.
+        is_zero = np.repeat(self._advantages.is_zero, self.config.rollouts.group)[mine]
+        output["tool_mask"][torch.tensor(is_zero, device=device)] = 0
         learnt = (output["tool_mask"] * output["completion_mask"]).sum()
         output["num_items_in_batch"] = self.accelerator.gather(learnt).sum()
         if self.config.contrastive.weight:
             ids = [row["query_id"] for row in inputs]
             embeddings = _stacked(self._rollouts)
             best, wrong = self.environment.contrast(ids, embeddings, self.config.contrastive.negatives)
-            output["contrast_rows"] = torch.tensor(np.column_stack([best, wrong]), device=device)
+            output["contrast_documents"] = torch.tensor(np.column_stack([best, wrong]), device=device)
             output["query_numbers"] = torch.tensor([self._numbers[one] for one in ids], device=device)
         return output
 
@@ -186,7 +203,7 @@ class RetrievalGRPOTrainer(GRPOTrainer):
     def _calculate_rewards(
         self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any
     ) -> torch.Tensor:
-        """Refresh, rank and pay, for the rollouts of all processes.
+        """Refresh, rank and compute rewards, for the rollouts of all processes.
 
         Returns:
             The weighted parts, shape (B of all processes, parts), which TRL logs and adds up.
@@ -198,8 +215,19 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         report = self.environment.refresh(ids, embeddings, self.state.global_step)
         rankings = self.environment.rank(ids, embeddings)
         copied = self._copied(ids, rollouts)
-        parts = np.array([self._parts(*one) for one in zip(rollouts, rankings, copied, strict=True)])
-        if self.config.reward.shuffled:
+        reward = self.config.reward
+        parts = np.empty((len(rollouts), len(REWARD_PARTS)))
+        for index, (rollout, ranking) in enumerate(zip(rollouts, rankings, strict=True)):
+            found = reward_parts(
+                reward,
+                ranking,
+                thought_tokens=len(rollout.thought_ids),
+                max_thought_tokens=self.config.rollouts.max_thought_tokens,
+                is_finished=rollout.ending != "budget",
+                copied=copied[index],
+            )
+            parts[index] = [found[name] for name in REWARD_PARTS]
+        if reward.shuffled:
             order = list(range(len(parts)))
             random.Random(f"{self.config.seed} {self.state.global_step}").shuffle(order)
             parts = parts[order]
@@ -207,10 +235,10 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         self._advantages = group_advantages(
             total[:, 1:],
             total[:, 0],
-            direct_weight=self.config.reward.direct_weight,
-            scaling=self.config.reward.scaling,
+            direct_weight=reward.direct_weight,
+            scaling=reward.scaling,
         )
-        self._note(rollouts, parts, total, report.encoded)
+        self._add_metrics(rollouts, parts, total, report.encoded)
         self._add("thought/copied", float(copied.reshape(total.shape)[:, 1:].mean()))
         if report.drift is not None:
             self._add("drift/cosine", report.drift.cosine)
@@ -222,25 +250,11 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         queries = [self._queries[query_id] for query_id in query_ids]
         return np.array([copied_share(*pair) for pair in zip(thoughts, queries, strict=True)])
 
-    def _parts(self, rollout: Rollout, ranking: Ranking, copied: float) -> list[float]:
-        reward = self.config.reward
-        length, limit = len(rollout.thought_ids), self.config.rollouts.max_thought_tokens
-        cutoff = reward.cutoff or ranking.documents
-        over = overlength(length, reward.free_tokens, limit) if reward.overlength else 0.0
-        return [
-            RETRIEVAL_REWARDS[reward.retrieval](ranking, cutoff),
-            reward.margin * hit_margin(ranking),
-            -reward.unfinished * (rollout.ending == "budget"),
-            -reward.overlength * over,
-            -reward.token * length,
-            -reward.copied * copied,
-        ]
-
     def _with_direct(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Advantages of all rollouts in TRL's order: the direct one of each group has none."""
         return np.concatenate([np.zeros((len(values), 1)), values], axis=1).ravel()
 
-    def _note(
+    def _add_metrics(
         self,
         rollouts: Sequence[Rollout],
         parts: NDArray[np.float64],
@@ -260,10 +274,11 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         for ending in ("embed_token", "skipped", "budget"):
             share = np.mean([rollout.ending == ending for rollout in thinking])
             self._add(f"thought/{ending}", float(share))
-        self._add("groups/dead", float(self._advantages.is_dead.mean()))
+        self._add("groups/dead", float(self._advantages.is_zero.mean()))
         self._add("documents/encoded", float(encoded))
-        self._add("documents/age", float((self.state.global_step - self.environment.rows.encoded_at).mean()))
-        self._add("documents/mean_cosine", mean_pair_cosine(self.environment.rows.embeddings))
+        documents = self.environment.documents
+        self._add("documents/age", float((self.state.global_step - documents.encoded_at).mean()))
+        self._add("documents/mean_cosine", mean_pair_cosine(documents.embeddings))
 
     def _add(self, name: str, value: float) -> None:
         self._metrics["train" if self.pipeline.training else "eval"][name].append(value)
@@ -278,18 +293,30 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         with CapturedStates(self.module.model) as captured:
             loss = super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
         ends = inputs["prompt_ids"].shape[1] + inputs["completion_mask"].sum(dim=1) - 1
-        embeddings = captured.unit_vectors(ends)
-        extra = info_nce(
-            embeddings,
-            inputs["contrast_rows"][:, 0],
-            self.accelerator.gather(inputs["contrast_rows"]),
-            self.environment,
-            [self._ids[number] for number in inputs["query_numbers"].tolist()],
-            contrastive.temperature,
-        )
+        extra = self._contrastive_loss(captured.unit_vectors(ends), inputs)
         self._add("contrastive", float(self.accelerator.gather(extra.detach()).mean()))
         # TRL scales its own loss for accumulation, so this is scaled here.
         return loss + contrastive.weight * extra / self.current_gradient_accumulation_steps
+
+    def _contrastive_loss(self, embeddings: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
+        """InfoNCE of rollouts against the environment's embeddings, which get no gradient.
+
+        Documents are the positives and negatives of the rollouts that all processes have in this pass: two
+        processes learn what one does.
+        """
+        # Ascending, each document once.
+        chosen = torch.unique(self.accelerator.gather(inputs["contrast_documents"]))
+        targets = torch.searchsorted(chosen, inputs["contrast_documents"][:, 0].contiguous())
+        indices = chosen.cpu().numpy()
+        query_ids = [self._ids[number] for number in inputs["query_numbers"].tolist()]
+        device = embeddings.device
+        return info_nce(
+            embeddings,
+            torch.tensor(self.environment.documents.embeddings[indices], device=device),
+            targets,
+            torch.tensor(self.environment.is_relevant(query_ids, indices), device=device),
+            self.config.contrastive.temperature,
+        )
 
     # ------------------------------------------------------------------------------------ documents
 
@@ -337,9 +364,10 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         return metrics
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
+        # First: what writes the rest ends with the trainer's state, and then removes older checkpoints.
         if self.args.should_save:
             self.environment.save(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
+        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
@@ -349,37 +377,9 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         """Write none: the project's cards are made from result files."""
 
 
-def info_nce(
-    embeddings: torch.Tensor,
-    answers: torch.Tensor,
-    candidates: torch.Tensor,
-    environment: RetrievalEnvironment,
-    query_ids: Sequence[str],
-    temperature: float,
-) -> torch.Tensor:
-    """InfoNCE of rollouts against the environment's rows, which get no gradient.
-
-    Documents are the answers and wrong documents of the rollouts that all processes have in this pass, so
-    that two processes learn what one does; what else answers a query is left out of its softmax.
-
-    Args:
-        embeddings: Unit vectors, shape (B, D).
-        answers: Row of each rollout's answer, shape (B,); a candidate.
-        candidates: Rows of all documents, in any shape, each as often as it comes.
-        environment: Holds the rows.
-        query_ids: Query of each rollout.
-        temperature: Divides the similarities.
-    """
-    rows = torch.unique(candidates)  # in ascending order
-    places = torch.searchsorted(rows, answers.contiguous())
-    documents = torch.tensor(environment.rows.embeddings[rows.cpu().numpy()], device=embeddings.device)
-    scores = embeddings @ documents.T / temperature  # (B, R)
-    also = torch.tensor(environment.is_relevant(query_ids, rows.cpu().numpy()), device=embeddings.device)
-    also[torch.arange(len(places)), places] = False
-    return functional.cross_entropy(scores.masked_fill(also, -torch.inf), places)
-
-
 def _named_part(name: str) -> Any:
+    """A reward function for TRL, which takes the names of its log from such functions."""
+
     def part(**_: Any) -> list[float]:
         raise RuntimeError(f"The reward {name} is computed for all parts at once.")
 

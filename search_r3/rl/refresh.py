@@ -1,18 +1,24 @@
-"""Which documents are encoded again before a step's rollouts are ranked.
+"""Policies: which documents are encoded again before a step's rollouts are ranked.
 
 The paper (arXiv 2510.07048) speaks of a selectively refreshed graph and does not say what is refreshed when;
-:class:`Selective` is our reading of it. The others are what it has to be measured against.
+:class:`Selective` is our reading of it. The other policies are baselines for it.
+
+A policy is a table of a run's file: its fields are the options. Documents are named by their index in the
+corpus, from 0 to N - 1.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-Rows = NDArray[np.int64]
+from search_r3.rl.document_embeddings import DocumentIndices
+from search_r3.training.run_config import Section
 
 
 @dataclass(frozen=True)
@@ -21,115 +27,109 @@ class RefreshState:
 
     Attributes:
         step: Number of the step, from 0.
-        positives: Rows that answer the batch's queries, each once.
-        nearest: Rows now nearest to each rollout of the batch, shape (B, M), best first.
-        encoded_at: Step at which each row was encoded, shape (N,).
-        hits: How often each row was among the nearest so far, shape (N,).
+        positives: Documents that are relevant for the batch's queries, each once.
+        nearest: Documents nearest to each rollout of the batch, shape (B, M), best first.
+        encoded_at: Step at which each document was encoded, shape (N,).
+        hits: How often each document was among the nearest so far, shape (N,).
         neighbours: Nearest documents of each document, shape (N, K), best first.
     """
 
     step: int
-    positives: Rows
-    nearest: Rows
+    positives: DocumentIndices
+    nearest: DocumentIndices
     encoded_at: NDArray[np.int64]
     hits: NDArray[np.int64]
-    neighbours: Rows
+    neighbours: DocumentIndices
 
 
-class RefreshPolicy(Protocol):
-    """Chooses rows; documents that do not move are encoded by the weights of before and are never stale."""
-
-    @property
-    def documents_move(self) -> bool:
-        """Whether the weights that are trained encode documents."""
-
-    @property
-    def ranks_in_batch(self) -> bool:
-        """Whether the batch's positives are all that is ranked."""
-
-    def rows(self, state: RefreshState) -> Rows:
-        """Rows to encode again, each once."""
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """Documents keep the weights that training started from: only queries learn."""
-
-    documents_move: bool = False
-    ranks_in_batch: bool = False
-
-    def rows(self, state: RefreshState) -> Rows:
-        """No row is ever stale."""
-        del state
-        return np.empty(0, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class NoRefresh:
-    """Documents move, and their rows are never encoded again: how bad it gets."""
-
-    documents_move: bool = True
-    ranks_in_batch: bool = False
-
-    def rows(self, state: RefreshState) -> Rows:
-        """None, whatever happens."""
-        del state
-        return np.empty(0, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class Full:
-    """Every row, every so many steps, as ANCE (arXiv 2007.00808).
+class RefreshPolicy(Section):
+    """Chooses documents to encode again.
 
     Attributes:
-        every: Steps between two refreshes; 1 keeps every row exact.
+        documents_move: Whether the weights that are trained encode documents. If not, the weights that
+            training started from do, and no embedding is ever stale.
+        ranks_in_batch: Whether only the batch's positives are ranked.
     """
 
-    every: int = 1
-    documents_move: bool = True
-    ranks_in_batch: bool = False
+    documents_move: ClassVar[bool] = True
+    ranks_in_batch: ClassVar[bool] = False
 
-    def rows(self, state: RefreshState) -> Rows:
-        """All of them or none."""
+    @abstractmethod
+    def choose(self, state: RefreshState) -> DocumentIndices:
+        """Choose the documents to encode again, each once, shape (R,)."""
+
+
+class Frozen(RefreshPolicy):
+    """Documents keep the weights that training started from: only queries learn."""
+
+    policy: Literal["frozen"] = "frozen"
+    documents_move: ClassVar[bool] = False
+
+    def choose(self, state: RefreshState) -> DocumentIndices:
+        """Choose none: no embedding is ever stale."""
+        del state
+        return np.empty(0, dtype=np.int64)
+
+
+class NoRefresh(RefreshPolicy):
+    """Documents move, and are never encoded again: the lower bound of quality and cost."""
+
+    policy: Literal["none"] = "none"
+
+    def choose(self, state: RefreshState) -> DocumentIndices:
+        """Choose none, however stale the embeddings are."""
+        del state
+        return np.empty(0, dtype=np.int64)
+
+
+class Full(RefreshPolicy):
+    """Every document, every so many steps, as ANCE (arXiv 2007.00808).
+
+    Attributes:
+        every: Steps between two refreshes; 1 keeps every embedding exact.
+    """
+
+    policy: Literal["full"] = "full"
+    every: int = Field(default=1, ge=1)
+
+    def choose(self, state: RefreshState) -> DocumentIndices:
+        """Choose all or none."""
         due = state.step % self.every == 0
         return np.arange(len(state.encoded_at) if due else 0, dtype=np.int64)
 
 
-@dataclass(frozen=True)
-class InBatch:
+class InBatch(RefreshPolicy):
     """The batch's positives, and nothing else is ranked, as in LREM (arXiv 2510.14321)."""
 
-    documents_move: bool = True
-    ranks_in_batch: bool = True
+    policy: Literal["in_batch"] = "in_batch"
+    ranks_in_batch: ClassVar[bool] = True
 
-    def rows(self, state: RefreshState) -> Rows:
-        """What is ranked."""
+    def choose(self, state: RefreshState) -> DocumentIndices:
+        """Choose what is ranked."""
         return state.positives
 
 
-@dataclass(frozen=True)
-class Selective:
-    """What can change a reward: the positives, what is near to them, and what the rollouts found.
+class Selective(RefreshPolicy):
+    """What can change a reward: the positives, their neighbours, and the nearest of the rollouts.
 
     Attributes:
         neighbours: Neighbours of each positive in the graph.
-        top: Nearest rows of each rollout.
-        background: Other rows, those first that are stalest times most often hit.
-        fresh_for: A row encoded less than so many steps ago is left as it is, in the background too.
+        top: Nearest documents of each rollout.
+        background: Other documents, by staleness times number of hits, largest first.
+        fresh_for: A document encoded less than so many steps ago is left as it is, in the background too.
     """
 
-    neighbours: int = 8
-    top: int = 10
-    background: int = 16
-    fresh_for: int = 4
-    documents_move: bool = True
-    ranks_in_batch: bool = False
+    policy: Literal["selective"] = "selective"
+    neighbours: int = Field(default=8, ge=0)
+    top: int = Field(default=10, ge=0)
+    background: int = Field(default=16, ge=0)
+    fresh_for: int = Field(default=4, ge=0)
 
-    def rows(self, state: RefreshState) -> Rows:
-        """The chosen rows in ascending order."""
+    def choose(self, state: RefreshState) -> DocumentIndices:
+        """Choose, in ascending order."""
         near = state.neighbours[state.positives, : self.neighbours].ravel()
         top = state.nearest[:, : self.top].ravel()
-        chosen: Rows = np.unique(np.concatenate([state.positives, near, top[top >= 0]]))
+        chosen: DocumentIndices = np.unique(np.concatenate([state.positives, near, top[top >= 0]]))
         age = state.step - state.encoded_at
         chosen = chosen[age[chosen] >= self.fresh_for]
         if not self.background:
@@ -137,6 +137,6 @@ class Selective:
         priority = age * (1 + state.hits)
         priority[chosen] = 0
         priority[age < self.fresh_for] = 0
-        stalest: Rows = np.argsort(-priority, kind="stable")[: self.background]
-        both: Rows = np.union1d(chosen, stalest[priority[stalest] > 0])
+        stalest: DocumentIndices = np.argsort(-priority, kind="stable")[: self.background]
+        both: DocumentIndices = np.union1d(chosen, stalest[priority[stalest] > 0])
         return both

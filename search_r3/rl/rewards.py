@@ -1,10 +1,10 @@
-"""What a rollout is paid: pure functions of where the relevant documents stand, and of the thought's length.
+"""Rewards: pure functions of the ranks of relevant documents, and of a thought's length and words.
 
 The retrieval part is one of three, each in [0, 1] and 1 for a perfect ranking:
 
 - ``dcg``: the paper's (arXiv 2510.07048), discounted gain scaled by the ideal one. It is nDCG with a cut-off
   so deep that the rollouts of a group rarely earn the same;
-- ``log_rank``: LREM's (arXiv 2510.14321), which pays rank 200 over rank 400 as much as rank 2 over rank 4;
+- ``log_rank``: LREM's (arXiv 2510.14321): rank 200 earns as much more than rank 400 as rank 2 than rank 4;
 - ``hit_blend``: the mean of hit@1, hit@3 and hit@5, as CoSearch has it (arXiv 2604.17555).
 
 A function that cannot compute raises: a reward that fails must stop training, not become a zero.
@@ -31,7 +31,7 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Ranking:
-    """Where the relevant documents of a query stand among all documents, for one rollout's embedding.
+    """Ranks of the relevant documents of a query among all documents, by one rollout's embedding.
 
     Attributes:
         ranks: Rank of each relevant document, shape (R,), R at least 1; 1 is best. Ties count against it, so
@@ -112,8 +112,8 @@ def hit_margin(ranking: Ranking, depth: int = 10) -> float:
 
     Returns:
         A difference of similarities, in [0, 2]; 0 if no document of the best grade is among the first
-        ``depth``, so that a rollout is not paid for closeness without success; 0 if all are relevant. 0 as
-        well where it is behind: a fine there would make rank 10 worse than rank 11.
+        ``depth``, so that closeness without a hit earns nothing; 0 if all documents are relevant. 0 as well
+        where it is behind: a penalty there would make rank 10 worse than rank 11.
     """
     top = ranking.grades == ranking.grades.max()
     if ranking.ranks[top].min() > depth or math.isinf(ranking.best_other):

@@ -25,7 +25,7 @@ class Rollout:
         thought_ids: Tokens of the thought.
         ending: How the thought ended.
         embedding: Unit vector, shape (D,), float32: what the policy's own state at the embed token gives.
-        is_direct: Whether it was forced to the direct exit; nothing of it is the policy's choice.
+        is_direct: Whether it is the direct embedding, without a thought; the policy chose nothing of it.
     """
 
     prompt_ids: list[int]
@@ -64,7 +64,7 @@ def sample_rollouts(
     Args:
         module: The policy; dropout must be off.
         queries: B texts, cut to ``max_query_tokens``.
-        is_direct: For each, whether it is forced to the direct exit.
+        is_direct: For each, whether it is the direct embedding.
         seeds: Seed of each thought.
         config: How to sample.
         max_query_tokens: Limit of a query with its template.
@@ -73,13 +73,13 @@ def sample_rollouts(
     device = module.model.device
     prompts = encode_prompts(module, queries, max_query_tokens)
     rollouts: list[Rollout | None] = [None] * len(queries)
-    if direct := [place for place, forced in enumerate(is_direct) if forced]:
-        input_ids, mask = left_pad([[*prompts[place], encoder.embed_token_id] for place in direct])
+    if direct := [index for index, forced in enumerate(is_direct) if forced]:
+        input_ids, mask = left_pad([[*prompts[index], encoder.embed_token_id] for index in direct])
         states = last_hidden_states(module.model, input_ids.to(device), mask.to(device))[:, -1]
-        for place, embedding in zip(direct, _unit(states), strict=True):
-            rollouts[place] = Rollout(prompts[place], [], "skipped", embedding, True)
-    if free := [place for place, forced in enumerate(is_direct) if not forced]:
-        input_ids, mask = left_pad([prompts[place] for place in free])
+        for index, embedding in zip(direct, _unit(states), strict=True):
+            rollouts[index] = Rollout(prompts[index], [], "skipped", embedding, True)
+    if free := [index for index, forced in enumerate(is_direct) if not forced]:
+        input_ids, mask = left_pad([prompts[index] for index in free])
         read_out = think(
             module.model,
             input_ids.to(device),
@@ -88,11 +88,11 @@ def sample_rollouts(
             allowed_ids=encoder.allowed_thought_ids(module.model.get_output_embeddings().weight.shape[0]),
             max_reasoning_tokens=config.max_thought_tokens,
             may_skip=config.may_skip,
-            sampling=Sampling(config.temperature, seeds=[seeds[place] for place in free]),
+            sampling=Sampling(config.temperature, seeds=[seeds[index] for index in free]),
         )
         found = zip(free, read_out.thoughts, read_out.endings, _unit(read_out.hidden_states), strict=True)
-        for place, thought, ending, embedding in found:
-            rollouts[place] = Rollout(prompts[place], thought, ending, embedding, False)
+        for index, thought, ending, embedding in found:
+            rollouts[index] = Rollout(prompts[index], thought, ending, embedding, False)
     return [rollout for rollout in rollouts if rollout is not None]
 
 
@@ -111,7 +111,7 @@ def read_rollouts(
         prompts: Tokens of B prompts.
         completions: What was sampled after each. A thought ends before the first token that no thought may
             hold; if that is not the embed token, the model did not finish it.
-        is_direct: For each, whether its completion is left aside for the direct exit.
+        is_direct: For each, whether its completion is ignored for the direct embedding.
         max_thought_tokens: Longest thought.
     """
     encoder = module.prompt_encoder
@@ -119,7 +119,7 @@ def read_rollouts(
     thoughts: list[list[int]] = []
     endings: list[Ending] = []
     for completion, forced in zip(completions, is_direct, strict=True):
-        stops = [place for place, token in enumerate(completion) if token in encoder.structural_ids]
+        stops = [index for index, token in enumerate(completion) if token in encoder.structural_ids]
         length = min([*stops[:1], len(completion), max_thought_tokens])
         ended = length < len(completion) and completion[length] == end
         thoughts.append([] if forced else completion[:length])
@@ -135,9 +135,9 @@ def read_rollouts(
     ]
 
 
-def rollout_seed(seed: int, step: int, query_id: str, place: int) -> int:
-    """A seed that depends on the run, the step, the query and the place in its group, and on nothing else."""
-    digest = hashlib.sha256(repr((seed, step, query_id, place)).encode()).digest()
+def rollout_seed(seed: int, step: int, query_id: str, index: int) -> int:
+    """A seed that depends on the run, the step, the query and the index in its group, and on nothing else."""
+    digest = hashlib.sha256(repr((seed, step, query_id, index)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

@@ -87,8 +87,8 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
 
     def _made(self, generator: random.Random) -> list[list[int]]:
         groups: dict[str, list[int]] = defaultdict(list)
-        for place, shape in enumerate(self._shapes):
-            groups[shape.group].append(place)
+        for index, shape in enumerate(self._shapes):
+            groups[shape.group].append(index)
         together: list[list[int]] = []
         for name in sorted(groups):
             order = groups[name]
@@ -101,45 +101,45 @@ class TokenBudgetBatchSampler(DefaultBatchSampler):
         generator.shuffle(together)
         return [part for rows in together for part in self._split(rows)]
 
-    def _length(self, place: int) -> tuple[int, int]:
+    def _length(self, index: int) -> tuple[int, int]:
         # Without the thought, or those that think and those that do not would be in batches of their own.
-        shape = self._shapes[place]
+        shape = self._shapes[index]
         return shape.query_tokens - shape.thought_tokens, shape.tokens - shape.thought_tokens
 
-    def _cut(self, places: list[int]) -> list[list[int]]:
+    def _cut(self, indices: list[int]) -> list[list[int]]:
         """Cut a sorted row of examples into batches for all processes; what no batch can take is left out."""
         batches: list[list[int]] = []
-        while len(places) >= 2 * self._processes:
+        while len(indices) >= 2 * self._processes:
             batch: list[int] = []
             left: list[int] = []
             keys: set[str] = set()
             negatives: set[str] = set()
             is_full = False
-            for place in places:
-                shape = self._shapes[place]
+            for index in indices:
+                shape = self._shapes[index]
                 if (
                     is_full
                     or not keys.isdisjoint(shape.keys | shape.negatives)
                     or not negatives.isdisjoint(shape.keys)
                 ):
-                    left.append(place)
-                elif batch and not self._fits([*batch, place]):
+                    left.append(index)
+                elif batch and not self._fits([*batch, index]):
                     is_full = True  # the next ones are most likely longer still
-                    left.append(place)
+                    left.append(index)
                 else:
-                    batch.append(place)
+                    batch.append(index)
                     keys |= shape.keys
                     negatives |= shape.negatives
             whole = len(batch) - len(batch) % self._processes
             if whole >= 2 * self._processes:  # an example alone has no in-batch negatives
                 batches.append(batch[:whole])
                 left = batch[whole:] + left
-            places = left
+            indices = left
         return batches
 
-    def _fits(self, places: list[int]) -> bool:
-        rows = -(-len(places) // self._processes)
-        shapes = [self._shapes[place] for place in places]
+    def _fits(self, indices: list[int]) -> bool:
+        rows = -(-len(indices) // self._processes)
+        shapes = [self._shapes[index] for index in indices]
         columns = [
             [shape.query_tokens for shape in shapes],
             *zip(*(shape.document_tokens for shape in shapes), strict=True),

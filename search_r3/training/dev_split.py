@@ -65,12 +65,12 @@ def split_pairs(pairs: Sequence[TrainingPair], *, queries: int, documents: int, 
     others = (pair.positive for pair in training)
     corpus = dict.fromkeys([*relevant, *hard, *others])
     texts = list(corpus)[: max(documents, len(relevant))]
-    ids = {text: f"d{place}" for place, text in enumerate(texts)}
+    ids = {text: f"d{index}" for index, text in enumerate(texts)}
     judged: dict[str, dict[str, int]] = {}
     for pair in held_out:
         if pair.query.casefold() in asked:
             judged.setdefault(pair.query, {})[ids[pair.positive]] = 1
-    asking = {f"q{place}": query for place, query in enumerate(judged)}
+    asking = {f"q{index}": query for index, query in enumerate(judged)}
     task = RetrievalTask(
         asking,
         {doc_id: text for text, doc_id in ids.items()},

@@ -1,8 +1,8 @@
-"""Which examples a supervised run sees, each through one of the model's two exits.
+"""Which examples a supervised run sees, each with a thought or without.
 
-- *Direct*: the embed token follows the query at once.
-- *Thinking*: a thought, then the embed token. A cut one is cut at a random length and gets the token there,
-  as at run time when a budget is spent.
+- *Direct embedding*: the embed token follows the query at once.
+- *Embedding after a thought*: a thought, then the embed token. Some thoughts are cut at a random length and
+  get the token there, as at run time when a budget is spent.
 
 An example is *taught* if the model is to learn to write it, and not only to embed after it:
 
@@ -27,11 +27,11 @@ from search_r3.training.thought_records import ThoughtRecord
 
 @dataclass(frozen=True)
 class Example:
-    """One query with its positive, its negatives, and the exit it leaves through.
+    """One query with its positive, its negatives, and its thought if it has one.
 
     Attributes:
         query: The query's text.
-        thought: What was thought; None is the direct exit.
+        thought: What was thought; None gives the direct embedding.
         kept_share: Share of the thought's tokens that is kept, above 0; below 1 it is a cut one.
         is_finished: Whether the thought came to its own end, which can then be learnt.
         is_taught: Whether the model learns to write what stands between query and embedding.
@@ -65,7 +65,7 @@ def draw_examples(
     Args:
         pairs: Training pairs of every source in ``config``, those of the dev split taken out.
         thoughts: Thoughts about them.
-        config: How many, and the shares of the exits.
+        config: How many, and the share with a thought.
         seed: Seed of the draws.
     """
     about: dict[tuple[str, str], list[ThoughtRecord]] = defaultdict(list)
@@ -76,7 +76,7 @@ def draw_examples(
         generator = random.Random(f"{seed} {name}")
         order = sorted(pairs[name], key=lambda pair: pair.query_id)
         drawn: list[Example] = []
-        for turn in itertools.count():
+        for epoch in itertools.count():
             if not order or len(drawn) >= source.examples:
                 break
             generator.shuffle(order)
@@ -84,7 +84,7 @@ def draw_examples(
             order.sort(key=lambda pair: not about[name, pair.query_id])
             for pair in order[: source.examples - len(drawn)]:
                 # Draws of its own, so that a thought about another pair does not change them.
-                own = random.Random(f"{seed} {turn} {name} {pair.query_id}")
+                own = random.Random(f"{seed} {epoch} {name} {pair.query_id}")
                 drawn.append(_example(pair, about[name, pair.query_id], source, config, own))
         examples += drawn
     return examples

@@ -65,8 +65,8 @@ class ExampleEncoder:
         queries = [self._query(example) for example in examples]
         columns = [("positive", [example.positive for example in examples])]
         columns += [
-            (f"negative_{place + 1}", [example.negatives[place] for example in examples])
-            for place in range(len(examples[0].negatives))
+            (f"negative_{index + 1}", [example.negatives[index] for example in examples])
+            for index in range(len(examples[0].negatives))
         ]
         batch: dict[str, torch.Tensor] = {}
         batch["query_input_ids"], batch["query_attention_mask"] = left_pad([ids for ids, _ in queries])
@@ -96,8 +96,8 @@ class ExampleEncoder:
         length = len(encoded.token_ids)
         targets = [0] * length
         if example.is_taught:
-            for place in range(length - 1 - len(thought), length):
-                targets[place] = 1
+            for index in range(length - 1 - len(thought), length):
+                targets[index] = 1
             if is_cut:
                 targets[-1] = 0
         return encoded.token_ids, targets

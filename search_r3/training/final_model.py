@@ -1,19 +1,14 @@
-"""What both stages begin with and end in: a base, an adapter, and the base with the adapter merged."""
+"""The model that a run of either stage ends in: the base with the adapter merged."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
+from search_r3.files import atomic_folder, remove_leftovers
 from search_r3.model.adapter import merge_adapter
 from search_r3.model.default import load_model
 from search_r3.model.sentence_transformer import SearchR3
-
-FINAL = "final"
-"""Folder of the model that a run ends in, inside its output."""
-
-ADAPTER = "adapter"
-"""Folder of the adapter that was merged, inside a run's output."""
+from search_r3.training.run_folder import ADAPTER, FINAL
 
 
 def save_merged(base: str, output: Path, max_reasoning_tokens: int) -> None:
@@ -31,9 +26,6 @@ def save_merged(base: str, output: Path, max_reasoning_tokens: int) -> None:
 
 def save_final(model: SearchR3, output: Path) -> None:
     """Save the model that a run ends in; a kill leaves the one before, or none."""
-    final = output / FINAL
-    part = final.with_name(f"{final.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    model.save(str(part), create_model_card=False)
-    shutil.rmtree(final, ignore_errors=True)
-    part.replace(final)
+    with atomic_folder(output / FINAL, replace=True) as part:
+        remove_leftovers(output, FINAL)  # a run's folder has one writer
+        model.save(str(part), create_model_card=False)

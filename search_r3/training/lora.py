@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from search_r3.errors import InvalidOptionError
 from search_r3.model.adapter import ADAPTER_FILES, require_adapter
 from search_r3.model.sentence_transformer import SearchR3
-from search_r3.training.sft_config import AdapterConfig
+from search_r3.training.run_config import AdapterConfig
 
 
 def add_adapter(model: SearchR3, config: AdapterConfig) -> None:

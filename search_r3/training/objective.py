@@ -1,4 +1,4 @@
-"""The supervised objective: embed well through both exits, write thoughts that help, stay near the base.
+"""The supervised objective: embed well with and without a thought, write useful thoughts, stay near the base.
 
     L = w1 * InfoNCE + w2 * next token + w3 * KL + w4 * triplet + w5 * distillation
 
@@ -237,13 +237,13 @@ class SupervisedLoss(nn.Module):
         The divergence is KL(base || model): it is large where the model has lost what the base could write.
         """
         language_model = self._language_model[0]
-        rows, places = target_mask.nonzero(as_tuple=True)
+        rows, positions = target_mask.nonzero(as_tuple=True)
         if not len(rows):
             return states.sum() * 0, states.sum() * 0
         # The trainer's mixed precision ends with the model's forward pass, whose output it makes float32.
         head_dtype = language_model.get_output_embeddings().weight.dtype
-        logits = next_token_logits(language_model, states[rows, places - 1].to(head_dtype))
-        targets = input_ids[rows, places]
+        logits = next_token_logits(language_model, states[rows, positions - 1].to(head_dtype))
+        targets = input_ids[rows, positions]
         cross_entropy = functional.cross_entropy(logits, targets, reduction="sum")
         if not self.config.kl:
             return cross_entropy, cross_entropy * 0
@@ -251,7 +251,7 @@ class SupervisedLoss(nn.Module):
             # Only rows with a token to be learnt are worth a pass of the base.
             some, inverse = torch.unique(rows, return_inverse=True)
             known = last_hidden_states(base, input_ids[some], attention_mask[some])
-            expected = next_token_logits(base, known[inverse, places - 1]).log_softmax(dim=-1)
+            expected = next_token_logits(base, known[inverse, positions - 1]).log_softmax(dim=-1)
         divergence = functional.kl_div(logits.log_softmax(dim=-1), expected, reduction="sum", log_target=True)
         return cross_entropy, divergence
 

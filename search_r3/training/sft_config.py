@@ -2,46 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from search_r3.errors import InvalidOptionError
 from search_r3.model.thoughts import Reasoning
-
-Run = TypeVar("Run", bound=BaseModel)
-
-
-class Section(BaseModel):
-    """A table of a run's file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AdapterConfig(Section):
-    """LoRA, through peft.
-
-    Attributes:
-        rank: Rank of the two factors.
-        alpha: The update is scaled by alpha / rank.
-        dropout: Dropout before the factors, 0 to 1.
-        targets: Names of the linear layers that get one.
-        first_layer: Layers below it stay as they are.
-        train_embed_token: Whether the embed token's row is trained as well. If it is not, layers below
-            ``first_layer`` need no gradient at all, and training is faster by their share.
-        start: Folder of an adapter to go on with (a run's ``adapter``), made with the same rank, alpha,
-            targets and layers on the same base; None starts a new one.
-    """
-
-    rank: int = Field(default=16, ge=1)
-    alpha: float = Field(default=32, gt=0)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    first_layer: int = Field(default=0, ge=0)
-    train_embed_token: bool = True
-    start: Path | None = None
+from search_r3.training.run_config import AdapterConfig, Section, read_run_file
 
 
 class ModelConfig(Section):
@@ -63,7 +30,7 @@ class SourceConfig(Section):
     """How much of a training set is used, and how.
 
     Attributes:
-        examples: Examples drawn; more than there are pairs repeats them, each time with another exit. With 0
+        examples: Examples drawn; more than there are pairs repeats them, each time with new draws. With 0
             the source is for the dev split alone, and shows what training gives where it did not look.
         negatives: Hard negatives of a pair; pairs that have fewer come in batches of their own, without.
         reversed: Share of examples asked the other way round (positive as query), without negatives.
@@ -79,8 +46,8 @@ class DataConfig(Section):
 
     Attributes:
         sources: Training sets by name (``search-r3 data`` builds them).
-        thoughts: Parquet file of ``train/build_thoughts.py``; None trains the direct exit only.
-        thinking_share: Share of the examples with a thought that leave through the thinking exit.
+        thoughts: Parquet file of ``search-r3 thoughts``; None trains direct embeddings only.
+        thinking_share: Of the examples that have thoughts, the share that is embedded after one.
         cut_share: Share of those whose thought is cut at a random length, embed token appended.
         max_query_tokens: Limit of a query with its template, without its thought.
         max_document_tokens: Limit of a document with its template.
@@ -130,7 +97,7 @@ class TrainingConfig(Section):
 
     Attributes:
         output: Folder of checkpoints, logs and the final model.
-        seed: Decides examples, exits, batches and every draw of the trainer.
+        seed: Decides examples, thoughts, batches and every draw of the trainer.
         evaluation_arms: Arms of the dev split's scores; the first one chooses the checkpoint.
         patience: Evaluations without a better score before training stops; None never stops early.
         model: What is trained.
@@ -171,24 +138,6 @@ def read_config(path: Path) -> TrainingConfig:
     """Read a supervised run's TOML file.
 
     Raises:
-        InvalidOptionError: As :func:`read_run_file`.
+        InvalidOptionError: As :func:`search_r3.training.run_config.read_run_file`.
     """
     return read_run_file(path, TrainingConfig)
-
-
-def read_run_file(path: Path, kind: type[Run]) -> Run:
-    """Read a TOML file into the configuration of some kind of run.
-
-    Raises:
-        InvalidOptionError: The file cannot be read, is not TOML, or has a key or value that is not known.
-    """
-    try:
-        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidOptionError(f"Cannot read {path}: {error}.") from None
-    except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in one['loc'])}: {one['msg']} (got {one['input']!r:.60})"
-            for one in error.errors()
-        ]
-        raise InvalidOptionError("\n".join([f"{path} is not a configuration of a run:", *lines])) from None

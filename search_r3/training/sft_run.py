@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformerTrainingArguments
 from transformers import EarlyStoppingCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 from search_r3.data.minilm import minilm_folder
-from search_r3.errors import DataError, InvalidOptionError
+from search_r3.errors import InvalidOptionError
+from search_r3.files import file_sha256
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
@@ -25,12 +24,20 @@ from search_r3.provenance import describe_environment
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator
 from search_r3.training.features import EncodeWithTeacher, ExampleEncoder
-from search_r3.training.final_model import ADAPTER, FINAL, save_final, save_merged
+from search_r3.training.final_model import save_final, save_merged
 from search_r3.training.lora import add_adapter, trainable_parameters
 from search_r3.training.memory import MemoryEstimate, estimate_memory, require_memory
 from search_r3.training.objective import SupervisedLoss
+from search_r3.training.run_folder import (
+    ADAPTER,
+    FINAL,
+    checkpoint_to_resume,
+    trainer_files,
+    write_run_metadata,
+)
 from search_r3.training.sft_config import TrainingConfig
-from search_r3.training.sft_trainer import SupervisedTrainer
+from search_r3.training.sft_trainer import PROJECTION, SupervisedTrainer
+from search_r3.training.trainer_options import trainer_options
 from search_r3.training.training_data import load_training_data
 
 
@@ -51,13 +58,9 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
             folder holds another run.
     """
     output = config.output
-    checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
-    if checkpoint is not None and not resume:
-        raise InvalidOptionError(
-            f"{output} holds checkpoints of a run. Pass --resume to go on with it, or choose another output."
-        )
     data = load_training_data(config.data, config.seed)
     arguments = _arguments(config, has_dev=bool(data.dev))
+    checkpoint = checkpoint_to_resume(output, _checkpoint_files(config, arguments), resume=resume)
     model = load_model(config.model.base)
     base_fingerprint = fingerprint(model)
     module = model.reasoning_module
@@ -101,7 +104,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
             "processes": arguments.world_size,
             "environment": describe_environment(),
         }
-        note_run(output, facts)
+        write_run_metadata(output, facts)
     evaluator = None
     if data.dev:
         evaluator = DevEvaluator(
@@ -135,40 +138,13 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     return output / FINAL
 
 
-def read_log(output: Path) -> list[dict[str, float]]:
-    """Read what a run's newest checkpoint remembers of its log, one entry per logged step or evaluation.
-
-    Raises:
-        DataError: There is no checkpoint, or it is damaged.
-    """
-    newest = get_last_checkpoint(str(output)) if output.is_dir() else None
-    if newest is None:
-        raise DataError(f"{output} holds no checkpoint of a run.")
-    path = Path(newest) / "trainer_state.json"
-    try:
-        log: list[dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))["log_history"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"Cannot read {path}: {error}.") from None
-    return log
-
-
 def _arguments(config: TrainingConfig, *, has_dev: bool) -> SentenceTransformerTrainingArguments:
     options: dict[str, Any] = {
+        **trainer_options(f"eval_{config.evaluation_arms[0]}_ndcg_at_10" if has_dev else None),
         "logging_steps": 10,
-        "save_steps": 100,
-        "save_total_limit": 2,
-        "report_to": "tensorboard",
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0.05,
     }
-    if has_dev:
-        options |= {
-            "eval_strategy": "steps",
-            "eval_steps": 100,
-            "load_best_model_at_end": True,
-            "metric_for_best_model": f"eval_{config.evaluation_arms[0]}_ndcg_at_10",
-            "greater_is_better": True,
-        }
     try:
         return SentenceTransformerTrainingArguments(
             **{**options, **config.trainer},
@@ -180,6 +156,15 @@ def _arguments(config: TrainingConfig, *, has_dev: bool) -> SentenceTransformerT
         )
     except (TypeError, ValueError) as error:
         raise InvalidOptionError(f"[trainer] is not usable: {error}") from error
+
+
+def _checkpoint_files(
+    config: TrainingConfig, arguments: SentenceTransformerTrainingArguments
+) -> tuple[str, ...]:
+    """What a whole checkpoint of this run has beside the trainer's state."""
+    adapter = ADAPTER_FILES if config.model.adapter is not None else ()
+    projection = (PROJECTION,) if config.loss.distillation else ()
+    return (*trainer_files(arguments), *adapter, *projection)
 
 
 def _memory(
@@ -216,28 +201,4 @@ def _hash_of_start(config: TrainingConfig) -> str | None:
     """SHA-256 of the weights of the adapter that the run goes on with."""
     if config.model.adapter is None or config.model.adapter.start is None:
         return None
-    return hashlib.sha256((config.model.adapter.start / ADAPTER_FILES[1]).read_bytes()).hexdigest()
-
-
-def note_run(output: Path, facts: dict[str, Any]) -> None:
-    """Write ``run.json``; what a resumed run notes is appended.
-
-    Args:
-        output: The run's folder.
-        facts: ``config``, ``base_fingerprint``, ``data_hashes`` and ``processes``, which must not change, and
-            others.
-
-    Raises:
-        InvalidOptionError: The folder holds another run.
-    """
-    output.mkdir(parents=True, exist_ok=True)
-    path = output / "run.json"
-    runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    for name in ("config", "base_fingerprint", "data_hashes", "processes"):
-        if runs and runs[0][name] != facts[name]:
-            raise InvalidOptionError(
-                f"{path} is of a run with another {name}: going on would mix the two. Choose another output."
-            )
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps([*runs, facts], indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    return file_sha256(config.model.adapter.start / ADAPTER_FILES[1])

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.model.sentence_transformer import SearchR3
-from search_r3.training.thought_records import Origin, ThoughtRecord
+from search_r3.training.origin import Origin
+from search_r3.training.thought_records import ThoughtRecord
 from search_r3.training.thought_sources import quotes
 
 Vectors = NDArray[np.float32]
@@ -40,7 +41,7 @@ class ThoughtFilter:
         self._batch_size = batch_size
         texts = [text for pair in pairs for text in (pair.positive, *pair.negatives)]
         self._pool = list(dict.fromkeys(texts))
-        self._place = {text: place for place, text in enumerate(self._pool)}
+        self._index_of = {text: index for index, text in enumerate(self._pool)}
         self._documents = self._encode(self._pool, task="document")
 
     def records(
@@ -58,21 +59,21 @@ class ThoughtFilter:
         """
         asked = self._encode([pair.query for pair in pairs], task="query")
         rows = [
-            (place, thought, is_finished)
-            for place, (_, some) in enumerate(zip(pairs, thoughts, strict=True))
+            (index, thought, is_finished)
+            for index, (_, some) in enumerate(zip(pairs, thoughts, strict=True))
             for thought, is_finished in some
-            if not quotes(thought, pairs[place].positive)
+            if not quotes(thought, pairs[index].positive)
         ]
-        helped = self._encode([f"{pairs[place].query} {thought}" for place, thought, _ in rows], task="query")
+        helped = self._encode([f"{pairs[index].query} {thought}" for index, thought, _ in rows], task="query")
         before = [self._standing(vector, pair) for vector, pair in zip(asked, pairs, strict=True)]
         found = []
-        for (place, thought, is_finished), vector in zip(rows, helped, strict=True):
-            rank, margin = self._standing(vector, pairs[place])
-            old_rank, old_margin = before[place]
+        for (index, thought, is_finished), vector in zip(rows, helped, strict=True):
+            rank, margin = self._standing(vector, pairs[index])
+            old_rank, old_margin = before[index]
             found.append(
                 ThoughtRecord(
-                    source=pairs[place].source,
-                    query_id=pairs[place].query_id,
+                    source=pairs[index].source,
+                    query_id=pairs[index].query_id,
                     thought=thought,
                     origin=origin,
                     gain=margin - old_margin,
@@ -85,7 +86,7 @@ class ThoughtFilter:
     def _standing(self, vector: Vectors, pair: TrainingPair) -> tuple[int, float]:
         """Rank of the positive (1 is best), and its margin over the best other document."""
         similarities = self._documents @ vector
-        own = self._place[pair.positive]
+        own = self._index_of[pair.positive]
         others = np.delete(similarities, own)
         return 1 + int((others > similarities[own]).sum()), float(
             similarities[own] - others.max(initial=-1.0)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from search_r3.errors import DataError
-
-Origin = Literal["self", "teacher", "terms"]
-"""Who wrote a thought: the model itself, a larger local model, or the salient terms of the positive."""
+from search_r3.files import atomic_path
+from search_r3.training.origin import ORIGINS, Origin
 
 SCHEMA = pa.schema(
     [
@@ -39,7 +37,7 @@ class ThoughtRecord:
         origin: Who wrote it.
         gain: By how much it widened the positive's margin over the best negative, as a difference of cosines
             under the reference scorer (-4 to 4).
-        rank_gain: By how many places it moved the positive up.
+        rank_gain: By how many ranks it moved the positive up.
         is_finished: Whether it came to its own end; if not, a budget cut it.
     """
 
@@ -65,11 +63,9 @@ def write_thoughts(records: Iterable[ThoughtRecord], path: Path, provenance: dic
         path: The file.
         provenance: How they were made, by ``<source> <origin>``; it becomes the file's metadata.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMA)
-    part = path.with_name(path.name + ".part")
-    pq.write_table(table.replace_schema_metadata(provenance), part, compression="zstd")
-    part.replace(path)
+    with atomic_path(path) as part:
+        pq.write_table(table.replace_schema_metadata(provenance), part, compression="zstd")
 
 
 def read_provenance(path: Path) -> dict[str, str]:
@@ -101,6 +97,6 @@ def read_thoughts(path: Path) -> list[ThoughtRecord]:
             "Build it again."
         )
     records = [ThoughtRecord(**row) for row in table.to_pylist()]
-    if unknown := {record.origin for record in records} - set(get_args(Origin)):
-        raise DataError(f"{path} has thoughts of the origins {sorted(unknown)}, wanted {get_args(Origin)}.")
+    if unknown := {record.origin for record in records} - set(ORIGINS):
+        raise DataError(f"{path} has thoughts of the origins {sorted(unknown)}, wanted {ORIGINS}.")
     return records

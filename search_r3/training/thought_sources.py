@@ -90,9 +90,9 @@ def quotes(thought: str, positive: str) -> bool:
     wanted, inside = ([word.casefold() for word in words(text)] for text in (thought, positive))
     if len(inside) <= QUOTED_WORDS:
         return False  # a term, not a passage: naming it is the point
-    runs = {tuple(inside[place : place + QUOTED_WORDS]) for place in range(len(inside) - QUOTED_WORDS + 1)}
+    runs = {tuple(inside[index : index + QUOTED_WORDS]) for index in range(len(inside) - QUOTED_WORDS + 1)}
     return any(
-        tuple(wanted[place : place + QUOTED_WORDS]) in runs for place in range(len(wanted) - QUOTED_WORDS + 1)
+        tuple(wanted[index : index + QUOTED_WORDS]) in runs for index in range(len(wanted) - QUOTED_WORDS + 1)
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from search_r3.data.leaks import LeakCheck
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError
+from search_r3.files import file_sha256
 from search_r3.paths import data_dir
 from search_r3.training.dev_split import asked_and_answers, split_pairs
 from search_r3.training.examples import Example, draw_examples
@@ -69,5 +69,5 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
         thoughts = [one for one in read_thoughts(config.thoughts) if (one.source, one.query_id) in known]
         if not thoughts:
             raise DataError(f"{config.thoughts} has no thought about a training query of this run.")
-        hashes["thoughts"] = hashlib.sha256(config.thoughts.read_bytes()).hexdigest()
+        hashes["thoughts"] = file_sha256(config.thoughts)
     return TrainingData(draw_examples(pairs, thoughts, config, seed), dev, hashes)

@@ -1,6 +1,8 @@
 """The command line on the tiny model: index, search, embed, info, doctor, and the errors a user can cause."""
 
+import contextlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import sentence_transformers
 
 from search_r3 import SentenceTransformer
-from search_r3.cli import main
+from search_r3.cli import embed_command, main
 from search_r3.errors import ModelError
 from search_r3.model import default as embedded_model
 from search_r3.model.direct_export import export_direct
@@ -68,7 +70,7 @@ def test_search_gives_the_exact_ranking(run, index: Path, tiny: SentenceTransfor
     np.testing.assert_allclose([hit["score"] for hit in result["hits"]], [scores[i] for i in best], atol=1e-5)
     thought = encoding.thoughts[0]
     assert result["thought"] == {"text": thought.text, "tokens": thought.length, "ending": thought.ending}
-    assert result["hits"][best.index("copy")]["text"] == "shutil\ncopy a directory tree"
+    assert result["hits"][best.index("copy")]["text"] == "shutil copy a directory tree"
 
 
 def test_explain_says_what_the_thought_changed(run, index: Path, tiny: SentenceTransformer) -> None:
@@ -174,8 +176,9 @@ def test_a_direct_export_is_refused_with_the_reason(run, tiny, tmp_path: Path) -
 def test_embed(
     run, corpus: Path, tiny_folder: Path, tiny: SentenceTransformer, tmp_path: Path, role: str
 ) -> None:
-    """Both formats hold the model's own vectors under the file's ids."""
-    texts = ["shutil\ncopy a directory tree", "parse a date from a string", "find files by a pattern"]
+    """Both formats hold the model's own vectors under the file's ids; a query has no title."""
+    first = "shutil copy a directory tree" if role == "document" else "copy a directory tree"
+    texts = [first, "parse a date from a string", "find files by a pattern"]
     expected = tiny.encode_document(texts) if role == "document" else tiny.encode_query(texts)
     npy, parquet = tmp_path / "v.npy", tmp_path / "v.parquet"
     for target in (npy, parquet):
@@ -188,6 +191,33 @@ def test_embed(
     assert table["id"] == ["copy", "date", "3"]
     np.testing.assert_allclose(np.array(table["embedding"]), expected, atol=1e-5)
     assert ("thought" in table) == (role == "query")
+
+
+@pytest.mark.parametrize("operation", ["fsync", "unlink", "replace"])
+def test_vectors_never_stand_beside_the_ids_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """Killed before any step on the disk, a second run leaves the old pair, the new one, or no vectors."""
+    real, seen = getattr(os, operation), set()
+    for lives in range(20):
+        target = tmp_path / str(lives) / "v.npy"
+        for number, ids in ((1, ["a", "b"]), (2, ["c"])):
+            left = [lives if number == 2 else 20]
+
+            def step(*args, left=left, **kwargs):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise SystemExit("killed")
+                return real(*args, **kwargs)
+
+            with monkeypatch.context() as patch, contextlib.suppress(SystemExit):
+                patch.setattr(os, operation, step)
+                embed_command._write(target, {"id": ids}, np.full((len(ids), 3), number, dtype=np.float32))
+        ids = json.loads(target.with_suffix(".json").read_text())["id"]
+        vectors = np.load(target).tolist() if target.exists() else None
+        seen.add((tuple(ids), vectors is None))
+        assert vectors in (None, [[1.0] * 3] * 2 if ids == ["a", "b"] else [[2.0] * 3])
+    assert (("c",), False) in seen and len(seen) > 1
 
 
 def test_info(run, tiny_folder: Path, tiny: SentenceTransformer) -> None:

@@ -8,9 +8,7 @@ from keyword_task import TASK, config, history
 
 from search_r3 import SentenceTransformer
 from search_r3.errors import InvalidOptionError
-from search_r3.rl.grpo_run import last_checkpoint, make_policy, train
-
-STATES = ("trainer_state.json", "environment.npz")
+from search_r3.rl.grpo_run import train
 
 
 def rise(output):
@@ -79,8 +77,8 @@ def test_a_moving_corpus_is_followed(toy, tiny_folder):
     assert facts["queries"] == 16 and facts["documents"] == 20 and "dev/words" in facts["data_hashes"]
 
 
-def test_a_copied_thought_is_fined(toy, tiny_folder, monkeypatch):
-    """Each rollout's thought is held against its own query, and the fine is part of the reward."""
+def test_a_copied_thought_has_a_penalty(toy, tiny_folder, monkeypatch):
+    """Each rollout's thought is compared with its own query, and the penalty is part of the reward."""
     seen = []
 
     def half(thought, query):
@@ -121,21 +119,3 @@ def test_runs_that_cannot_be(toy, tiny_folder, changes, message):
     """Options that the trainer does not know, or that would make a resume inexact, fail at once."""
     with pytest.raises(InvalidOptionError, match=message):
         train(config(toy, tiny_folder, **changes))
-
-
-def test_a_checkpoint_without_its_environment_is_passed_over(tmp_path):
-    """What was being written when a run was killed is not resumed from."""
-    for step, files in {5: STATES, 10: STATES, 15: STATES[:1], 20: STATES[1:]}.items():
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        for name in files:
-            (folder / name).touch()
-    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
-    assert last_checkpoint(tmp_path / "none") is None
-
-
-@pytest.mark.parametrize("policy", ["frozen", "none", "in_batch"])
-def test_plain_policies(toy, policy):
-    """Every name makes its policy."""
-    made = make_policy(config(toy, "x", environment={"refresh": {"policy": policy}}).environment)
-    assert type(made).__name__ == {"frozen": "Frozen", "none": "NoRefresh", "in_batch": "InBatch"}[policy]

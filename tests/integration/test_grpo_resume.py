@@ -13,6 +13,7 @@ from keyword_task import config, history
 from search_r3 import SentenceTransformer
 from search_r3.errors import InvalidOptionError
 from search_r3.rl.grpo_run import train
+from search_r3.training.run_folder import newest_checkpoint
 
 
 def test_killed_run_resumes_bit_for_bit(toy, tiny_folder):
@@ -40,7 +41,7 @@ def test_killed_run_resumes_bit_for_bit(toy, tiny_folder):
     command = [sys.executable, "-c", program, str(path)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
-    while not (toy / "killed" / "checkpoint-102" / "environment.npz").exists():
+    while newest_checkpoint(toy / "killed", ("environment.npz",)) is None:
         assert process.poll() is None, process.stderr.read().decode()[-2000:]
         assert time.monotonic() < deadline
         time.sleep(0.01)

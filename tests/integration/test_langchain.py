@@ -69,7 +69,7 @@ async def test_retrieval_is_the_exact_ranking(tiny):
     wanted = tiny.encode_query(TEXTS, max_reasoning_tokens=4)
     for query, vector in zip(TEXTS, wanted, strict=True):
         found = [document.page_content for document in store.similarity_search(query, k=5)]
-        assert found == [TEXTS[place] for place in np.argsort(-(documents @ vector), kind="stable")]
+        assert found == [TEXTS[index] for index in np.argsort(-(documents @ vector), kind="stable")]
     together = await asyncio.gather(*(embeddings.aembed_query(text) for text in TEXTS * 4))
     np.testing.assert_allclose(together, np.tile(wanted, (4, 1)), atol=1e-5)
 

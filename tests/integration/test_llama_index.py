@@ -58,7 +58,7 @@ def test_an_index_gives_the_exact_ranking(tiny):
     """Nodes in a VectorStoreIndex are found in the order that numpy gives."""
     documents = tiny.encode_document(TEXTS)
     embedding = SearchR3Embedding(model=tiny, max_reasoning_tokens=4)
-    nodes = [TextNode(text=text, id_=str(place)) for place, text in enumerate(TEXTS)]
+    nodes = [TextNode(text=text, id_=str(index)) for index, text in enumerate(TEXTS)]
     retriever = VectorStoreIndex(nodes, embed_model=embedding).as_retriever(similarity_top_k=5)
     for query in ("a red star", "sort"):
         found = [int(one.node.node_id) for one in retriever.retrieve(query)]

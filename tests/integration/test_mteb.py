@@ -117,10 +117,10 @@ def test_the_entry_for_mteb_scores_as_our_own_encoder(tiny, tiny_folder, built, 
     models = [entry["SearchR3Wrapper"](str(tiny_folder), device="cpu", **options)]
     models.append(SearchR3Encoder(str(tiny_folder), model=tiny, **options))
     scores = [
-        mteb.evaluate(model, retrieval_task("CodeDocMini"), cache=mteb.ResultCache(tmp_path / str(place)))
+        mteb.evaluate(model, retrieval_task("CodeDocMini"), cache=mteb.ResultCache(tmp_path / str(index)))
         .task_results[0]
         .get_score()
-        for place, model in enumerate(models)
+        for index, model in enumerate(models)
     ]
     assert scores[0] == pytest.approx(scores[1], abs=1e-4) and scores[0] > 0.05
 

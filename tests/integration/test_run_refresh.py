@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from search_r3 import SentenceTransformer
+from search_r3.cli.running import run
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.rl.refresh import RefreshState
 from search_r3.training.lora import add_adapter
-from search_r3.training.sft_config import AdapterConfig
+from search_r3.training.run_config import AdapterConfig
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]
@@ -46,13 +47,16 @@ def test_policies_along_a_trajectory(tiny_folder, checkpoints, tmp_path, monkeyp
     qrels = {f"q{n}": {f"d{n}{(n - 1) % 12}": 1} for n in range(12)}
     write_beir(RetrievalTask(queries, corpus, qrels), tmp_path / "words", split="train")
     arguments = [
-        "run_refresh.py", "--base", str(tiny_folder), "--adapters", *checkpoints,
-        "--sets", str(tmp_path / "words"), "--documents", "100", "--simulated", "130",
+        "run_refresh.py", "--base", str(tiny_folder),
+        "--adapter", checkpoints[0], "--adapter", checkpoints[1],
+        "--set", str(tmp_path / "words"), "--documents", "100", "--simulated", "130",
         "--queries", "10", "--per-step", "2", "--group", "3",
         "--cache", str(tmp_path / "cache"), "--output", str(tmp_path / "out"),
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", arguments)
-    run_refresh.main()
+    with pytest.raises(SystemExit) as ended:
+        run(run_refresh.main)
+    assert not ended.value.code
     table = json.loads((tmp_path / "out" / "refresh.json").read_text())
     for size, drift in ((100, "measured"), (130, "simulated")):
         rows = {row["policy"]: row for row in table["results"] if row["documents"] == size}
@@ -65,7 +69,9 @@ def test_policies_along_a_trajectory(tiny_folder, checkpoints, tmp_path, monkeyp
         assert all(row["steps"] == 10 for row in rows.values())
     assert (tmp_path / "out" / "refresh.svg").is_file() and "rank correlation" in capsys.readouterr().out
     monkeypatch.setattr(run_refresh, "embed_documents", None)  # a second run embeds nothing
-    run_refresh.main()
+    with pytest.raises(SystemExit) as ended:
+        run(run_refresh.main)
+    assert not ended.value.code
     again = json.loads((tmp_path / "out" / "refresh.json").read_text())
     timeless = [{k: v for k, v in row.items() if "milliseconds" not in k} for row in table["results"]]
     assert [{k: v for k, v in row.items() if "milliseconds" not in k} for row in again["results"]] == timeless
@@ -83,8 +89,8 @@ def test_interpolation_is_on_the_sphere(monkeypatch):
     np.testing.assert_allclose(trajectory.at(1)[1], [[[3 / 10**0.5, 1 / 10**0.5]]], atol=1e-6)
 
 
-def test_rows_in_turn(monkeypatch):
-    """The rival that does not choose goes round, always in the same order: four a step of six rows."""
+def test_documents_in_turn(monkeypatch):
+    """The baseline that does not choose goes round in one order: four a step of six documents."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     from run_refresh import InTurn
 
@@ -93,7 +99,7 @@ def test_rows_in_turn(monkeypatch):
 
     def rows(step: int, per_step: int) -> set[int]:
         state = RefreshState(step, none, none, encoded_at, encoded_at, none)
-        return set(InTurn(per_step).rows(state).tolist())
+        return set(InTurn(per_step=per_step).choose(state).tolist())
 
     first, second, third, fourth = (rows(step, 4) for step in range(1, 5))
     assert [len(found) for found in (first, second, third)] == [4, 4, 4]

@@ -19,6 +19,7 @@ from search_r3.data.pairs import TrainingPair, write_pairs
 from search_r3.errors import InvalidOptionError
 from search_r3.model.adapter import merge_adapter
 from search_r3.model.default import load_model
+from search_r3.training.run_folder import newest_checkpoint
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.sft_run import train
 from search_r3.training.thought_records import ThoughtRecord, write_thoughts
@@ -187,7 +188,7 @@ def test_killed_run_resumes_bit_for_bit(built, base, monkeypatch):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
-    while not (built / "killed" / "checkpoint-15" / "trainer_state.json").exists():
+    while newest_checkpoint(built / "killed") is None:
         assert process.poll() is None, process.stderr.read().decode()[-2000:]
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -197,7 +198,7 @@ def test_killed_run_resumes_bit_for_bit(built, base, monkeypatch):
 
     script = [sys.executable, str(ROOT / "train" / "sft.py"), str(path)]
     refused = subprocess.run(script, env=environment, capture_output=True, text=True)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "Pass --resume to go on with it" in refused.stderr
     subprocess.run([*command, "--resume"], env=environment, check=True, capture_output=True)
     wanted, found = losses(built / "whole"), losses(built / "killed")
@@ -279,7 +280,8 @@ from toy_teacher import toy_teacher
 from test_objective import EXAMPLES, features, _disturb
 from search_r3 import SentenceTransformer
 from search_r3.training.lora import add_adapter
-from search_r3.training.sft_config import AdapterConfig, LossConfig
+from search_r3.training.run_config import AdapterConfig
+from search_r3.training.sft_config import LossConfig
 from search_r3.training.objective import SupervisedLoss
 
 rank = int(sys.argv[1])
@@ -307,7 +309,8 @@ def test_two_processes_have_the_loss_of_one(tiny_folder, tmp_path):
 
     from search_r3.training.lora import add_adapter
     from search_r3.training.objective import SupervisedLoss
-    from search_r3.training.sft_config import AdapterConfig, LossConfig
+    from search_r3.training.run_config import AdapterConfig
+    from search_r3.training.sft_config import LossConfig
 
     model = SentenceTransformer(tiny_folder, device="cpu").train()
     torch.manual_seed(0)

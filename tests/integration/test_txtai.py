@@ -20,6 +20,6 @@ def test_queries_think_and_documents_do_not(tiny, tiny_folder):
     found = dict(embeddings.search("a star", len(TEXTS)))
     wanted = tiny.encode_document(TEXTS) @ tiny.encode_query("a star")
     # txtai leaves out what has no positive score.
-    assert found == pytest.approx({place: score for place, score in enumerate(wanted) if score > 0}, abs=1e-5)
+    assert found == pytest.approx({index: score for index, score in enumerate(wanted) if score > 0}, abs=1e-5)
     direct = tiny.encode_document(TEXTS) @ tiny.encode_query("a star", reasoning="never")
     assert np.abs(direct - wanted).max() > 1e-3

@@ -6,7 +6,7 @@ import torch
 
 
 def toy_teacher(max_tokens):
-    """In the place of ``search_r3.training.sft_run._teacher``."""
+    """Instead of ``search_r3.training.sft_run._teacher``."""
 
     def encode(texts):
         rows = torch.zeros(len(texts), 6)

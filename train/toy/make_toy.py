@@ -14,6 +14,7 @@ from pathlib import Path
 
 from search_r3.data.pairs import TrainingPair, read_pairs
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.files import write_lines
 from search_r3.paths import data_dir
 
 FOLDER = Path(__file__).parent
@@ -34,7 +35,7 @@ def main() -> None:
     chosen = list(drawn.values())
     training, held_out = chosen[:TRAINING], chosen[TRAINING:]
     lines = [json.dumps({"query": pair.query, "positive": pair.positive}) + "\n" for pair in training]
-    (FOLDER / "pairs.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_lines(FOLDER / "pairs.jsonl", lines)
     task = RetrievalTask(
         {f"q{place}": pair.query for place, pair in enumerate(held_out[:QUERIES])},
         {f"d{place}": pair.positive for place, pair in enumerate(held_out)},

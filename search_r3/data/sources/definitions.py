@@ -134,7 +134,7 @@ def _gcide_head_length(lines: list[str]) -> int:
 
 
 def _gcide_letters(text: str) -> str:
-    """Turn ["e] into ë, [ae] into æ and so on; what has no letter stays."""
+    """Replace ["e] by ë, [ae] into æ and so on; what has no letter stays."""
 
     def letter(found: re.Match[str]) -> str:
         if found[3]:

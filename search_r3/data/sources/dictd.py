@@ -12,7 +12,7 @@ from pathlib import Path
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.sources import definitions
-from search_r3.data.sources.siblings import Entry, read_lines, training_pairs
+from search_r3.data.sources.entries import Entry, read_lines, training_pairs
 from search_r3.errors import DataError
 
 _DIGITS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
@@ -36,7 +36,7 @@ class DictionaryArticle:
 
 
 def read_dictd(index_path: Path) -> list[DictionaryArticle]:
-    """Read NAME.index and NAME.dict.dz beside it; the articles by their place in the dictionary.
+    """Read NAME.index and NAME.dict.dz beside it; the articles by their offset in the dictionary.
 
     Raises:
         DataError: A file is missing or damaged, or the index does not fit the dictionary or lists no article.
@@ -46,17 +46,17 @@ def read_dictd(index_path: Path) -> list[DictionaryArticle]:
     for line in filter(None, read_lines(index_path)):
         fields = line.split("\t")
         try:
-            word, place = fields[0], (_number(fields[1]), _number(fields[2]))
+            word, span = fields[0], (_number(fields[1]), _number(fields[2]))
         except (ValueError, IndexError):
             wanted = "wanted a word, an offset and a length in base 64, with tabs between"
             raise DataError(f"{index_path} has the line {line!r}; {wanted}.") from None
-        if sum(place) > len(content):
+        if sum(span) > len(content):
             raise DataError(
                 f"{index_path} lists {word!r} beyond the end of its dictionary; they do not match."
             )
         # What begins with 00- is about the dictionary itself.
         if not word.startswith("00-"):
-            words.setdefault(place, []).append(word)
+            words.setdefault(span, []).append(word)
     if not words:
         raise DataError(f"{index_path} lists no article; wanted the index of a dictd dictionary.")
     return [

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.data.sources.siblings import Entry, Hierarchy, training_pairs
+from search_r3.data.sources.entries import Entry, training_pairs
+from search_r3.data.sources.hierarchy import Hierarchy
 from search_r3.errors import DataError
 
 _TERMS = "SELECT _id, go_id, term, definition FROM go_term ORDER BY go_id"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.data.sources.siblings import Entry, training_pairs
+from search_r3.data.sources.entries import Entry, training_pairs
 from search_r3.errors import DataError
 
 _WORDINGS = ("inclusionTerm/note", "includes/note")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.data.sources.siblings import Entry, read_lines, training_pairs
+from search_r3.data.sources.entries import Entry, read_lines, training_pairs
 from search_r3.errors import DataError
 
 _MOST_WORDS = 120

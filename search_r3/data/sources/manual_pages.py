@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search_r3.data.pairs import TrainingPair
+from search_r3.data.sources.entries import Entry, training_pairs
 from search_r3.data.sources.roff import paragraphs, plain_text, sections
-from search_r3.data.sources.siblings import Entry, training_pairs
 from search_r3.errors import DataError
 
 _MOST_WORDS = 120

@@ -34,7 +34,7 @@ class Question:
     """A trivia question.
 
     Attributes:
-        question_id: Name of its list and its place in it.
+        question_id: Name of its list and its index in it.
         text: The question.
         answers: What counts as a right answer.
     """
@@ -74,12 +74,12 @@ def read_questions(folder: Path, lists: tuple[str, ...] = QUESTION_LISTS) -> lis
             raise DataError(f"Cannot read the questions {path}: {error}.") from None
         if not isinstance(table, dict):
             raise DataError(f"{path} is not a table of questions and answers.")
-        for place, (text, answers) in enumerate(table.items()):
+        for index, (text, answers) in enumerate(table.items()):
             text = str(text)
             usable = isinstance(answers, list) and "http" not in text and "___" not in text
             if usable and len(text.split()) >= 5:
                 answers = tuple(str(answer) for answer in answers)
-                questions.append(Question(f"{name}-{place}", " ".join(text.split()), answers))
+                questions.append(Question(f"{name}-{index}", " ".join(text.split()), answers))
     return questions
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.data.sources.siblings import Entry, Hierarchy, read_lines, training_pairs
+from search_r3.data.sources.entries import Entry, read_lines, training_pairs
+from search_r3.data.sources.hierarchy import Hierarchy
 from search_r3.errors import DataError
 
 _FILES = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}

@@ -223,7 +223,7 @@ BODY = "    a = 1\n    b = 2\n    return a\n"
 
 
 @pytest.mark.parametrize(
-    ("place", "text"),
+    ("name", "text"),
     [
         ("a.py", f'def g():\n    """Two words."""\n{BODY}'),
         ("a.py", 'def g():\n    """' + "word " * 61 + f'"""\n{BODY}'),
@@ -241,9 +241,9 @@ BODY = "    a = 1\n    b = 2\n    return a\n"
         ("folder.py/readme", "a folder with the name of a module"),
     ],
 )
-def test_functions_left_out(tmp_path, place, text):
+def test_functions_left_out(tmp_path, name, text):
     """What is to be left out is, as is a file Python cannot parse; to find no function is an error."""
-    path = tmp_path / place
+    path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=r"no documented Python function .* sources of pkg"):

@@ -304,13 +304,23 @@ def test_minilm_is_unpacked_once(tmp_path, model_zip):
     assert tree(folder) == wanted
 
 
-def test_minilm_half_unpacked_is_unpacked_again(tmp_path, model_zip):
+def test_minilm_half_unpacked_is_unpacked_again(tmp_path, model_zip, monkeypatch):
     """What an interrupted run left does not end in the model's folder."""
-    part = model_zip.parent / "all-MiniLM-L6-v2.part"
-    part.mkdir()
-    (part / "config.json").write_bytes(b'{"a"')
-    assert (minilm.minilm_folder(tmp_path) / "config.json").read_bytes() == b'{"a": 1}' * 50
-    assert not part.exists()
+
+    def interrupted(archive, part):
+        part.mkdir()
+        (part / "config.json").write_bytes(b'{"a"')
+        (part / "half.json").write_bytes(b"")
+        raise KeyboardInterrupt
+
+    before = set(model_zip.parent.iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(minilm.zipfile.ZipFile, "extractall", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            minilm.minilm_folder(tmp_path)
+    assert set(model_zip.parent.iterdir()) == before
+    wanted = {"config.json": b'{"a": 1}' * 50, "1_Pooling/config.json": b"{}"}
+    assert tree(minilm.minilm_folder(tmp_path)) == wanted
 
 
 @pytest.mark.parametrize("damage", ["absent", "cut", "crc", "stream"])
@@ -323,8 +333,8 @@ def test_damaged_minilm_archive_raises(tmp_path, model_zip, damage):
     elif damage == "cut":
         model_zip.write_bytes(content[:-30])
     elif damage == "crc":
-        place = content.index(b"PK\x01\x02") + 16  # the check sum in the central directory
-        content[place] ^= 1
+        offset = content.index(b"PK\x01\x02") + 16  # the check sum in the central directory
+        content[offset] ^= 1
         model_zip.write_bytes(content)
     else:
         content[start] |= 0b110  # deflate block type 3 does not exist

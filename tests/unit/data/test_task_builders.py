@@ -82,7 +82,7 @@ def test_hpo_lay_by_hand():
 
 
 def article(pmid: int, topics=(), title: str | None = None, text: str | None = None, **sections) -> Article:
-    body = sections or {"TEXT": (f"{pmid} " * 200)[:200] if text is None else text}
+    body = sections or {"TEXT": (f"{pmid} " * 200)[:199] + "." if text is None else text}
     return Article(str(pmid), f"Title {pmid}" if title is None else title, body, tuple(topics))
 
 
@@ -100,7 +100,7 @@ def test_topic_pairs_have_3_to_15_abstracts(number, asked):
         assert task.qrels[query_id] == {f"pmid-{pmid}": 1 for pmid in range(1, number + 1)}
     assert task.qrels[f"topics-{short('C|D')}"] == {"pmid-101": 1, "pmid-102": 1, "pmid-103": 1}
     assert "pmid-90" not in task.corpus
-    assert task.corpus["pmid-1"] == "Title 1 " + "1 " * 100
+    assert task.corpus["pmid-1"] == "Title 1 " + "1 " * 99 + "1."
 
 
 def test_topic_pairs_of_three_topics_and_twins():
@@ -207,8 +207,8 @@ def test_objectives_are_told_from_background(sentence, states_an_aim):
     assert task.queries == ({"objective-1": sentence} if states_an_aim else {})
 
 
-def function(name: str, summary: str, body: str = "return 1", line: int = 1, **place) -> PythonFunction:
-    package, module = place.get("package", "p"), place.get("module", "m.py")
+def function(name: str, summary: str, body: str = "return 1", line: int = 1, **location) -> PythonFunction:
+    package, module = location.get("package", "p"), location.get("module", "m.py")
     return PythonFunction(package, module, name, line, summary, f"def {name}():\n    {body}")
 
 
@@ -370,7 +370,7 @@ def test_sentence_pairs_by_hand():
     """The aim finds the last sentence, which finds those before it; negatives are neighbours' same parts."""
     aim = "This study asks whether tea is hot."
     long_aim = "This study asks whether tea of number {} is hot enough."
-    rest = " ".join(f"Cup {place} held tea for an hour." for place in range(8))
+    rest = " ".join(f"Cup {index} held tea for an hour." for index in range(8))
     last = "We conclude that tea number {} was hot in all of the cups."
     short = "Tea number {} was hot in every cup."
     articles = [

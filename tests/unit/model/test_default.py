@@ -206,14 +206,18 @@ def test_damage_is_repaired(cache, package, preparations, damage):
     assert len(preparations()) == 2
 
 
-def test_stale_part_is_removed(cache, package, preparations):
-    """What a killed preparation left behind does not stop the next one, and does not get into the result."""
+def test_stale_parts_are_removed(cache, package, preparations):
+    """What a killed preparation left, and the one inside of it, is removed; another model's is left alone."""
     folder = embedded_base_folder()
-    part = folder.with_name(f"{folder.name}.part")
+    part = folder.with_name(f".part-0123abcd-{folder.name}")
     folder.rename(part)
     (part / "stale.txt").write_text("stale")
+    inner = shutil.copytree(part, folder.with_name(f".part-89ef4567-{part.name}"))
+    other = shutil.copytree(part, folder.with_name(".part-0123abcd-other"))
     assert embedded_base_folder() == folder
     assert not part.exists()
+    assert not inner.exists()
+    assert other.exists()
     assert not (folder / "stale.txt").exists()
     assert len(preparations()) == 2
 

@@ -93,7 +93,7 @@ def test_long_documents_are_cut_alike(tiny, exported):
 
 def test_what_cannot_be_exported(tiny, fresh_tiny, exported, tmp_path):
     """A folder that exists, a template that no tokenizer can hold, and vectors that differ are errors."""
-    with pytest.raises(FileExistsError, match="never overwrites"):
+    with pytest.raises(FileExistsError, match="never overwritten"):
         export_direct(tiny, exported)
     with pytest.raises(ModelError, match="wanted a Search-R3 model"):
         export_direct(sentence_transformers.SentenceTransformer(str(exported), device="cpu"), tmp_path / "x")

@@ -165,8 +165,8 @@ def test_no_texts_give_no_vectors(tiny):
 def containers(items: list) -> list:
     array = np.empty(len(items), dtype=object)
     array[:] = [None] * len(items)
-    for place, item in enumerate(items):
-        array[place] = item
+    for index, item in enumerate(items):
+        array[index] = item
     return [items, tuple(items), array]
 
 
@@ -175,9 +175,9 @@ def containers(items: list) -> list:
 def test_invalid_item_is_named_by_the_callers_index(tiny, role, bad):
     """Whatever is no valid text is refused under its index in the caller's list, in list, tuple and array."""
     call = tiny.encode_query if role == "query" else tiny.encode_document
-    for place in range(len(GOOD) + 1):
-        for inputs in containers([*GOOD[:place], bad, *GOOD[place:]]):
-            with pytest.raises(InvalidInputError, match=rf"^Input {place}: got ") as caught:
+    for index in range(len(GOOD) + 1):
+        for inputs in containers([*GOOD[:index], bad, *GOOD[index:]]):
+            with pytest.raises(InvalidInputError, match=rf"^Input {index}: got ") as caught:
                 call(inputs, batch_size=2)
             assert caught.value.item is bad
             assert type(caught.value) is InvalidInputError
@@ -187,7 +187,7 @@ def test_invalid_item_is_named_by_the_callers_index(tiny, role, bad):
 def test_invalid_item_says_what_is_wrong(tiny, bad):
     """The message names the type that was got, or the surrogate and its position."""
     if isinstance(bad, str):
-        position = next(place for place, character in enumerate(bad) if 0xD800 <= ord(character) < 0xE000)
+        position = next(index for index, character in enumerate(bad) if 0xD800 <= ord(character) < 0xE000)
         wanted = f"got a lone surrogate at position {position} of .*wanted valid Unicode"
     else:
         wanted = rf"got {type(bad).__name__} \(.*wanted a string"
@@ -208,13 +208,13 @@ def test_invalid_single_input_is_input_zero(tiny, bad):
 def test_other_modality_is_an_invalid_input_as_well(tiny, role, foreign):
     """Chat messages, audio and arrays are refused like any other non-text, under their index."""
     call = tiny.encode_query if role == "query" else tiny.encode_document
-    for place in (1, 3):
-        with pytest.raises(InvalidInputError, match=rf"^Input {place}: got "):
-            call([*GOOD[:place], foreign, *GOOD[place:]], batch_size=2)
+    for index in (1, 3):
+        with pytest.raises(InvalidInputError, match=rf"^Input {index}: got "):
+            call([*GOOD[:index], foreign, *GOOD[index:]], batch_size=2)
 
 
 def test_first_of_equal_invalid_items_is_named(tiny):
-    """Of several Nones the first is named; equality of 1 and True does not confuse the places."""
+    """Of several Nones the first is named; equality of 1 and True does not confuse the indices."""
     with pytest.raises(InvalidInputError, match=r"^Input 1: got NoneType"):
         tiny.encode_document(["a", None, "b", None])
     with pytest.raises(InvalidInputError, match=r"^Input 0: got int|^Input 2: got bool"):
@@ -230,9 +230,9 @@ def test_invalid_item_in_a_pair_names_the_pair(tiny):
         (("query", [EMBED]), r"token ids \[402\]"),
         (("que\ud800ry", "thought"), "lone surrogate at position 3"),
     ]:
-        for place in (1, 3):
-            with pytest.raises(InvalidInputError, match=f"^Input {place}: .*{reason}") as caught:
-                tiny.encode_query([*GOOD[:place], pair, *GOOD[place:]], batch_size=2)
+        for index in (1, 3):
+            with pytest.raises(InvalidInputError, match=f"^Input {index}: .*{reason}") as caught:
+                tiny.encode_query([*GOOD[:index], pair, *GOOD[index:]], batch_size=2)
             assert caught.value.item is pair
 
 
@@ -342,19 +342,19 @@ def test_dropped_tokens_are_reported_per_query(tiny):
     np.testing.assert_allclose(found.embeddings[1], found.embeddings[2], atol=1e-5)
 
 
-@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("index", range(5))
 @pytest.mark.parametrize("role", ["query", "document"])
-def test_truncation_error_names_the_callers_index(tiny, role, place):
+def test_truncation_error_names_the_callers_index(tiny, role, index):
     """on_truncation="error" refuses the text under the caller's index, counting the tokens over the limit."""
     call, room = (tiny.encode_query, QUERY_ROOM) if role == "query" else (tiny.encode_document, DOCUMENT_ROOM)
     long = "z" * (room + 5)
-    for inputs in containers([*GOOD[:place], long, *GOOD[place:]]):
+    for inputs in containers([*GOOD[:index], long, *GOOD[index:]]):
         with pytest.raises(
-            TruncationError, match=rf"^Input {place}: 5 tokens over the limit of {LIMIT}\. Shorten"
+            TruncationError, match=rf"^Input {index}: 5 tokens over the limit of {LIMIT}\. Shorten"
         ):
             call(inputs, batch_size=2, on_truncation="error")
-    with pytest.raises(TruncationError, match=f"^Input {place}: "):
-        call(np.array([*GOOD[:place], long, *GOOD[place:]]), on_truncation="error")  # an array of characters
+    with pytest.raises(TruncationError, match=f"^Input {index}: "):
+        call(np.array([*GOOD[:index], long, *GOOD[index:]]), on_truncation="error")  # an array of characters
     call([*GOOD, "z" * room], on_truncation="error")
 
 

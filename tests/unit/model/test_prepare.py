@@ -307,7 +307,7 @@ def test_existing_target_is_refused(tmp_path):
     (tmp_path / "folder" / "kept.txt").write_text("kept")
     (tmp_path / "file").write_text("kept")
     for name in ("folder", "file"):
-        with pytest.raises(FileExistsError, match="never overwrites"):
+        with pytest.raises(FileExistsError, match="never overwritten"):
             prepare_base(TINY_LM, tmp_path / name, template=COMPACT_TEMPLATE)
     assert hashes(tmp_path) == {
         name: hashlib.sha256(b"kept").hexdigest() for name in ("file", "folder/kept.txt")
@@ -378,8 +378,8 @@ def test_missing_gguf_file(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=["error", "interrupt"])
-@pytest.mark.parametrize("place", ["assemble", "save"])
-def test_a_crash_leaves_nothing(tmp_path, monkeypatch, place, error):
+@pytest.mark.parametrize("stage", ["assemble", "save"])
+def test_a_crash_leaves_nothing(tmp_path, monkeypatch, stage, error):
     """When saving fails half way, neither the target nor the staging folder stays behind."""
     seen = []
 
@@ -387,7 +387,7 @@ def test_a_crash_leaves_nothing(tmp_path, monkeypatch, place, error):
         seen.append(leftovers(tmp_path))
         raise error
 
-    if place == "assemble":
+    if stage == "assemble":
         monkeypatch.setattr(base_module, "assemble", crash)
     else:
         write = SentenceTransformer.save
@@ -396,7 +396,7 @@ def test_a_crash_leaves_nothing(tmp_path, monkeypatch, place, error):
             write(self, path, *args, **kwargs)
             crash()
 
-        monkeypatch.setattr(base_module.SentenceTransformer, "save", save)
+        monkeypatch.setattr(base_module.SearchR3, "save", save)
     with pytest.raises(type(error)):
         prepare_base(TINY_LM, tmp_path / "base", template=COMPACT_TEMPLATE)
     assert len(seen) == 1

@@ -360,9 +360,9 @@ def test_auto_is_always_where_the_model_wants_to_think(tiny):
     """Where the first token is not the embed token, auto and always are the same."""
     always = tiny.encode_query_with_thoughts(MORE_TEXTS, reasoning="always")
     auto = tiny.encode_query_with_thoughts(MORE_TEXTS, reasoning="auto")
-    thinking = [place for place, thought in enumerate(auto.thoughts) if thought.ending != "skipped"]
+    thinking = [index for index, thought in enumerate(auto.thoughts) if thought.ending != "skipped"]
     assert len(thinking) > 10
-    assert [auto.thoughts[place] for place in thinking] == [always.thoughts[place] for place in thinking]
+    assert [auto.thoughts[index] for index in thinking] == [always.thoughts[index] for index in thinking]
     np.testing.assert_allclose(auto.embeddings[thinking], always.embeddings[thinking], atol=1e-5)
 
 

@@ -265,14 +265,14 @@ def test_plain_class_needs_the_flag(tiny_folder):
         "os.system",
     ],
 )
-@pytest.mark.parametrize("place", [0, 2])
-def test_other_custom_classes_meet_the_gate(folder, reference, place):
+@pytest.mark.parametrize("index", [0, 2])
+def test_other_custom_classes_meet_the_gate(folder, reference, index):
     """Any class but our own meets sentence-transformers' gate: without the flag it is not imported."""
     for name in ("modeling_evil.py", MODELING_FILE):
         (folder / name).write_text("raise RuntimeError('code of the folder ran')\n", encoding="utf-8")
 
     def change(modules):
-        modules[place]["type"] = reference
+        modules[index]["type"] = reference
 
     edit_json(folder / "modules.json", change)
     with pytest.raises(ValueError, match="trust_remote_code=True"):

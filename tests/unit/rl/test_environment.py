@@ -5,8 +5,8 @@ import pytest
 
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError, InvalidInputError
-from search_r3.rl.document_embeddings import DocumentRows
-from search_r3.rl.drift import fit_rotation, measure_drift, reward_error
+from search_r3.rl.document_embeddings import DocumentEmbeddings
+from search_r3.rl.drift import measure_drift, reward_error
 from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment, neighbour_graph
 from search_r3.rl.refresh import Frozen, Full, InBatch, NoRefresh, RefreshState, Selective
 from search_r3.rl.rewards import dcg
@@ -46,36 +46,36 @@ class Weights:
         return unit((self.table[rows] + 0.8 * self.generator.normal(size=(len(rows), D))) @ self.matrix)
 
 
-def environment(policy, weights=None, **options):
+def environment(policy, weights=None, seed=0, **options):
     weights = weights or Weights()
     options = {"neighbours": 4, "nearest": 6, "probe": 16, "probe_every": 0} | options
-    return RetrievalEnvironment(TASK, weights, policy, EnvironmentOptions(**options)), weights
+    return RetrievalEnvironment(TASK, weights, policy, EnvironmentOptions(**options), seed=seed), weights
 
 
 def test_ranks_by_hand():
     """A rank counts what is as similar or more; ties count against."""
-    rows = DocumentRows(np.array([[1, 0], [0, 1], [0.6, 0.8], [0.6, 0.8]], dtype=np.float32))
-    [found] = rows.rankings(np.array([[0, 1]], dtype=np.float32), [{0: 1.0, 2: 2.0}])
+    documents = DocumentEmbeddings(np.array([[1, 0], [0, 1], [0.6, 0.8], [0.6, 0.8]], dtype=np.float32))
+    [found] = documents.rankings(np.array([[0, 1]], dtype=np.float32), [{0: 1.0, 2: 2.0}])
     assert found.ranks.tolist() == [4, 3] and found.grades.tolist() == [1.0, 2.0]
     np.testing.assert_allclose(found.similarities, [0, 0.8], atol=1e-6)
     assert found.best_other == 1.0 and found.documents == 4
-    [among] = rows.rankings(np.array([[0, 1]], dtype=np.float32), [{0: 1.0, 2: 2.0}], np.array([0, 1]))
+    [among] = documents.rankings(np.array([[0, 1]], dtype=np.float32), [{0: 1.0, 2: 2.0}], np.array([0, 1]))
     assert among.ranks.tolist() == [2] and among.documents == 2
 
 
 def test_a_collapsed_encoder_earns_nothing():
     """If all documents are alike, every relevant one is last."""
-    rows = DocumentRows(np.tile(unit(np.ones((1, 4))), (50, 1)))
-    [found] = rows.rankings(unit(np.ones((1, 4))), [{7: 1.0}])
+    documents = DocumentEmbeddings(np.tile(unit(np.ones((1, 4))), (50, 1)))
+    [found] = documents.rankings(unit(np.ones((1, 4))), [{7: 1.0}])
     assert found.ranks.tolist() == [50]
 
 
-def test_inverted_file_agrees_with_exact_rows():
-    """With every list probed the ranks within the depth are those of the exact rows, also after changes."""
+def test_inverted_file_agrees_with_exact_search():
+    """With every list probed the ranks within the depth are those of the exact search, also after changes."""
     generator = np.random.default_rng(0)
     vectors = unit(generator.normal(size=(2000, D)))
-    exact = DocumentRows(vectors)
-    inverted = DocumentRows(vectors, exact_up_to=100, probes=10_000, depth=2000)
+    exact = DocumentEmbeddings(vectors)
+    inverted = DocumentEmbeddings(vectors, exact_up_to=100, probes=10_000, depth=2000)
     queries = unit(generator.normal(size=(20, D)))
     judged = [{int(row): 1.0} for row in generator.integers(0, 2000, 20)]
     for _ in range(2):
@@ -86,24 +86,24 @@ def test_inverted_file_agrees_with_exact_rows():
             assert one.best_other == pytest.approx(other.best_other, abs=1e-6)
         assert (exact.search(queries, 5) == inverted.search(queries, 5)).all()
         changed = generator.choice(2000, 500, replace=False)
-        for rows in (exact, inverted):
-            rows.overwrite(changed, unit(vectors[changed] + 0.5), 1)
-    few = DocumentRows(vectors, exact_up_to=100, probes=10_000, depth=10)
+        for documents in (exact, inverted):
+            documents.overwrite(changed, unit(vectors[changed] + 0.5), 1)
+    few = DocumentEmbeddings(vectors, exact_up_to=100, probes=10_000, depth=10)
     for one, other in zip(
-        DocumentRows(vectors).rankings(queries, judged), few.rankings(queries, judged), strict=True
+        DocumentEmbeddings(vectors).rankings(queries, judged), few.rankings(queries, judged), strict=True
     ):
         assert other.ranks[0] == min(one.ranks[0], 11)  # beyond the depth it is known to be beyond
 
 
 def test_refreshing_everything_is_rebuilding():
-    """After a full refresh rows, graph and rankings are those of an environment made by the new weights."""
+    """After a full refresh embeddings, graph and rankings are those of a new environment."""
     moving, weights = environment(Full())
     weights.move()
     queries = weights.queries(TASK.queries)
     report = moving.refresh(list(TASK.queries), queries, 1)
     rebuilt, _ = environment(Full(), weights)
     assert report.was_full and report.encoded == N
-    np.testing.assert_array_equal(moving.rows.embeddings, rebuilt.rows.embeddings)
+    np.testing.assert_array_equal(moving.documents.embeddings, rebuilt.documents.embeddings)
     np.testing.assert_array_equal(moving.neighbours, rebuilt.neighbours)
     for one, other in zip(
         moving.rank(list(TASK.queries), queries), rebuilt.rank(list(TASK.queries), queries), strict=True
@@ -113,17 +113,19 @@ def test_refreshing_everything_is_rebuilding():
 
 @pytest.mark.parametrize("policy", [NoRefresh(), InBatch(), Selective(fresh_for=0), Frozen()])
 def test_refreshing_some_changes_only_those(policy):
-    """Rows that a policy did not choose keep their values and their step, to the bit."""
+    """Embeddings that a policy did not choose keep their values and their step, to the bit."""
     moving, weights = environment(policy)
-    before = moving.rows.embeddings.copy()
+    before = moving.documents.embeddings.copy()
     weights.move()
     weights.encoded.clear()
     report = moving.refresh(["q1", "q2"], weights.queries(["q1", "q2"]), 3)
-    changed = np.flatnonzero((moving.rows.embeddings != before).any(axis=1))
+    changed = np.flatnonzero((moving.documents.embeddings != before).any(axis=1))
     assert sorted(map(int, weights.encoded)) == changed.tolist()
     assert report.encoded == len(changed) < N
-    assert (moving.rows.encoded_at == 3).nonzero()[0].tolist() == changed.tolist()
-    np.testing.assert_allclose(moving.rows.embeddings[changed], weights(list(map(str, changed))), atol=1e-7)
+    assert (moving.documents.encoded_at == 3).nonzero()[0].tolist() == changed.tolist()
+    np.testing.assert_allclose(
+        moving.documents.embeddings[changed], weights(list(map(str, changed))), atol=1e-7
+    )
 
 
 def test_unlimited_selective_rewards_are_full_ones():
@@ -157,8 +159,8 @@ def test_selective_by_hand():
         hits=np.array([0, 99, 0, 0, 0, 0, 0, 0, 3, 1]),
         neighbours=np.array([[0, 0]] * 2 + [[4, 0], [4, 1]] + [[0, 0]] * 6),
     )
-    assert Selective(neighbours=1, top=1, background=0, fresh_for=2).rows(state).tolist() == [2, 3, 4, 5]
-    assert Selective(neighbours=2, top=2, background=0, fresh_for=2).rows(state).tolist() == [
+    assert Selective(neighbours=1, top=1, background=0, fresh_for=2).choose(state).tolist() == [2, 3, 4, 5]
+    assert Selective(neighbours=2, top=2, background=0, fresh_for=2).choose(state).tolist() == [
         0,
         2,
         3,
@@ -166,8 +168,8 @@ def test_selective_by_hand():
         5,
         7,
     ]
-    # Priorities of the others: row 0 10, row 8 24, row 9 20, row 7 10; rows 1 and 6 are fresh, 1 often hit.
-    assert Selective(neighbours=1, top=1, background=2, fresh_for=2).rows(state).tolist() == [
+    # Priorities of the others: document 0 10, 8 24, 9 20, 7 10; documents 1 and 6 are fresh, 1 often hit.
+    assert Selective(neighbours=1, top=1, background=2, fresh_for=2).choose(state).tolist() == [
         2,
         3,
         4,
@@ -179,7 +181,7 @@ def test_selective_by_hand():
 
 @pytest.mark.parametrize(("step", "expected"), [(0, N), (1, 0), (2, 0), (3, N)])
 def test_full_refresh_every_few_steps(step, expected):
-    """All rows when it is due, none between."""
+    """All documents when it is due, none between."""
     moving, weights = environment(Full(every=3))
     assert moving.refresh(["q1"], weights.queries(["q1"]), step).encoded == expected
 
@@ -203,7 +205,7 @@ def test_positives_are_the_best_graded():
 
 
 def test_drift_brings_a_full_refresh():
-    """The meter reads the probe against fresh embeddings; below the limit every row is encoded again."""
+    """The meter reads the probe against fresh embeddings; below the limit every document is encoded again."""
     moving, weights = environment(NoRefresh(), probe_every=2, refresh_below=0.9)
     report = moving.refresh(["q1"], weights.queries(["q1"]), 0)
     assert report.drift.cosine == pytest.approx(1) and report.drift.overlap == 1 and report.encoded == 16
@@ -211,7 +213,7 @@ def test_drift_brings_a_full_refresh():
     assert moving.refresh(["q1"], weights.queries(["q1"]), 1).drift is None
     report = moving.refresh(["q1"], weights.queries(["q1"]), 2)
     assert report.drift.cosine < 0.9 and report.was_full and report.encoded == 16 + N
-    np.testing.assert_allclose(moving.rows.embeddings, weights(list(TASK.corpus.values())), atol=1e-7)
+    np.testing.assert_allclose(moving.documents.embeddings, weights(list(TASK.corpus.values())), atol=1e-7)
     assert moving.encoded_documents == N + 16 + 16 + N
 
 
@@ -229,45 +231,12 @@ def test_drift_and_reward_error_by_hand():
     drift = measure_drift(stale, fresh, stale)
     assert drift.cosine == pytest.approx(0.9) and drift.overlap == 1.0  # both of two documents
     many = unit(np.eye(20))
-    turned = np.roll(many, 5, axis=0)  # the ten nearest of this query shift by five places
+    rolled = np.roll(many, 5, axis=0)  # the ten nearest of this query shift by five
     query = np.arange(20, 0, -1, dtype=np.float32)[None]
-    assert measure_drift(many, turned, query).overlap == 0.5
+    assert measure_drift(many, rolled, query).overlap == 0.5
     error = reward_error(np.array([0.0, 0.5, 1.0]), np.array([0.1, 0.3, 1.0]))
     assert error.mean_absolute == pytest.approx(0.1) and error.rank_correlation == 1.0
     assert np.isnan(reward_error(np.ones(3), np.array([1.0, 2.0, 3.0])).rank_correlation)
-
-
-def test_rotation_is_found_and_open_directions_stay():
-    """Enough rows give the rotation itself; few rows turn only what they span."""
-    generator = np.random.default_rng(0)
-    rotation = np.linalg.qr(generator.normal(size=(D, D)))[0]
-    before = unit(generator.normal(size=(200, D)))
-    found = fit_rotation(before, (before @ rotation).astype(np.float32), ridge=1e-6)
-    np.testing.assert_allclose(found, rotation, atol=1e-5)
-    plane = np.eye(D)
-    plane[:2, :2] = [[0.6, 0.8], [-0.8, 0.6]]
-    few = np.zeros((2, D), dtype=np.float32)
-    few[0, 0] = few[1, 1] = 1
-    found = fit_rotation(few, (few @ plane).astype(np.float32))
-    np.testing.assert_allclose(found[2:, 2:], np.eye(D - 2), atol=1e-6)
-    assert np.abs(found[:2, :2] - plane[:2, :2]).max() < 0.15  # held back a little by the ridge
-    np.testing.assert_allclose(found @ found.T, np.eye(D), atol=1e-5)
-
-
-def test_correction_helps_the_rows_that_were_left():
-    """After a rotation of everything, rows turned along are nearer to the truth; steps stay."""
-    errors = {}
-    for corrects in (False, True):
-        moving, weights = environment(Selective(fresh_for=0, background=30), corrects=corrects)
-        weights.matrix = (
-            weights.matrix @ np.linalg.qr(np.eye(D) + 0.4 * np.random.default_rng(1).normal(size=(D, D)))[0]
-        )
-        moving.refresh(["q1"], weights.queries(["q1"]), 1)
-        left = moving.rows.encoded_at == 0
-        assert 0 < left.sum() < N
-        fresh = weights(list(TASK.corpus.values()))
-        errors[corrects] = 1 - (moving.rows.embeddings * fresh).sum(axis=1)[left].mean()
-    assert errors[True] < 0.2 * errors[False]
 
 
 def test_save_and_load_restore_exactly(tmp_path):
@@ -284,7 +253,7 @@ def test_save_and_load_restore_exactly(tmp_path):
     reports = [each.refresh(["q9", "q1"], queries, 6) for each in (saved, loaded)]
     assert reports[0] == reports[1] and reports[0].encoded > 16
     for name in ("embeddings", "encoded_at"):
-        np.testing.assert_array_equal(getattr(saved.rows, name), getattr(loaded.rows, name))
+        np.testing.assert_array_equal(getattr(saved.documents, name), getattr(loaded.documents, name))
     assert saved.encoded_documents == loaded.encoded_documents
     (tmp_path / "environment.npz").write_bytes(b"PK")
     with pytest.raises(DataError, match="Cannot read"):
@@ -298,11 +267,11 @@ def test_contrast_takes_the_nearest_answer_and_wrong_ones():
     queries = weights.queries(ids)
     best, wrong = moving.contrast(ids, queries, 4)
     assert best.tolist() == [1, 5] and wrong.shape == (2, 4)
-    order = np.argsort(-(queries @ moving.rows.embeddings.T), axis=1)
-    for place, query_id in enumerate(ids):
+    order = np.argsort(-(queries @ moving.documents.embeddings.T), axis=1)
+    for index, query_id in enumerate(ids):
         n = int(query_id[1:])
-        expected = [row for row in order[place] if row not in (n, n + 10)][:4]
-        assert wrong[place].tolist() == expected
+        expected = [row for row in order[index] if row not in (n, n + 10)][:4]
+        assert wrong[index].tolist() == expected
     assert moving.is_relevant(ids, np.array([1, 11, 21, 5])).tolist() == [
         [True, True, False, False],
         [False] * 3 + [True],
@@ -310,7 +279,7 @@ def test_contrast_takes_the_nearest_answer_and_wrong_ones():
 
 
 def test_graph_has_the_nearest_others():
-    """Neighbours by brute force; a row is not its own neighbour, a twin is."""
+    """Neighbours by brute force; a document is not its own neighbour, an equal one is."""
     vectors = unit(np.random.default_rng(0).normal(size=(30, D)))
     vectors[7] = vectors[3]
     similarities = vectors @ vectors.T
@@ -322,8 +291,8 @@ def test_graph_has_the_nearest_others():
     )
 
 
-def test_graph_of_many_rows_is_nearly_exact(monkeypatch):
-    """Above the limit it comes from an inverted file: most neighbours are the true ones, none is the row."""
+def test_graph_of_many_documents_is_nearly_exact(monkeypatch):
+    """Above the limit it comes from an inverted file: most neighbours are true, none is the document."""
     vectors = unit(np.random.default_rng(0).normal(size=(3000, D)))
     exact = neighbour_graph(vectors, 8)
     monkeypatch.setattr("search_r3.rl.environment._EXACT_GRAPH", 1000)
@@ -334,7 +303,7 @@ def test_graph_of_many_rows_is_nearly_exact(monkeypatch):
 
 
 def test_errors_say_what_is_wrong(tmp_path):
-    """Unknown queries, rows twice, other corpora, too few negatives."""
+    """Unknown queries, documents twice, other corpora, too few negatives."""
     moving, weights = environment(NoRefresh())
     queries = weights.queries(["q1"])
     with pytest.raises(InvalidInputError, match="the query 'q99'"):
@@ -344,7 +313,7 @@ def test_errors_say_what_is_wrong(tmp_path):
     with pytest.raises(InvalidInputError, match="finite"):
         moving.rank(["q1"], queries * np.nan)
     with pytest.raises(InvalidInputError, match="wanted different ones from 0 to 59"):
-        moving.rows.overwrite(np.array([1, 1]), moving.rows.embeddings[:2], 1)
+        moving.documents.overwrite(np.array([1, 1]), moving.documents.embeddings[:2], 1)
     with pytest.raises(InvalidInputError, match="58 documents that do not answer 'q1'"):
         moving.contrast(["q1"], queries, 59)
     moving.save(tmp_path)

@@ -1,33 +1,8 @@
-"""The contrastive part of the second stage by hand, and what tells that thoughts decay."""
+"""Signs that thoughts decay."""
 
 import numpy as np
 import pytest
 import torch
-
-from search_r3.rl.grpo_trainer import info_nce
-
-
-def test_info_nce_by_hand():
-    """Answers and wrong documents of the batch together, other answers of the same query left out."""
-
-    class Corpus:
-        class rows:
-            embeddings = np.eye(4, dtype=np.float32)
-
-        @staticmethod
-        def is_relevant(ids, rows):
-            return np.array([[(row in {"a": (0, 3), "b": (1,)}[one]) for row in rows] for one in ids])
-
-    embeddings = torch.tensor([[0.8, 0.6, 0.0, 0.0], [0.0, 0.6, 0.8, 0.0]], requires_grad=True)
-    loss = info_nce(embeddings, torch.tensor([0, 1]), torch.tensor([[0, 2], [1, 3]]), Corpus, ["a", "b"], 0.5)
-    first = -np.log(np.exp(1.6) / (np.exp(1.6) + np.exp(1.2) + 1))  # row 3 answers a as well
-    second = -np.log(np.exp(1.2) / (1 + np.exp(1.2) + np.exp(1.6) + 1))
-    assert loss.item() == pytest.approx((first + second) / 2, abs=1e-6)
-    # One rollout here, the candidates of another process beside its own: row 1 answers, 0 and 2 do not.
-    one = info_nce(embeddings[1:], torch.tensor([1]), torch.tensor([[0, 2], [1, 2]]), Corpus, ["b"], 0.5)
-    assert one.item() == pytest.approx(-np.log(np.exp(1.2) / (1 + np.exp(1.2) + np.exp(1.6))), abs=1e-6)
-    loss.backward()
-    assert embeddings.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_dcg_is_ndcg(cutoff):
     for _ in range(20):
         grades = dict(zip(map(str, range(6)), generator.integers(1, 4, 6).tolist(), strict=True))
         order = generator.permutation(30)
-        run = {str(doc): float(-place) for place, doc in enumerate(order)}
+        run = {str(doc): float(-index) for index, doc in enumerate(order)}
         ranks = [1 + int(np.flatnonzero(order == int(doc))[0]) for doc in grades]
         evaluator = pytrec_eval.RelevanceEvaluator({"q": grades}, {f"ndcg_cut.{cutoff}"})
         expected = evaluator.evaluate({"q": run})["q"][f"ndcg_cut_{cutoff}"]
@@ -89,7 +89,7 @@ def test_hit_blend_by_hand(rank, expected):
 
 @pytest.mark.parametrize("name", RETRIEVAL_REWARDS)
 def test_retrieval_rewards_are_scaled_and_fall_with_the_rank(name):
-    """A perfect ranking earns 1, a worse one never more, the last place nothing (dcg: next to nothing)."""
+    """A perfect ranking earns 1, a worse one never more, the last rank nothing (dcg: next to nothing)."""
     earned = [RETRIEVAL_REWARDS[name](ranking([rank]), 1000) for rank in range(1, 1001)]
     assert earned[0] == 1 and earned[-1] < 0.11
     assert all(later <= sooner for sooner, later in itertools.pairwise(earned))
@@ -99,26 +99,26 @@ def test_retrieval_rewards_are_scaled_and_fall_with_the_rank(name):
     ("case", "expected"),
     [
         (ranking([1], similarities=[0.75], best_other=0.5), 0.25),
-        (ranking([10], similarities=[0.25], best_other=0.5), 0.0),  # behind: not fined
+        (ranking([10], similarities=[0.25], best_other=0.5), 0.0),  # behind: no penalty
         (ranking([11], similarities=[0.25], best_other=0.5), 0.0),
         (ranking([1, 20], [1, 2], [0.75, 0.5], best_other=0.25), 0.0),  # the better one is no hit
         (ranking([1], best_other=-math.inf), 0.0),
     ],
 )
 def test_margin_is_gated_by_a_hit(case, expected):
-    """Closeness without success is not paid."""
+    """Closeness without a hit earns nothing."""
     assert hit_margin(case) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", RETRIEVAL_REWARDS)
-def test_a_better_rank_never_pays_less(name):
+def test_a_better_rank_never_earns_less(name):
     """Margin included, across the depth at which it begins; only the first rank is ahead of all others."""
-    paid = [
+    earned = [
         RETRIEVAL_REWARDS[name](one, 1000) + 0.3 * hit_margin(one)
         for rank in range(1, 30)
         for one in [ranking([rank], similarities=[0.8 - 0.01 * rank], best_other=0.75 if rank == 1 else 0.9)]
     ]
-    assert all(later <= sooner for sooner, later in itertools.pairwise(paid))
+    assert all(later <= sooner for sooner, later in itertools.pairwise(earned))
 
 
 def test_overlength_ramp():
@@ -158,18 +158,18 @@ DIRECT = np.array([0.5, 0.0, 0.2])
 
 
 @pytest.mark.parametrize(
-    ("weight", "expected", "dead"),
+    ("weight", "expected", "is_zero"),
     [
         (0.0, [[-0.5, 0.5], [0.0, 0.0], [0.0, 0.0]], [False, True, True]),
         (1.0, [[-0.5, 0.5], [0.5, 0.5], [0.0, 0.0]], [False, False, True]),
         (0.5, [[-0.5, 0.5], [0.25, 0.25], [0.0, 0.0]], [False, False, True]),
     ],
 )
-def test_baselines_by_hand(weight, expected, dead):
-    """The baseline lies between the group's mean and the direct exit; a group without advantages is dead."""
+def test_baselines_by_hand(weight, expected, is_zero):
+    """The baseline lies between the group's mean and the direct embedding's reward."""
     advantages = group_advantages(REWARDS, DIRECT, direct_weight=weight, scaling="none")
     np.testing.assert_allclose(advantages.values, expected)
-    assert advantages.is_dead.tolist() == dead
+    assert advantages.is_zero.tolist() == is_zero
 
 
 def test_scaling_by_hand():
@@ -177,16 +177,16 @@ def test_scaling_by_hand():
     by_group = group_advantages(REWARDS, DIRECT, direct_weight=1.0, scaling="group").values
     np.testing.assert_allclose(by_group[0], [-0.5 / (1 / 6**0.5 + 1e-4), 0.5 / (1 / 6**0.5 + 1e-4)])
     by_batch = group_advantages(REWARDS, DIRECT, direct_weight=1.0, scaling="batch").values
-    # -0.5, 0.5, 0.5, 0.5: the dead group does not count, and what queries have in common does not either.
+    # -0.5, 0.5, 0.5, 0.5: the zero-advantage group does not count, nor does what queries have in common.
     np.testing.assert_allclose(by_batch[:2], np.array([[-0.5, 0.5], [0.5, 0.5]]) / (0.5 + 1e-4))
     harder = np.array([0, -9, 0])
     easier = group_advantages(REWARDS - harder[:, None], DIRECT - harder, direct_weight=1.0, scaling="batch")
     np.testing.assert_allclose(easier.values, by_batch)
-    dead = group_advantages(np.ones((2, 3)), np.ones(2), direct_weight=1.0, scaling="batch")
-    assert dead.is_dead.all() and not dead.values.any()
+    equal = group_advantages(np.ones((2, 3)), np.ones(2), direct_weight=1.0, scaling="batch")
+    assert equal.is_zero.all() and not equal.values.any()
 
 
-def test_without_the_direct_exit_it_is_grpo():
+def test_without_the_direct_embedding_it_is_grpo():
     """Weight 0 and no scaling: rewards minus their group's mean, which sum to zero."""
     rewards = np.random.default_rng(0).random((5, 8))
     found = group_advantages(rewards, rewards[:, 0], direct_weight=0.0, scaling="none").values
@@ -206,7 +206,7 @@ def test_without_the_direct_exit_it_is_grpo():
 def test_no_advantages(rewards, direct, weight):
     """Shapes that do not fit, weights out of range and rewards that are no numbers raise."""
     with pytest.raises(InvalidInputError):
-        group_advantages(rewards, direct, direct_weight=weight)
+        group_advantages(rewards, direct, direct_weight=weight, scaling="group")
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_rollouts_depend_on_their_seed_alone(tiny):
         assert rollout.chosen[:-1] == [True] * len(rollout.thought_ids)
         assert rollout.chosen[-1] == (rollout.ending != "budget")
         assert torch.linalg.norm(rollout.embedding) == pytest.approx(1)
-    assert len({rollout_seed(0, step, "q", place) for step in range(3) for place in range(3)}) == 9
+    assert len({rollout_seed(0, step, "q", index) for step in range(3) for index in range(3)}) == 9
 
 
 def test_completions_of_another_sampler(adapted_tiny):

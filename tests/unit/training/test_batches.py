@@ -21,13 +21,13 @@ def sampler(shapes, tokens=10_000, rows=8, **options):
 def padded(shapes, batch):
     """Tokens of a batch with its padding: every column is as wide as its longest."""
     columns = zip(
-        *((shapes[place].query_tokens, *shapes[place].document_tokens) for place in batch), strict=True
+        *((shapes[index].query_tokens, *shapes[index].document_tokens) for index in batch), strict=True
     )
     return len(batch) * sum(max(column) for column in columns)
 
 
 def padding(shapes, batches):
-    real = sum(shapes[place].tokens for batch in batches for place in batch)
+    real = sum(shapes[index].tokens for batch in batches for index in batch)
     return sum(padded(shapes, batch) for batch in batches) - real
 
 
@@ -57,7 +57,7 @@ def test_batches_by_hand():
     """Equally long examples fill the budget: of 5 + 15 tokens, 4 rows are 80 and 5 would be 100."""
     batches = list(sampler([shape(number, 5, (15,)) for number in range(20)], tokens=99))
     assert [len(batch) for batch in batches] == [4] * 5
-    assert sorted(place for batch in batches for place in batch) == list(range(20))
+    assert sorted(index for batch in batches for index in batch) == list(range(20))
     # One token more in the budget makes room for the fifth row.
     assert [len(batch) for batch in sampler([shape(n, 5, (15,)) for n in range(20)], tokens=100)] == [5] * 4
 
@@ -90,19 +90,19 @@ def test_too_long_examples_are_left_out():
         shape("longer", 1, (99,)),
     ]
     batches = list(sampler(shapes, tokens=100))
-    assert sorted(place for batch in batches for place in batch) == list(range(8))
+    assert sorted(index for batch in batches for index in batch) == list(range(8))
 
 
 @pytest.mark.parametrize(("tokens", "rows"), [(512, 64), (1024, 8), (4096, 64)])
 def test_limits_hold_on_mixed_lengths(tokens, rows):
     """Budget, rows and groups hold on mixed lengths, and nearly every example is used once."""
     batches = list(sampler(SHAPES, tokens, rows))
-    used = [place for batch in batches for place in batch]
+    used = [index for batch in batches for index in batch]
     assert len(set(used)) == len(used) > 0.93 * len(SHAPES)
     for batch in batches:
         assert padded(SHAPES, batch) <= tokens
         assert 2 <= len(batch) <= rows
-        assert len({SHAPES[place].group for place in batch}) == 1
+        assert len({SHAPES[index].group for index in batch}) == 1
 
 
 def test_padding_by_hand():
@@ -169,8 +169,8 @@ def test_no_batch_holds_a_key_twice():
     """Of 100 examples about 5 things, each twenty times, every batch of up to 16 holds each thing once."""
     shapes = [ExampleShape("a 0", 1, (1,), frozenset({f"query {number % 5}"})) for number in range(100)]
     batches = list(sampler(shapes, rows=16))
-    assert [sorted(place % 5 for place in batch) for batch in batches] == [[0, 1, 2, 3, 4]] * 20
-    assert sorted(place for batch in batches for place in batch) == list(range(100))
+    assert [sorted(index % 5 for index in batch) for batch in batches] == [[0, 1, 2, 3, 4]] * 20
+    assert sorted(index for batch in batches for index in batch) == list(range(100))
 
 
 def test_one_shared_key_of_several_is_enough():
@@ -178,7 +178,7 @@ def test_one_shared_key_of_several_is_enough():
     shapes = [ExampleShape("a 0", 1, (1,), frozenset({f"query {n}", f"document {n // 2}"})) for n in range(8)]
     batches = list(sampler(shapes))
     assert sorted(map(len, batches)) == [4, 4]
-    assert all(len({place // 2 for place in batch}) == 4 for batch in batches)
+    assert all(len({index // 2 for index in batch}) == 4 for batch in batches)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_processes_by_hand(count, rows, wanted):
 
 
 def test_processes_get_equally_long_examples():
-    """A sorted batch is dealt in turns: no process has the short half."""
+    """A sorted batch is dealt round-robin: no process has the short half."""
     shapes = [shape(number, 1, (number + 1,)) for number in range(16)]
     one, two = sampler(shapes, rows=8, processes=2)
     assert sorted([one, two]) == [list(range(0, 16, 2)), list(range(1, 16, 2))]
@@ -223,14 +223,14 @@ def test_invariants(drawn, tokens, rows, processes, epoch):
     ours = sampler(shapes, tokens, rows, processes=processes)
     ours.set_epoch(epoch)
     batches = list(ours)
-    used = [place for batch in batches for place in batch]
+    used = [index for batch in batches for index in batch]
     assert len(set(used)) == len(used)
     assert len(ours) == len(batches)
     assert len(batches) % processes == 0
     assert all(2 <= len(batch) <= rows and padded(shapes, batch) <= tokens for batch in batches)
     for start in range(0, len(batches), processes):
         step = batches[start : start + processes]
-        together = [shapes[place] for batch in step for place in batch]
+        together = [shapes[index] for batch in step for index in batch]
         assert len({len(batch) for batch in step}) == 1
         assert len({one.group for one in together}) == 1
         # Negatives are gathered across processes, so keys must differ across them.
@@ -264,9 +264,9 @@ def test_an_answer_is_not_the_wrong_document_of_another_query():
         for n in range(12)
     ]
     batches = list(sampler(shapes, rows=12))
-    assert sorted(place for batch in batches for place in batch) == list(range(12))
+    assert sorted(index for batch in batches for index in batch) == list(range(12))
     for batch in batches:
-        assert not any((place + 1) % 12 in batch for place in batch)
+        assert not any((index + 1) % 12 in batch for index in batch)
 
 
 def test_both_exits_share_batches():
@@ -278,5 +278,5 @@ def test_both_exits_share_batches():
         keys = frozenset({f"query {number}"})
         shapes.append(ExampleShape("a 0", length + thought, (30,), keys, thought_tokens=thought))
     for batch in sampler(shapes, rows=20):
-        thinking = sum(shapes[place].thought_tokens > 0 for place in batch) / len(batch)
+        thinking = sum(shapes[index].thought_tokens > 0 for index in batch) / len(batch)
         assert 0.1 < thinking < 0.9

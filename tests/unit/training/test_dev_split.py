@@ -106,6 +106,6 @@ def test_what_a_batch_cannot_deal_out_goes_into_the_next():
     ]
     for processes in (2, 4):
         sampler = TokenBudgetBatchSampler(shapes, batch_tokens=768, batch_rows=16, processes=processes)
-        used = [place for batch in sampler for place in batch]
+        used = [index for batch in sampler for index in batch]
         assert len(used) == len(set(used))
         assert len(used) > 1990

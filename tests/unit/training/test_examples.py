@@ -58,7 +58,7 @@ def test_draw_depends_on_the_seed_only():
 
 
 def test_counts_are_exact_and_sources_independent():
-    """A source gives as many examples as asked, its pairs in turns, whatever other sources there are."""
+    """A source gives as many examples as asked, round after round, whatever other sources there are."""
     pairs = {name: [pair(number, name) for number in range(3)] for name in "abcd"}
     sources = {name: SourceConfig(examples=count) for name, count in (("c", 7), ("d", 0), ("a", 2), ("b", 3))}
     drawn = draw_examples(pairs, [], DataConfig(sources=sources), 0)
@@ -93,7 +93,7 @@ def test_shares_of_0_and_1_are_exact(thinks, is_cut):
 
 
 def test_thoughts_that_help_are_taught():
-    """A query's thoughts are read each as often; those that help are taught, and its direct exit is not."""
+    """A query's thoughts are read each as often; those that help are taught, the direct embedding is not."""
     known = about_all("moves up") + about_all("worse", gain=-0.1, rank_gain=0)
     known += about_all("wider", gain=0.1, rank_gain=0) + about_all("nothing", gain=0, rank_gain=0)
     drawn = draw(known)
@@ -105,7 +105,7 @@ def test_thoughts_that_help_are_taught():
 
 
 def test_queries_no_thought_helps_are_taught_to_skip():
-    """Their thoughts are read without being taught, and their direct exit teaches the embed token."""
+    """Their thoughts are read without being taught, and their direct embedding teaches the embed token."""
     drawn = draw(about_all("x", "y", gain=0, rank_gain=0))
     assert {(one.thought, one.is_taught) for one in drawn} == {("x", False), ("y", False), (None, True)}
     assert np.mean([one.is_taught for one in drawn]) == near(0.5, 2000)
@@ -129,7 +129,7 @@ def test_queries_without_thoughts_leave_directly(known):
 
 
 def test_reversed_examples_are_the_pair_alone():
-    """Asked the other way round, positive and query change places, without negatives, thought or teaching."""
+    """Asked the other way round, positive and query are swapped, without negatives, thought or teaching."""
     drawn = draw(about_all("x", gain=-1), pairs=PAIRS[:3], examples=3, reversed_share=1, thinking_share=1)
     assert sorted(drawn, key=lambda one: one.query) == [
         Example(f"a document {number}", None, 1.0, False, f"a query {number}", (), "a") for number in range(3)
@@ -235,7 +235,7 @@ def test_equal_texts_of_other_case_are_held_out():
     chosen = {one.query for one in pairs[::6]} & set(split.dev.queries.values())
     assert chosen
     for query in chosen:  # only the last of its six stays, whose texts merely contain the others
-        own = [f"q{int(query.split()[1]) + place:04}" for place in range(6)]
+        own = [f"q{int(query.split()[1]) + index:04}" for index in range(6)]
         assert trained.intersection(own) == {own[5]}
     asked = {int(re.sub(r"\D", "", query)) // 10 for query in split.dev.queries.values()}
     assert {one.query_id for one in pairs if int(one.query_id[1:]) // 10 not in asked} < trained
@@ -279,14 +279,14 @@ DOCUMENTS = [f"the {one} of the {two}" for one in NOUNS for two in NOUNS if one 
 def dev_task(seed, documents=40, queries=6, times=1):
     generator = random.Random(seed)
     texts = enumerate(generator.sample(DOCUMENTS, documents))
-    corpus = {f"d{place}": " ".join([text] * times) for place, text in texts}
-    asked = {f"q{place}": f"which {generator.choice(NOUNS)} {place}" for place in range(queries)}
+    corpus = {f"d{index}": " ".join([text] * times) for index, text in texts}
+    asked = {f"q{index}": f"which {generator.choice(NOUNS)} {index}" for index in range(queries)}
     judged = {query_id: dict.fromkeys(generator.sample(sorted(corpus), 3), 1) for query_id in asked}
     return RetrievalTask(asked, corpus, judged)
 
 
 def evaluator(*tasks, arms=("never", "always"), limit=64, query_limit=64):
-    named = {f"task{place}": task for place, task in enumerate(tasks)}
+    named = {f"task{index}": task for index, task in enumerate(tasks)}
     return DevEvaluator(
         named, arms, max_reasoning_tokens=3, max_query_tokens=query_limit, max_document_tokens=limit
     )
@@ -387,9 +387,9 @@ def test_missing_or_damaged_files(built):
     config = DataConfig(sources={**TWO, "absent": SourceConfig(examples=1)})
     with pytest.raises(DataError) as caught:
         load_training_data(config, 0)
-    place = built / "training" / "absent.parquet"
-    assert str(caught.value) == f"There is no training set {place}. Build them with: search-r3 data"
-    place.with_name("b.parquet").write_bytes(b"nothing")
+    index = built / "training" / "absent.parquet"
+    assert str(caught.value) == f"There is no training set {index}. Build them with: search-r3 data"
+    index.with_name("b.parquet").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"Cannot read the training pairs .*b\.parquet"):
         load_training_data(config, 0)
     with pytest.raises(DataError, match=r"Cannot read the thoughts .*absent\.parquet"):

@@ -29,7 +29,7 @@ def unpadded(batch, name, row):
 
 
 def test_queries_and_documents_are_the_runtimes_sequences(tiny, encoder):
-    """Token ids equal those of `preprocess`, for both exits and for documents, whatever the padding."""
+    """Token ids equal those of `preprocess`, with a thought, without, and for documents, however padded."""
     examples = [example(negatives=["a star"]), example("sun", query="blue sea tree", negatives=["x"])]
     batch = encoder(rows(*examples))
     expected = tiny[0].preprocess([("red apple", ()), ("blue sea tree", "sun")], task="query")
@@ -58,7 +58,7 @@ def test_queries_and_documents_are_the_runtimes_sequences(tiny, encoder):
     ],
 )
 def test_taught_tokens(tiny, encoder, thought, taught, kept, expected):
-    """Which tokens are to be learnt, for every exit."""
+    """Which tokens are to be learnt, with and without a thought."""
     batch = encoder(rows(example(thought, taught=taught, kept=kept), example(query="x")))
     ids, targets = batch["query_input_ids"][0].tolist(), batch["query_target_mask"][0].tolist()
     taught_ids = [token for token, target in zip(ids, targets, strict=True) if target]

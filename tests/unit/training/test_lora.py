@@ -8,7 +8,7 @@ from search_r3 import SentenceTransformer
 from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.training.lora import add_adapter, trainable_parameters
-from search_r3.training.sft_config import AdapterConfig
+from search_r3.training.run_config import AdapterConfig
 
 TEXTS = ["red apple", "the sea and the sun", "x"]
 

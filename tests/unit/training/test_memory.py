@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from search_r3.errors import InvalidOptionError
 from search_r3.training.lora import add_adapter
 from search_r3.training.memory import MemoryEstimate, estimate_memory, require_memory
-from search_r3.training.sft_config import AdapterConfig
+from search_r3.training.run_config import AdapterConfig
 
 GIB = 2**30
 

@@ -15,7 +15,8 @@ from search_r3.training.examples import Example
 from search_r3.training.features import ExampleEncoder
 from search_r3.training.lora import add_adapter
 from search_r3.training.objective import SupervisedLoss, masked_similarity
-from search_r3.training.sft_config import AdapterConfig, DataConfig, LossConfig
+from search_r3.training.run_config import AdapterConfig
+from search_r3.training.sft_config import DataConfig, LossConfig
 
 DATA = DataConfig(sources={}, max_query_tokens=32, max_document_tokens=32, max_thought_tokens=6)
 ONLY = {"contrastive": 0.0, "next_token": 0.0, "kl": 0.0}
@@ -225,7 +226,7 @@ def test_next_token_part_by_hand(model):
         sequence = prompt + kept + [encoder.embed_token_id]
         logits = model[0].model(input_ids=torch.tensor([sequence])).logits[0].log_softmax(dim=-1)
         targets = range(len(prompt), len(sequence) - (0 if is_whole else 1))
-        total = total - sum(logits[place - 1, sequence[place]] for place in targets)
+        total = total - sum(logits[index - 1, sequence[index]] for index in targets)
         count += len(targets)
     found = loss(features(model))
     assert set(found) == {"contrastive", "next_token"}
@@ -259,7 +260,7 @@ def test_kl_part_by_hand(model):
 
 
 def test_without_an_adapter_the_base_is_a_frozen_copy(model):
-    """Full fine-tuning is held against the weights it began with, which get no gradient."""
+    """Full fine-tuning is compared with the weights it began with, which get no gradient."""
     loss = SupervisedLoss(model, LossConfig(**{**ONLY, "kl": 1.0}))
     assert loss(features(model))["kl"].item() == pytest.approx(0.0, abs=1e-6)
     names = {name for name, _ in loss.named_parameters()}

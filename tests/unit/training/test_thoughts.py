@@ -150,8 +150,8 @@ def corpus(**counts):
     """A hundred documents, in which each word is in so many; the other documents are of one word each."""
     documents = ["filler" for _ in range(100)]
     for word, count in counts.items():
-        for place in range(count):
-            documents[place] += f" {word} {word}"  # a document counts once
+        for index in range(count):
+            documents[index] += f" {word} {word}"  # a document counts once
     return documents
 
 
@@ -255,7 +255,7 @@ NUMBERS = st.lists(st.sampled_from(["one", "two"]), max_size=14)
 def test_quotes_agrees_with_a_search_in_the_text(thought, positive):
     """On plain words it decides as a search for every eight of them in the other text does."""
     text = f" {' '.join(positive)} "
-    runs = [f" {' '.join(thought[place : place + 8])} " for place in range(len(thought) - 7)]
+    runs = [f" {' '.join(thought[index : index + 8])} " for index in range(len(thought) - 7)]
     assert quotes(" ".join(thought), " ".join(positive)) is (
         len(positive) > 8 and any(run in text for run in runs)
     )
@@ -300,7 +300,7 @@ def test_first_thought_is_greedy(tiny):
     runs += [
         tiny.encode_query_with_thoughts(QUERIES, **options, temperature=1.0, seed=5 + n) for n in range(1, 4)
     ]
-    texts = [[run.thoughts[place].text.strip() for run in runs] for place in range(len(QUERIES))]
+    texts = [[run.thoughts[index].text.strip() for run in runs] for index in range(len(QUERIES))]
     assert sampled(tiny, seed=5) == [list(dict.fromkeys(filter(None, some))) for some in texts]
     assert sampled(tiny, samples=1, seed=9) == [some[:1] for some in texts]  # no seed in the greedy one
     assert min(len(set(some)) for some in texts) > 1

@@ -18,7 +18,7 @@ def write(folder, index, content):
 
 
 def test_articles_are_found_by_offset_and_length(tmp_path):
-    """Numbers are in base 64; words with the same place share an article; 00- entries are skipped."""
+    """Numbers are in base 64; words with the same offset share an article; 00- entries are skipped."""
     content = b"x" * 64 + "thé".encode() + b"cup"
     # BA is 64, E is 4; BE is 68, D is 3.
     path = write(tmp_path, "00-info\tA\tD\ncup\tBE\tD\ntea\tBA\tE\nthe\tBA\tE\n", content)
@@ -39,7 +39,7 @@ def test_articles_are_found_by_offset_and_length(tmp_path):
     ],
 )
 def test_refuses_a_bad_index(tmp_path, index, message):
-    """A malformed line, a place outside the dictionary, and an index without articles are errors."""
+    """A malformed line, an offset outside the dictionary, and an index without articles are errors."""
     with pytest.raises(DataError, match=message):
         read_dictd(write(tmp_path, index, b"tea"))
 
@@ -120,7 +120,7 @@ def gcide(offset, word, definition, *index_words):
 
 
 def test_pairs_have_the_article_as_id():
-    """A definition finds the first headword; ids come from the article's place."""
+    """A definition finds the first headword; ids come from the article's offset."""
     text = "Tea Leaf\nTEA\n\n   <drink> A dried leaf to brew with water.\n"
     (pair,) = foldoc_pairs([DictionaryArticle(64, ("tea leaf", "tea"), text.replace("leaf", "thing"))])
     assert (pair.query, pair.positive) == ("A dried thing to brew with water.", "Tea Leaf")

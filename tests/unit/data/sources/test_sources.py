@@ -234,7 +234,7 @@ def test_damaged_obo_raises(tmp_path, content):
 
 
 def test_questions_by_hand(tmp_path):
-    """Five words and more, no link, no gap, answers as text; the place counts every entry of the list."""
+    """Five words and more, no link, no gap, answers as text; the index counts every entry of the list."""
     (tmp_path / "general.yaml").write_text(
         "AUTHOR: someone\n"
         '"Who painted  the\\nMona Lisa?": [Leonardo, "da Vinci"]\n'

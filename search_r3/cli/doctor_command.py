@@ -1,0 +1,84 @@
+"""`search-r3 doctor`: whether this machine runs a model right, and what is fast on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from search_r3.cli.loading import load_model, output
+from search_r3.cli.options import ModelArgument
+from search_r3.errors import InvalidOptionError
+
+
+def doctor(
+    model: ModelArgument = None,
+    write_golden: Annotated[
+        bool, typer.Option("--write-golden", help="Store this machine's vectors as the model's golden ones.")
+    ] = False,
+) -> None:
+    """Check versions, find the fast dtype and thread count, and compare with the model's golden vectors."""
+    from search_r3.model.default import default_model_folder
+
+    problems = _check_packages()
+    loaded = load_model(model)
+    _show_speeds(loaded)
+    problems += _check_golden(loaded, default_model_folder() if model is None else Path(model), write_golden)
+    for problem in problems:
+        output.print(f"problem: {problem}", markup=False)
+    if problems:
+        raise typer.Exit(1)
+    output.print("all well")
+
+
+def _check_packages() -> list[str]:
+    from search_r3.cli.diagnosis import dependencies
+
+    problems = []
+    for package in dependencies():
+        if not package.fits:
+            problems.append(
+                f"{package.name} {package.installed or 'is missing'}, wanted {package.wanted}: "
+                f"pip install '{package.name}{package.wanted}'"
+            )
+        if not package.optional or package.installed:
+            state = "ok" if package.fits else "WRONG"
+            version = package.installed or "-"
+            output.print(f"{package.name:38} {version:14} {package.wanted:14} {state}", markup=False)
+    return problems
+
+
+def _show_speeds(loaded: Any) -> None:
+    from search_r3.cli.diagnosis import speeds
+
+    config = loaded[0].model.config.get_text_config()
+    measured = speeds(config.hidden_size, config.intermediate_size)
+    for speed in measured:
+        output.print(f"{speed.dtype}, {speed.threads} threads: {speed.milliseconds:.2f} ms per layer product")
+    best = min(measured, key=lambda speed: speed.milliseconds)
+    output.print(f"fastest here: {best.dtype} with {best.threads} threads")
+    if best.dtype != "float32":
+        output.print("(thoughts are promised to be the same in every batch in float32 only)")
+
+
+def _check_golden(loaded: Any, folder: Path, write: bool) -> list[str]:
+    from search_r3.model import golden
+
+    path = folder / golden.GOLDEN_FILE
+    if write:
+        if not folder.is_dir():
+            raise InvalidOptionError(f"--write-golden needs a model folder, got {folder}.")
+        output.print(f"wrote {golden.write_golden(loaded, folder)}", markup=False)
+        return []
+    if not path.is_file():
+        output.print(f"golden vectors: none in {folder} (make them with --write-golden)", markup=False)
+        return []
+    report = golden.check_golden(loaded, path)
+    output.print(f"golden vectors: worst cosine {report.worst_cosine:.7f}, wanted {report.wanted}")
+    if report.passed:
+        return []
+    return [
+        "this machine computes other vectors than the model's author did: compare the versions above with "
+        "those in config_sentence_transformers.json, and load the model in float32"
+    ]

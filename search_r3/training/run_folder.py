@@ -1,0 +1,137 @@
+"""What a run leaves in its output folder: its metadata, its checkpoints, the adapter and the merged model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainingArguments
+
+from search_r3.errors import DataError, InvalidOptionError
+from search_r3.files import write_text
+
+FINAL = "final"
+"""Folder of the model that a run ends in, inside its output."""
+
+ADAPTER = "adapter"
+"""Folder of the adapter that was merged, inside a run's output."""
+
+METADATA = "run.json"
+"""One entry for the run, and one for every time it was resumed."""
+
+TRAINER_STATE = "trainer_state.json"
+"""The trainer's state inside a checkpoint; transformers writes it after all its other files."""
+
+_MUST_AGREE = ("config", "base_fingerprint", "data_hashes", "processes")
+
+_REMOVED_OPTIONS = {("environment", "corrects"): False}
+"""Options of earlier versions, with the value under which a run was what it is without them."""
+
+
+def write_run_metadata(output: Path, facts: dict[str, Any]) -> None:
+    """Write ``run.json``; the facts of a resumed run are appended.
+
+    Args:
+        output: The run's folder.
+        facts: ``config``, ``base_fingerprint``, ``data_hashes`` and ``processes``, which must not change, and
+            others.
+
+    Raises:
+        InvalidOptionError: The folder holds another run.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / METADATA
+    runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    for name in _MUST_AGREE:
+        if runs and _without_removed_options(runs[0])[name] != facts[name]:
+            raise InvalidOptionError(
+                f"{path} is of a run with another {name}: going on would mix the two. Choose another output."
+            )
+    write_text(path, json.dumps([*runs, facts], indent=2) + "\n")
+
+
+def newest_checkpoint(output: Path, required: Sequence[str] = ()) -> Path | None:
+    """Find the newest whole checkpoint; None if there is none.
+
+    A run that is killed during a save leaves a checkpoint that lacks its last files. It is passed over. The
+    trainer's state is not written atomically, so it must also be whole JSON.
+
+    Args:
+        output: The run's folder.
+        required: Files that a checkpoint of this stage has beside the trainer's state.
+    """
+    checkpoints = [
+        path
+        for path in output.glob("checkpoint-*")
+        if path.name.removeprefix("checkpoint-").isdecimal() and _is_whole(path, required)
+    ]
+    return max(checkpoints, key=lambda path: int(path.name.removeprefix("checkpoint-")), default=None)
+
+
+def checkpoint_to_resume(output: Path, required: Sequence[str], *, resume: bool) -> str | None:
+    """Find the checkpoint that a run goes on from; None if it begins anew.
+
+    Args:
+        output: The run's folder.
+        required: As for :func:`newest_checkpoint`.
+        resume: Whether the user asked to go on.
+
+    Raises:
+        InvalidOptionError: There is a checkpoint, and the user did not ask to go on.
+    """
+    checkpoint = newest_checkpoint(output, required)
+    if checkpoint is None:
+        return None
+    if not resume:
+        raise InvalidOptionError(
+            f"{output} holds checkpoints of a run. Pass --resume to go on with it, or choose another output."
+        )
+    return str(checkpoint)
+
+
+def read_log(output: Path) -> list[dict[str, float]]:
+    """Read the log in the state of a run's newest checkpoint, one entry per logged step or evaluation.
+
+    Raises:
+        DataError: There is no checkpoint, or its state has no log.
+    """
+    newest = newest_checkpoint(output)
+    if newest is None:
+        raise DataError(f"{output} holds no whole checkpoint of a run.")
+    path = newest / TRAINER_STATE
+    try:
+        log: list[dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))["log_history"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"Cannot read {path}: {error}.") from None
+    return log
+
+
+def trainer_files(arguments: TrainingArguments) -> tuple[str, ...]:
+    """Files of transformers' trainer in a whole checkpoint, beside the model's own.
+
+    Every process writes the state of its random generators, some perhaps after the first one is done.
+    """
+    if arguments.save_only_model:
+        return ()
+    count = arguments.world_size
+    generators = [f"rng_state_{index}.pth" for index in range(count)] if count > 1 else ["rng_state.pth"]
+    return ("scheduler.pt", *generators)
+
+
+def _without_removed_options(facts: dict[str, Any]) -> dict[str, Any]:
+    config = dict(facts["config"])
+    for (section, name), value in _REMOVED_OPTIONS.items():
+        options = config.get(section, {})
+        if options.get(name) == value:
+            config[section] = {key: kept for key, kept in options.items() if key != name}
+    return facts | {"config": config}
+
+
+def _is_whole(checkpoint: Path, required: Sequence[str]) -> bool:
+    try:
+        json.loads((checkpoint / TRAINER_STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return all((checkpoint / name).is_file() for name in required)

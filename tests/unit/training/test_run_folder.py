@@ -1,0 +1,134 @@
+"""What a run leaves behind: metadata that one run alone may write, and checkpoints that are whole."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from search_r3.errors import DataError, InvalidOptionError
+from search_r3.training.run_folder import (
+    METADATA,
+    TRAINER_STATE,
+    checkpoint_to_resume,
+    newest_checkpoint,
+    read_log,
+    trainer_files,
+    write_run_metadata,
+)
+
+REQUIRED = ("adapter_model.safetensors", "environment.npz")
+FACTS = {"config": {"seed": 0}, "base_fingerprint": "f", "data_hashes": {"a": "1"}, "processes": 1, "x": 1}
+
+
+def checkpoint(output, step, *, without=(), state='{"log_history": []}'):
+    """A checkpoint with all its files, or as a kill left it."""
+    folder = output / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    for name in {*REQUIRED} - {*without}:
+        (folder / name).touch()
+    if TRAINER_STATE not in without:
+        (folder / TRAINER_STATE).write_text(state, encoding="utf-8")
+    return folder
+
+
+def test_newest_is_by_number_not_by_name_or_time(tmp_path):
+    """Checkpoint 100 is newer than 20, whatever was written last."""
+    for step in (100, 20, 9):
+        checkpoint(tmp_path, step)
+    assert newest_checkpoint(tmp_path, REQUIRED) == tmp_path / "checkpoint-100"
+
+
+@pytest.mark.parametrize("missing", [*REQUIRED, TRAINER_STATE])
+def test_a_checkpoint_without_one_of_its_files_is_passed_over(tmp_path, missing):
+    """Whichever file a killed save did not write, the checkpoint before is the newest."""
+    checkpoint(tmp_path, 10)
+    checkpoint(tmp_path, 20, without=[missing])
+    assert newest_checkpoint(tmp_path, REQUIRED) == tmp_path / "checkpoint-10"
+
+
+@pytest.mark.parametrize("state", ["", '{"log_history": [{"loss": 1.', "\x00\x00\x00"])
+def test_a_state_that_was_half_written_is_passed_over(tmp_path, state):
+    """The trainer's state is written last, and not atomically: a file of that name is not enough."""
+    checkpoint(tmp_path, 10)
+    checkpoint(tmp_path, 20, state=state)
+    assert newest_checkpoint(tmp_path, REQUIRED) == tmp_path / "checkpoint-10"
+
+
+def test_nothing_whole_is_nothing(tmp_path):
+    """No folder, an empty one, other names, and broken checkpoints alone give none."""
+    assert newest_checkpoint(tmp_path / "absent") is None
+    assert newest_checkpoint(tmp_path) is None
+    checkpoint(tmp_path, "best")
+    checkpoint(tmp_path, 5, without=[TRAINER_STATE])
+    assert newest_checkpoint(tmp_path) is None
+    assert checkpoint_to_resume(tmp_path, REQUIRED, resume=False) is None
+
+
+def test_going_on_must_be_asked_for(tmp_path):
+    """A folder with a whole checkpoint is refused without it, and gives its path with it."""
+    folder = checkpoint(tmp_path, 5)
+    with pytest.raises(InvalidOptionError, match="holds checkpoints of a run"):
+        checkpoint_to_resume(tmp_path, REQUIRED, resume=False)
+    assert checkpoint_to_resume(tmp_path, REQUIRED, resume=True) == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("processes", "only_model", "expected"),
+    [
+        (1, False, {"scheduler.pt", "rng_state.pth"}),
+        (2, False, {"scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"}),
+        (2, True, set()),
+    ],
+)
+def test_files_of_the_trainer(processes, only_model, expected):
+    """Every process writes a state of its own, unless only the model is saved."""
+    arguments = SimpleNamespace(world_size=processes, save_only_model=only_model)
+    assert set(trainer_files(arguments)) == expected
+
+
+def test_log_of_the_newest_whole_checkpoint(tmp_path):
+    """What a broken one has is not read; without a whole one it is an error, as is a state without a log."""
+    checkpoint(tmp_path, 5, state=json.dumps({"log_history": [{"step": 5, "loss": 1.0}]}))
+    checkpoint(tmp_path, 9, state='{"log')
+    assert read_log(tmp_path) == [{"step": 5, "loss": 1.0}]
+    with pytest.raises(DataError, match="no whole checkpoint"):
+        read_log(tmp_path / "absent")
+    checkpoint(tmp_path, 12, state="{}")
+    with pytest.raises(DataError, match=r"Cannot read .*checkpoint-12"):
+        read_log(tmp_path)
+
+
+def test_metadata_of_a_resumed_run_is_appended(tmp_path):
+    """Facts that may differ are kept for each start; the file is valid JSON after each."""
+    write_run_metadata(tmp_path / "new", FACTS)
+    write_run_metadata(tmp_path / "new", FACTS | {"x": 2})
+    assert json.loads((tmp_path / "new" / METADATA).read_text()) == [FACTS, FACTS | {"x": 2}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"config": {"seed": 1}}, {"base_fingerprint": "g"}, {"data_hashes": {"a": "2"}}, {"processes": 2}],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_run_is_refused(tmp_path, change):
+    """What decides a run must agree; the file stays as it was."""
+    write_run_metadata(tmp_path, FACTS)
+    with pytest.raises(InvalidOptionError, match=f"of a run with another {next(iter(change))}"):
+        write_run_metadata(tmp_path, FACTS | change)
+    assert json.loads((tmp_path / METADATA).read_text()) == [FACTS]
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path):
+    """An option that is gone and was off makes no other run; one that was on does."""
+    now = FACTS | {"config": {"seed": 0, "environment": {"probe": 10}}}
+    for corrects in (False, True):
+        before = FACTS | {"config": {"seed": 0, "environment": {"probe": 10, "corrects": corrects}}}
+        output = tmp_path / str(corrects)
+        output.mkdir()
+        (output / METADATA).write_text(json.dumps([before]))
+        if corrects:
+            with pytest.raises(InvalidOptionError, match="another config"):
+                write_run_metadata(output, now)
+        else:
+            write_run_metadata(output, now)
+            assert json.loads((output / METADATA).read_text()) == [before, now]
