@@ -1,7 +1,8 @@
 """LangChain: embeddings whose queries think and whose documents do not.
 
 Needs ``pip install 'search-r3[langchain]'``. The stock ``langchain_huggingface.HuggingFaceEmbeddings`` works
-as well (README); it turns newlines into spaces, which this class does not, and cannot hand out thoughts.
+as well (docs/integrations.md). It turns newlines into spaces, which this class does not, and cannot hand out
+thoughts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """LlamaIndex: an embedding model whose queries think and whose documents do not.
 
-Needs ``pip install 'search-r3[llama-index]'``. The stock ``HuggingFaceEmbedding`` works as well (README); it
-has no role of documents, tries three times whatever the error, and cannot hand out thoughts.
+Needs ``pip install 'search-r3[llama-index]'``. The stock ``HuggingFaceEmbedding`` works as well
+(docs/integrations.md). It has no role of documents, tries three times whatever the error, and cannot hand out
+thoughts.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def group_advantages(
         scaling: Whether advantages are divided by the deviation of their group's rewards (the direct one
             included), by the root mean square of the batch's advantages without zero-advantage groups
             (REINFORCE++, arXiv 2501.03262), or not. TRL's "batch" divides by the deviation of all rewards:
-            ours differ ten times as much between queries as within (benchmarks/README.md), so that advantages
+            ours differ ten times as much between queries as within (benchmarks/LOG.md), so that advantages
             would be small beside the other parts of the loss.
 
     Raises:

@@ -136,7 +136,7 @@ def copied_share(thought: str, query: str) -> float:
     """Share of a thought's words that its query has already, in [0, 1]; 0 if it has no word.
 
     Repeating the question is the safest thought, and says nothing: a reward that is flat leads there
-    (benchmarks/README.md). Words are runs of letters and digits, without regard to case.
+    (benchmarks/LOG.md). Words are runs of letters and digits, without regard to case.
     """
     asked = set(_WORD.findall(query.casefold()))
     words = _WORD.findall(thought.casefold())

@@ -76,7 +76,7 @@ class LossConfig(Section):
 
     The paper sums its parts plainly and its weights are not known (arXiv 2510.07048). The defaults follow
     LREM (arXiv 2510.14321), which has the same token design; the temperature is a sweep's choice
-    (benchmarks/README.md).
+    (benchmarks/LOG.md).
     """
 
     contrastive: float = Field(default=1.0, ge=0)
