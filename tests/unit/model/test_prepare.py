@@ -396,7 +396,7 @@ def test_a_crash_leaves_nothing(tmp_path, monkeypatch, place, error):
             write(self, path, *args, **kwargs)
             crash()
 
-        monkeypatch.setattr(base_module.SentenceTransformer, "save", save)
+        monkeypatch.setattr(base_module.SearchR3, "save", save)
     with pytest.raises(type(error)):
         prepare_base(TINY_LM, tmp_path / "base", template=COMPACT_TEMPLATE)
     assert len(seen) == 1
