@@ -11,6 +11,7 @@ from typing import Any
 from search_r3.errors import InvalidInputError, InvalidOptionError
 from search_r3.retrieval.records import (
     ID_FIELDS,
+    REPEATED,
     TEXT_FIELDS,
     TITLE_FIELD,
     FieldNames,
@@ -166,6 +167,8 @@ def _doc_id(record: Record, names: FieldNames) -> str:
 def _string(fields: dict[str, Any], name: str) -> str:
     """Return a field's value if it is a string of valid Unicode."""
     value = fields[name]
+    if value is REPEATED:
+        raise _MalformedRecordError(f"the field {name!r} is there twice; wanted it once; remove one of them")
     if not isinstance(value, str):
         got = "null" if value is None else f"of type {type(value).__name__}"
         raise _MalformedRecordError(f"the field {name!r} is {got}; wanted a string; write it as a string")

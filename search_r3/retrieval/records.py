@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +18,16 @@ TEXT_FIELDS = ("text", "contents", "content", "body")
 TITLE_FIELD = "title"
 _TEXT_SUFFIXES = (".txt", ".md", ".rst")
 _UTF8_BOM = b"\xef\xbb\xbf"
+
+
+class Repeated(Enum):
+    """The type of :data:`REPEATED`."""
+
+    REPEATED = "repeated"
+
+
+REPEATED = Repeated.REPEATED
+"""Stands for the value of a field that a JSON object has twice, for nobody knows which one is meant."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,7 @@ def json_records(path: Path) -> Iterator[Record | MalformedLine]:
             if not line.strip():
                 continue
             try:
-                fields = json.loads(line.rstrip().decode())
+                fields = json.loads(line.rstrip().decode(), object_pairs_hook=_mark_repeated)
             except UnicodeDecodeError as error:
                 reason = _not_utf8(error)
             except json.JSONDecodeError as error:
@@ -170,8 +181,9 @@ def parquet_records(
                 for index in range(batch.num_rows):
                     row += 1
                     try:
+                        # Named by the batch, whose columns are not in the order that was asked for.
                         values = (column[index].as_py() for column in batch.columns)
-                        fields = dict(zip(columns, values, strict=True))
+                        fields = dict(zip(batch.schema.names, values, strict=True))
                     except UnicodeDecodeError as error:
                         yield MalformedLine(_source(path), row, _not_utf8(error))
                     else:
@@ -224,13 +236,24 @@ def _check_columns(
             "name the columns in a header row, or say which one holds the texts",
             path,
         )
-    for name in (names.doc_id, names.text):
-        if name is not None and columns.count(name) != 1:
+    wanted = [name for name in (names.doc_id, names.text) if name is not None]
+    wanted += [TITLE_FIELD] if TITLE_FIELD in columns else []
+    for name in wanted:
+        if columns.count(name) != 1:
             raise InvalidInputError(
-                f"got {path} with the columns {columns}; wanted one column {name!r}; check the header row",
+                f"got {path} with the columns {columns}; wanted one column {name!r}, got "
+                f"{columns.count(name)}; rename or remove columns until one has the name",
                 path,
             )
     return names
+
+
+def _mark_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object's dictionary; Python's own would keep the last of two values without a word."""
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        fields[name] = REPEATED if name in fields else value
+    return fields
 
 
 def _numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

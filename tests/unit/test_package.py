@@ -21,7 +21,7 @@ SOURCE = Path(search_r3.__file__).parent
 FOUNDATION = "errors paths provenance"
 MAY_IMPORT = {
     "errors": "",
-    "paths": "",
+    "paths": "errors",
     "provenance": "",
     "model": FOUNDATION,
     "retrieval": f"{FOUNDATION} model",
