@@ -1,15 +1,12 @@
-"""Evaluate a model with BEIR's own search and measures, as a check on mteb; options as in run_mteb.py.
+"""Evaluate a model with BEIR's own search and measures: `search-r3 evaluate --harness beir` as a script.
 
-    python benchmarks/run_beir.py --model default --tasks WikiTriviaMini --arms never always
+    python benchmarks/run_beir.py --model default --task WikiTriviaMini --arm never --arm always
 
-The scores agree with those of run_mteb.py to 4 decimals.
+It is a check on mteb: the scores agree with those of run_mteb.py to 4 decimals.
 """
 
-from __future__ import annotations
-
-from pathlib import Path
-
-from run_mteb import main
+from search_r3.cli.evaluate_command import evaluate
+from search_r3.cli.running import run
 
 if __name__ == "__main__":
-    main("beir", Path("benchmarks/results/beir"))
+    run(evaluate, harness="beir")

@@ -15,7 +15,6 @@ Python standard library. Figures:
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 import random
@@ -23,15 +22,19 @@ import statistics
 import subprocess
 import time
 from importlib import metadata
-from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM
 
-from search_r3 import SearchR3, Thought, default_model_folder, fingerprint
+from search_r3 import SearchR3, Thought, fingerprint
+from search_r3.cli.options import NamedModelOption, OutputOption
+from search_r3.cli.running import run
 from search_r3.demo.stdlib_corpus import collect_functions
+from search_r3.model.default import EMBEDDED_MODELS
 
 SEED = 0
 
@@ -45,11 +48,11 @@ def parity(model: SearchR3, folder: str, texts: list[str]) -> float:
     """Largest difference between the read-out and one plain full pass."""
     reference = AutoModelForCausalLM.from_pretrained(folder, dtype=model.dtype).eval()
     encoding = model.encode_query_with_thoughts(texts, batch_size=8)
+    limit = model.max_seq_length
+    assert limit is not None  # every prepared model has one
     worst = 0.0
     for text, thought, vector in zip(texts, encoding.thoughts, encoding.embeddings, strict=True):
-        sequence = model[0].prompt_encoder.encode_query(
-            text, thought=thought, max_tokens=model.max_seq_length
-        )
+        sequence = model.reasoning_module.prompt_encoder.encode_query(text, thought=thought, max_tokens=limit)
         with torch.inference_mode():
             states = reference(torch.tensor([sequence.token_ids]), output_hidden_states=True).hidden_states[
                 -1
@@ -88,7 +91,8 @@ def greedy_agreement(model: SearchR3, texts: list[str]) -> dict[str, float]:
 
 def read_out_cost(model: SearchR3, texts: list[str], batch_size: int, rounds: int) -> dict[str, float]:
     """Ratio of our time (thought and embedding) to `generate`'s (as many tokens, no embedding)."""
-    module = model[0]
+    module = model.reasoning_module
+    language_model: Any = module.model
     budget = module.max_reasoning_tokens
     # Queries whose thought ends by the budget, so that both sides run for the same number of steps.
     full = [
@@ -106,7 +110,7 @@ def read_out_cost(model: SearchR3, texts: list[str], batch_size: int, rounds: in
         module(dict(features), reasoning="always", max_reasoning_tokens=budget)
 
     def bare() -> None:
-        module.model.generate(
+        language_model.generate(
             prompt,
             attention_mask=mask,
             max_new_tokens=budget + 1,
@@ -118,7 +122,8 @@ def read_out_cost(model: SearchR3, texts: list[str], batch_size: int, rounds: in
 
     ratios, times = [], []
     with torch.inference_mode():
-        ours(), bare()
+        ours()
+        bare()
         for _ in range(rounds):
             start = time.perf_counter()
             ours()
@@ -137,22 +142,21 @@ def read_out_cost(model: SearchR3, texts: list[str], batch_size: int, rounds: in
     }
 
 
-def main() -> None:
+def main(
+    output: OutputOption,
+    model: NamedModelOption = "default",
+    prompts: Annotated[int, typer.Option(min=1, help="Prompts for the greedy comparison.")] = 256,
+    read_out_only: Annotated[
+        bool, typer.Option("--read-out-only", help="Measure the cost of the read-out alone.")
+    ] = False,
+) -> None:
     """Measure everything and write one JSON file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", help="model folder [default: the embedded model]")
-    parser.add_argument("--prompts", type=int, default=256, help="prompts for the greedy comparison")
-    parser.add_argument("--read-out-only", action="store_true", help="only the cost of the read-out")
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    folder = arguments.model or str(default_model_folder())
-    texts = queries(arguments.prompts)
+    folder = str(EMBEDDED_MODELS[model]()) if model in EMBEDDED_MODELS else model
+    texts = queries(prompts)
 
-    model = SearchR3(folder, device="cpu", local_files_only=True)
+    whole = SearchR3(folder, device="cpu", local_files_only=True)
     results: dict[str, object] = {
-        "model": fingerprint(model),
+        "model": fingerprint(whole),
         "commit": subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
         ).stdout.strip(),
@@ -162,25 +166,25 @@ def main() -> None:
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "seed": SEED,
-        "max_reasoning_tokens": model[0].max_reasoning_tokens,
+        "max_reasoning_tokens": whole.reasoning_module.max_reasoning_tokens,
     }
-    results["read_out_cost"] = [read_out_cost(model, texts[:64], size, rounds=7) for size in (1, 16)]
-    if not arguments.read_out_only:
-        results["parity_max_abs"] = parity(model, folder, texts[:64])
+    results["read_out_cost"] = [read_out_cost(whole, texts[:64], size, rounds=7) for size in (1, 16)]
+    if not read_out_only:
+        results["parity_max_abs"] = parity(whole, folder, texts[:64])
         few = texts[:48]
-        thoughts = model.encode_query_with_thoughts(few).thoughts
-        results["compositions_max_abs"] = composition_difference(model, few, thoughts)
-        results["greedy_float32"] = greedy_agreement(model, texts)
+        thoughts = whole.encode_query_with_thoughts(few).thoughts
+        results["compositions_max_abs"] = composition_difference(whole, few, thoughts)
+        results["greedy_float32"] = greedy_agreement(whole, texts)
         half = SearchR3(folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.bfloat16})
         results["greedy_bfloat16"] = greedy_agreement(half, texts)
-        single, double = half.encode_document(few), model.encode_document(few)
+        single, double = half.encode_document(few), whole.encode_document(few)
         results["bfloat16_worst_cosine_to_float32"] = float((single * double).sum(axis=1).min())
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    part = arguments.output.with_suffix(".part")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_suffix(".part")
     part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    part.replace(arguments.output)
+    part.replace(output)
     print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,6 +1,6 @@
 """How much reinforcement learning could gain from a model's thoughts, before any is done.
 
-    python benchmarks/run_headroom.py --model default --sets phenotypes wordnet code
+    python benchmarks/run_headroom.py --model default --set phenotypes --set wordnet --set code
 
 Samples thoughts about training queries, embeds each, and ranks the corpus by it. If the best of a group gains
 little over not thinking, then there is little to learn from; if the vector hardly moves with its thought,
@@ -9,78 +9,88 @@ that is why. Writes <name>.json into benchmarks/results/headroom.
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from search_r3 import SearchR3, fingerprint
+from search_r3.cli.options import (
+    DEFAULT_SETS,
+    NamedModelOption,
+    OutputOption,
+    ReasoningTokensOption,
+    SeedOption,
+    SetsOption,
+)
+from search_r3.cli.running import run
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.errors import SearchR3Error
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
 from search_r3.rl.document_embeddings import DocumentRows
 from search_r3.rl.grpo_config import QueriesConfig, RolloutConfig, SetConfig
 from search_r3.rl.queries import load_queries
-from search_r3.rl.rewards import RETRIEVAL_REWARDS
+from search_r3.rl.rewards import RETRIEVAL_REWARDS, RetrievalReward
 from search_r3.rl.rollouts import rollout_seed, sample_rollouts
 
 
-def main() -> None:
+def main(
+    model: NamedModelOption = "default",
+    name: Annotated[str | None, typer.Option(help="Name of the result [default: that of the model].")] = None,
+    sets: SetsOption = DEFAULT_SETS,
+    queries: Annotated[int, typer.Option(min=1, help="Queries of each set.")] = 100,
+    documents: Annotated[int, typer.Option(min=1, help="Documents of each set.")] = 2000,
+    group: Annotated[int, typer.Option(min=2, help="Rollouts of a query, the direct one included.")] = 8,
+    max_reasoning_tokens: ReasoningTokensOption = 12,
+    temperature: Annotated[float, typer.Option(min=0, help="Sampling temperature.")] = 1.0,
+    reward: Annotated[RetrievalReward, typer.Option(help="What a ranking earns.")] = "log_rank",
+    seed: SeedOption = 0,
+    output: OutputOption = Path("benchmarks/results/headroom"),
+) -> None:
     """Measure, write and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    config = QueriesConfig(sets={one: SetConfig(queries=queries, documents=documents) for one in sets})
+    options = RolloutConfig(
+        group=group, max_thought_tokens=max_reasoning_tokens, temperature=temperature, may_skip=False
     )
-    parser.add_argument("--model", default="default", help="default, a folder, or a Hub id")
-    parser.add_argument("--name", help="name of the result [default: that of the model]")
-    parser.add_argument("--sets", nargs="+", default=["phenotypes"], help="graded or training sets")
-    parser.add_argument("--queries", type=int, default=100, help="of each set")
-    parser.add_argument("--documents", type=int, default=2000, help="of each set")
-    parser.add_argument("--group", type=int, default=8, help="rollouts of a query, the direct one included")
-    parser.add_argument("--max-thought-tokens", type=int, default=12)
-    parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--reward", default="log_rank", choices=RETRIEVAL_REWARDS)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/headroom"))
-    arguments = parser.parse_args()
-    try:
-        sets = {
-            name: SetConfig(queries=arguments.queries, documents=arguments.documents)
-            for name in arguments.sets
-        }
-        data = load_queries(QueriesConfig(sets=sets), arguments.seed)
-        model = load_model(arguments.model).to(torch.bfloat16).eval()
-        found = measure(arguments, model, data.task)
-    except SearchR3Error as error:
-        sys.exit(f"error: {error}")
-    settings = {name: value for name, value in vars(arguments).items() if name not in ("output", "name")}
-    settings["model"] = arguments.name or Path(arguments.model).name
+    data = load_queries(config, seed)
+    loaded = load_model(model).to(torch.bfloat16).eval()
+    found = measure(loaded, data.task, options, reward, seed)
+    settings = {
+        "model": name or Path(model).name,
+        "sets": sets,
+        "queries": queries,
+        "documents": documents,
+        "group": group,
+        "max_thought_tokens": max_reasoning_tokens,
+        "temperature": temperature,
+        "reward": reward,
+        "seed": seed,
+    }
     written = {
         "settings": settings,
-        "fingerprint": fingerprint(model),
+        "fingerprint": fingerprint(loaded),
         "data_hashes": data.hashes,
         "documents": len(data.task.corpus),
         "sets": found,
         "environment": describe_environment(),
     }
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    path = arguments.output / f"{settings['model']}.json"
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"{settings['model']}.json"
     part = path.with_suffix(".part")
     part.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     part.replace(path)
-    for name, numbers in found.items():
-        print(name, *(f"{key} {value:.4f}" for key, value in numbers.items()), sep="  ")
+    for part_name, numbers in found.items():
+        print(part_name, *(f"{key} {value:.4f}" for key, value in numbers.items()), sep="  ")
     print(path)
 
 
 def measure(
-    arguments: argparse.Namespace, model: SearchR3, task: RetrievalTask
+    model: SearchR3, task: RetrievalTask, options: RolloutConfig, reward: RetrievalReward, seed: int
 ) -> dict[str, dict[str, float]]:
     """Rewards and vectors of all rollouts, summed up for each set and for all."""
     whole, model.max_seq_length = model.max_seq_length, 96  # of documents, as in training
@@ -90,27 +100,21 @@ def measure(
     model.max_seq_length = whole
     rows = DocumentRows(np.asarray(documents, dtype=np.float32))
     row_of = {doc_id: row for row, doc_id in enumerate(task.corpus)}
-    pays = RETRIEVAL_REWARDS[arguments.reward]
-    options = RolloutConfig(
-        group=arguments.group,
-        max_thought_tokens=arguments.max_thought_tokens,
-        temperature=arguments.temperature,
-        may_skip=False,
-    )
+    pays = RETRIEVAL_REWARDS[reward]
     rewards, cosines, copies = [], [], []
     for query_id, text in tqdm(task.queries.items(), desc="rollouts"):
-        places = range(arguments.group)
+        places = range(options.group)
         rollouts = sample_rollouts(
             model.reasoning_module,
-            [text] * arguments.group,
+            [text] * options.group,
             [place == 0 for place in places],
-            [rollout_seed(arguments.seed, 0, query_id, place) for place in places],
+            [rollout_seed(seed, 0, query_id, place) for place in places],
             options,
             max_query_tokens=48,
         )
         embeddings = torch.stack([one.embedding for one in rollouts]).float().numpy()
         relevant = {row_of[doc]: float(grade) for doc, grade in task.qrels[query_id].items() if grade > 0}
-        rankings = rows.rankings(embeddings, [relevant] * arguments.group)
+        rankings = rows.rankings(embeddings, [relevant] * options.group)
         rewards.append([pays(ranking, ranking.documents) for ranking in rankings])
         cosines.append(embeddings[1:] @ embeddings[0])
         words = text.casefold().split()
@@ -147,4 +151,4 @@ def summary(
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

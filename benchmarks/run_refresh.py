@@ -1,7 +1,7 @@
 """How right the corpus index stays under each refresh policy, and what that costs.
 
-    python benchmarks/run_refresh.py --base embedded --adapters runs/x/checkpoint-60 runs/x/checkpoint-120 \
-        --sets phenotypes wordnet --documents 1000 10000
+    python benchmarks/run_refresh.py --base embedded --adapter runs/x/checkpoint-60 \
+        --adapter runs/x/checkpoint-120 --set phenotypes --set wordnet --documents 1000 --documents 10000
 
 A run's saved checkpoints are its trajectory: every document and the rollouts of some queries are embedded by
 each of them (checkpoint-<step> gives the step; the base is step 0), and steps between two checkpoints are
@@ -15,26 +15,27 @@ Writes refresh.json and plots into benchmarks/results/refresh.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import faiss
 import numpy as np
 import torch
+import typer
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from search_r3 import SearchR3, fingerprint
+from search_r3.cli.options import DEFAULT_SETS, OutputOption, SetsOption
+from search_r3.cli.running import run
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.errors import InvalidInputError, SearchR3Error
+from search_r3.errors import InvalidInputError
 from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
@@ -45,7 +46,7 @@ from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
 from search_r3.rl.grpo_config import QueriesConfig, RolloutConfig, SetConfig
 from search_r3.rl.queries import load_queries
 from search_r3.rl.refresh import Full, InBatch, NoRefresh, RefreshPolicy, RefreshState, Selective
-from search_r3.rl.rewards import RETRIEVAL_REWARDS
+from search_r3.rl.rewards import RETRIEVAL_REWARDS, RetrievalReward
 from search_r3.rl.rollouts import rollout_seed, sample_rollouts
 
 Vectors = NDArray[np.float32]
@@ -114,50 +115,82 @@ class Trajectory:
         )
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Options:
+    """What is measured; `main` says what each option is.
+
+    Attributes:
+        fingerprint: Of the base: its name would find the vectors of an older model of the same name.
+    """
+
+    base: str
+    adapters: list[Path]
+    sets: list[str]
+    documents: list[int]
+    simulated: list[int]
+    queries: int
+    per_step: int
+    group: int
+    reward: RetrievalReward
+    cache: Path
+    output: Path
+    fingerprint: str
+
+
+DEFAULT_DOCUMENTS = [1000, 10_000]
+
+
+def main(
+    base: Annotated[str, typer.Option(help="What the run started from: default, embedded, a folder.")],
+    adapters: Annotated[
+        list[Path], typer.Option("--adapter", help="A checkpoint of the run, in order; repeatable.")
+    ],
+    sets: SetsOption = DEFAULT_SETS,
+    documents: Annotated[
+        list[int], typer.Option(help="A number of documents; repeatable.")
+    ] = DEFAULT_DOCUMENTS,
+    simulated: Annotated[
+        list[int] | None,
+        typer.Option(help="A larger number of documents, with simulated drift; repeatable."),
+    ] = None,
+    queries: Annotated[int, typer.Option(min=1, help="Queries whose rollouts are taken.")] = 128,
+    per_step: Annotated[int, typer.Option(min=1, help="Queries of a step.")] = 4,
+    group: Annotated[int, typer.Option(min=2, help="Rollouts of a query.")] = 8,
+    reward: Annotated[RetrievalReward, typer.Option(help="What a ranking earns.")] = "log_rank",
+    cache: Annotated[Path, typer.Option(help="Folder where embeddings are kept.")] = Path("runs/refresh"),
+    output: OutputOption = Path("benchmarks/results/refresh"),
+) -> None:
     """Embed the trajectory, run every policy along it, write and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    options = Options(
+        base=base,
+        adapters=adapters,
+        sets=sets,
+        documents=documents,
+        simulated=simulated or [],
+        queries=queries,
+        per_step=per_step,
+        group=group,
+        reward=reward,
+        cache=cache,
+        output=output,
+        fingerprint=fingerprint(load_model(base)),
     )
-    parser.add_argument(
-        "--base", required=True, help="what the run started from: default, embedded, a folder"
-    )
-    parser.add_argument(
-        "--adapters", nargs="+", type=Path, required=True, help="the run's checkpoints, in order"
-    )
-    parser.add_argument("--sets", nargs="+", default=["phenotypes"], help="graded or training sets")
-    parser.add_argument("--documents", nargs="+", type=int, default=[1000, 10_000])
-    parser.add_argument(
-        "--simulated", nargs="*", type=int, default=[], help="larger sizes with simulated drift"
-    )
-    parser.add_argument("--queries", type=int, default=128, help="queries whose rollouts are taken")
-    parser.add_argument("--per-step", type=int, default=4, help="queries of a step")
-    parser.add_argument("--group", type=int, default=8)
-    parser.add_argument("--reward", default="log_rank", choices=RETRIEVAL_REWARDS)
-    parser.add_argument("--cache", type=Path, default=Path("runs/refresh"), help="embeddings are kept here")
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/refresh"))
-    arguments = parser.parse_args()
-    try:
-        # Of the base: its name would find the vectors of an older model of the same name.
-        arguments.fingerprint = fingerprint(load_model(arguments.base))
-        results = [
-            row
-            for size in [*arguments.documents, *arguments.simulated]
-            for row in measure(arguments, size, is_simulated=size not in arguments.documents)
-        ]
-    except SearchR3Error as error:
-        sys.exit(f"error: {error}")
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    results = [
+        row
+        for size in [*documents, *options.simulated]
+        for row in measure(options, size, is_simulated=size not in documents)
+    ]
+    output.mkdir(parents=True, exist_ok=True)
     table = {
-        "arguments": {name: str(value) for name, value in vars(arguments).items()},
-        "adapters": {str(folder): digest(folder) for folder in arguments.adapters},
+        "arguments": {name: str(value) for name, value in vars(options).items()},
+        "adapters": {str(folder): digest(folder) for folder in adapters},
         "policies": {
-            name: vars(policy) | {"environment": options} for name, (policy, options) in POLICIES.items()
+            name: vars(policy) | {"environment": changes} for name, (policy, changes) in POLICIES.items()
         },
         "results": results,
         "environment": describe_environment(),
     }
-    path = arguments.output / "refresh.json"
+    path = output / "refresh.json"
     path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     for row in results:
         print(
@@ -165,17 +198,17 @@ def main() -> None:
             f"error {row['mean_absolute']:.4f}  within groups {row['within_group']:.4f}  "
             f"rank correlation {row['rank_correlation']:.4f}"
         )
-    print("\n".join(map(str, [path, *save(plot(results), arguments.output / "refresh")])))
+    print("\n".join(map(str, [path, *save(plot(results), output / "refresh")])))
 
 
-def measure(arguments: argparse.Namespace, size: int, *, is_simulated: bool) -> list[dict[str, Any]]:
+def measure(options: Options, size: int, *, is_simulated: bool) -> list[dict[str, Any]]:
     """Run every policy on a corpus of one size."""
-    measured = max(arguments.documents)
-    task = load_task(arguments, measured if is_simulated else size)
-    trajectory = embed_trajectory(arguments, task)
+    measured = max(options.documents)
+    task = load_task(options, measured if is_simulated else size)
+    trajectory = embed_trajectory(options, task)
     if is_simulated:
-        larger = load_task(arguments, size)
-        trajectory = simulate(arguments, trajectory, task, larger)
+        larger = load_task(options, size)
+        trajectory = simulate(options, trajectory, task, larger)
         task = larger
     cosine = float((trajectory.documents[0] * trajectory.documents[-1]).sum(axis=1).mean())
     facts = {
@@ -183,16 +216,14 @@ def measure(arguments: argparse.Namespace, size: int, *, is_simulated: bool) -> 
         "drift": "simulated" if is_simulated else "measured",
         "cosine_with_start": cosine,
     }
-    return [facts | row for row in follow(arguments, task, trajectory)]
+    return [facts | row for row in follow(options, task, trajectory)]
 
 
-def load_task(arguments: argparse.Namespace, size: int) -> RetrievalTask:
+def load_task(options: Options, size: int) -> RetrievalTask:
     """Queries of all sets, and `size` documents, as many of each set as there are, at most an equal share."""
-    share = -(-size // len(arguments.sets))
-    queries = -(-arguments.queries // len(arguments.sets))
-    config = QueriesConfig(
-        sets={name: SetConfig(queries=queries, documents=share) for name in arguments.sets}
-    )
+    share = -(-size // len(options.sets))
+    queries = -(-options.queries // len(options.sets))
+    config = QueriesConfig(sets={name: SetConfig(queries=queries, documents=share) for name in options.sets})
     task = load_queries(config, 0).task
     if len(task.corpus) < 0.9 * size:
         raise InvalidInputError(
@@ -201,26 +232,24 @@ def load_task(arguments: argparse.Namespace, size: int) -> RetrievalTask:
     return task
 
 
-def embed_trajectory(arguments: argparse.Namespace, task: RetrievalTask) -> Trajectory:
+def embed_trajectory(options: Options, task: RetrievalTask) -> Trajectory:
     """Embed by every checkpoint, or read what was embedded before."""
-    steps = [0, *(int(folder.name.rpartition("-")[2]) for folder in arguments.adapters)]
-    parts = [embed(arguments, task, folder) for folder in (None, *arguments.adapters)]
+    steps = [0, *(int(folder.name.rpartition("-")[2]) for folder in options.adapters)]
+    parts = [embed(options, task, folder) for folder in (None, *options.adapters)]
     documents, rollouts = zip(*parts, strict=True)
     return Trajectory(steps, np.stack(documents), np.stack(rollouts))
 
 
-def embed(
-    arguments: argparse.Namespace, task: RetrievalTask, adapter: Path | None
-) -> tuple[Vectors, Vectors]:
+def embed(options: Options, task: RetrievalTask, adapter: Path | None) -> tuple[Vectors, Vectors]:
     """Documents and rollouts by one checkpoint; None is the base."""
     key = hashlib.sha256(
-        repr((arguments.fingerprint, adapter and digest(adapter), task.data_hash(), arguments.group)).encode()
+        repr((options.fingerprint, adapter and digest(adapter), task.data_hash(), options.group)).encode()
     ).hexdigest()[:16]
-    path = arguments.cache / f"{key}.npz"
+    path = options.cache / f"{key}.npz"
     if path.is_file():
         with np.load(path) as found:
             return found["documents"], found["rollouts"]
-    model = load_model(arguments.base)
+    model = load_model(options.base)
     if adapter is not None:
         model = merge_adapter(model, adapter)
     model.to(torch.bfloat16).eval()
@@ -230,14 +259,14 @@ def embed(
     for query_id, text in tqdm(task.queries.items(), desc="rollouts"):
         found = sample_rollouts(
             module,
-            [text] * arguments.group,
-            [place == 0 for place in range(arguments.group)],
-            [rollout_seed(0, 0, query_id, place) for place in range(arguments.group)],
-            RolloutConfig(group=arguments.group, max_thought_tokens=12, may_skip=False),  # as grpo.toml
+            [text] * options.group,
+            [place == 0 for place in range(options.group)],
+            [rollout_seed(0, 0, query_id, place) for place in range(options.group)],
+            RolloutConfig(group=options.group, max_thought_tokens=12, may_skip=False),  # as grpo.toml
             max_query_tokens=48,
         )
         rollouts.append(torch.stack([one.embedding for one in found]).numpy())
-    arguments.cache.mkdir(parents=True, exist_ok=True)
+    options.cache.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("wb") as stream:
         np.savez(stream, documents=documents, rollouts=np.stack(rollouts))
@@ -252,15 +281,13 @@ def embed_documents(model: SearchR3, texts: list[str]) -> Vectors:
     return unit(np.asarray(found, dtype=np.float32))
 
 
-def simulate(
-    arguments: argparse.Namespace, known: Trajectory, measured: RetrievalTask, task: RetrievalTask
-) -> Trajectory:
+def simulate(options: Options, known: Trajectory, measured: RetrievalTask, task: RetrievalTask) -> Trajectory:
     """A larger corpus: real embeddings at the start, drift borrowed from the nearest measured document."""
-    path = arguments.cache / f"start-{task.data_hash()[:16]}-{arguments.fingerprint[:8]}.npy"
+    path = options.cache / f"start-{task.data_hash()[:16]}-{options.fingerprint[:8]}.npy"
     if path.is_file():
         start = np.load(path)
     else:
-        model = load_model(arguments.base)
+        model = load_model(options.base)
         model.to(torch.bfloat16).eval()
         start = embed_documents(model, list(task.corpus.values()))
         np.save(path, start)
@@ -287,9 +314,7 @@ def simulate(
     return Trajectory(known.steps, np.stack(documents), known.rollouts[:, places])
 
 
-def follow(
-    arguments: argparse.Namespace, task: RetrievalTask, trajectory: Trajectory
-) -> list[dict[str, Any]]:
+def follow(options: Options, task: RetrievalTask, trajectory: Trajectory) -> list[dict[str, Any]]:
     """Let every policy keep an environment of its own along the trajectory, on the same rollouts."""
     numbered = RetrievalTask(
         task.queries, {doc_id: str(row) for row, doc_id in enumerate(task.corpus)}, task.qrels
@@ -297,14 +322,15 @@ def follow(
     now = trajectory.documents[0]
 
     def encode(texts: Sequence[str]) -> Vectors:
-        return now[np.array([int(text) for text in texts])]
+        rows: Vectors = now[np.array([int(text) for text in texts])]
+        return rows
 
     environments = {}
     for name, (policy, changes) in POLICIES.items():
         neighbours = 16 if isinstance(policy, Selective) else 0  # a graph of 100,000 takes its time
-        options = EnvironmentOptions(**{"probe_every": 0, "neighbours": neighbours, **changes})
-        environments[name] = RetrievalEnvironment(numbered, encode, policy, options)
-    pays = RETRIEVAL_REWARDS[arguments.reward]
+        own = EnvironmentOptions(**{"probe_every": 0, "neighbours": neighbours, **changes})
+        environments[name] = RetrievalEnvironment(numbered, encode, policy, own)
+    pays = RETRIEVAL_REWARDS[options.reward]
     generator = np.random.default_rng(0)
     ids = list(task.queries)
     row_of = {doc_id: row for row, doc_id in enumerate(task.corpus)}
@@ -319,8 +345,8 @@ def follow(
     last = trajectory.steps[-1]
     for step in tqdm(range(1, last + 1), desc=f"{len(task.corpus):,} documents"):
         now, rollouts = trajectory.at(step)
-        chosen = generator.choice(len(ids), arguments.per_step, replace=False)
-        asked = [ids[place] for place in chosen for _ in range(arguments.group)]
+        chosen = generator.choice(len(ids), options.per_step, replace=False)
+        asked = [ids[place] for place in chosen for _ in range(options.group)]
         embeddings = rollouts[chosen].reshape(len(asked), -1)
         truth = DocumentRows(now).rankings(embeddings, [relevant[query_id] for query_id in asked])
         fresh += [pays(ranking, ranking.documents) for ranking in truth]
@@ -330,7 +356,7 @@ def follow(
             rankings = environment.rank(asked, embeddings)
             seconds[name] += time.perf_counter() - began
             stale[name] += [pays(ranking, ranking.documents) for ranking in rankings]
-    groups = (-1, arguments.group)
+    groups = (-1, options.group)
     true = np.array(fresh).reshape(groups)
     rows = []
     for name in environments:
@@ -390,4 +416,4 @@ def digest(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,7 +8,6 @@ Run it again only if a task was changed on purpose; the result is committed and 
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from search_r3 import fingerprint
+from search_r3.cli.running import run
 from search_r3.data import mini
 from search_r3.data.catalogue import TASKS
 from search_r3.data.full_tasks import full_task
@@ -31,9 +31,6 @@ DEPTH = 100
 
 def main() -> None:
     """Select and write every task's mini size, and the data hashes of both sizes."""
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
     packages = data_dir() / "packages"
     sources = Sources(packages)
     minilm = SentenceTransformer(str(minilm_folder(packages)), device="cpu", local_files_only=True)
@@ -70,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,7 +1,7 @@
 """Show queries whole: thoughts, hits without and with the thought, chosen by what thinking did to them.
 
-    python benchmarks/show_queries.py --model default --tasks HPOLayMini WikiTriviaMini CodeDocMini
-    python benchmarks/show_queries.py --model runs/grpo/final --before default --tasks HPOLayMini
+    python benchmarks/show_queries.py --model default --task HPOLayMini --task WikiTriviaMini
+    python benchmarks/show_queries.py --model runs/grpo/final --before default --task HPOLayMini
 
 Of all queries of the tasks, the three with the largest gain of nDCG@10 from thinking and the two with the
 largest loss; ties go to the first in the order of tasks and queries. Writes JSON for report.py.
@@ -9,20 +9,21 @@ largest loss; ties go to the first in the order of tasks and queries. Writes JSO
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 
 from search_r3 import SearchR3, Thought, fingerprint
+from search_r3.cli.options import BatchSizeOption, DtypeOption, NamedModelOption, OutputOption, TasksOption
+from search_r3.cli.running import run
 from search_r3.data.catalogue import TASKS, Size, load_task
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.errors import InvalidOptionError, SearchR3Error
+from search_r3.errors import InvalidOptionError
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
 from search_r3.retrieval.metrics import ndcg_at_10
@@ -31,49 +32,43 @@ from search_r3.retrieval.vector_index import SearchHit, VectorIndex
 GAINS, LOSSES, HITS, CHARACTERS = 3, 2, 3, 240
 
 
-def main() -> None:
-    """Choose the queries and write them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", default="default", help="default, a folder, or a Hub id")
-    parser.add_argument("--before", help="another model whose thoughts are shown beside, such as before RL")
-    parser.add_argument("--tasks", nargs="+", required=True, metavar="TASK")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/queries.json"))
-    arguments = parser.parse_args()
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        model = load_model(arguments.model).to(getattr(torch, arguments.dtype))
-        tasks = {name: named_task(name) for name in arguments.tasks}
-        found = [
-            one for name, task in tasks.items() for one in compare(name, task, model, arguments.batch_size)
-        ]
-        chosen = choose(found)
-        before = None
-        if arguments.before:
-            before = load_model(arguments.before).to(getattr(torch, arguments.dtype))
-            add_thoughts(chosen, f"before ({Path(arguments.before).name})", before)
-    except (SearchR3Error, OSError) as error:
-        sys.exit(f"error: {error}")
-    part = arguments.output.with_suffix(".part")
+def main(
+    tasks: TasksOption,
+    model: NamedModelOption = "default",
+    before: Annotated[
+        str | None,
+        typer.Option(help="Another model whose thoughts are shown beside, such as the one before RL."),
+    ] = None,
+    dtype: DtypeOption = "bfloat16",
+    batch_size: BatchSizeOption = 32,
+    output: OutputOption = Path("benchmarks/results/queries.json"),
+) -> None:
+    """Choose the queries and write them; only tasks of this project have the data at hand."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    loaded = load_model(model).to(getattr(torch, dtype))
+    data = {name: named_task(name) for name in tasks}
+    chosen = choose([one for name, task in data.items() for one in compare(name, task, loaded, batch_size)])
+    other = None
+    if before is not None:
+        other = load_model(before).to(getattr(torch, dtype))
+        add_thoughts(chosen, f"before ({Path(before).name})", other)
+    part = output.with_suffix(".part")
     environment = describe_environment()
     written = {
         "commit": environment["commit"],
         "dirty": environment["dirty"],
         "created": environment["created"],
-        "model": arguments.model,
-        "fingerprint": fingerprint(model),
-        "before": arguments.before,
-        "before_fingerprint": None if before is None else fingerprint(before),
-        "dtype": arguments.dtype,
-        "data": {name: task.data_hash() for name, task in tasks.items()},
+        "model": model,
+        "fingerprint": fingerprint(loaded),
+        "before": before,
+        "before_fingerprint": None if other is None else fingerprint(other),
+        "dtype": dtype,
+        "data": {name: task.data_hash() for name, task in data.items()},
         "queries": chosen,
     }
     part.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(arguments.output)
-    print(arguments.output)
+    part.replace(output)
+    print(output)
 
 
 def named_task(name: str) -> RetrievalTask:
@@ -180,4 +175,4 @@ def add_thoughts(chosen: list[dict[str, Any]], name: str, model: SearchR3) -> No
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -41,15 +41,21 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def _checkout() -> dict[str, Any]:
+def checkout_folder() -> Path | None:
+    """The top folder of the git checkout that this package runs from; None outside of one."""
     package = Path(__file__).resolve().parent
     top = _git(package, "rev-parse", "--show-toplevel")
     # An installed package may lie in an environment inside of some other checkout, whose commit says nothing.
-    if top is None or Path(top) / package.name != package:
+    return Path(top) if top is not None and Path(top) / package.name == package else None
+
+
+def _checkout() -> dict[str, Any]:
+    top = checkout_folder()
+    if top is None:
         return {"commit": None, "dirty": None}
     # Without the results, or the first one of a run would make the checkout dirty for the second.
-    changes = _git(Path(top), "status", "--porcelain", "--", ".", ":(exclude)benchmarks/results")
-    return {"commit": _git(package, "rev-parse", "HEAD"), "dirty": None if changes is None else changes != ""}
+    changes = _git(top, "status", "--porcelain", "--", ".", ":(exclude)benchmarks/results")
+    return {"commit": _git(top, "rev-parse", "HEAD"), "dirty": None if changes is None else changes != ""}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

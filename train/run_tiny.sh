@@ -11,7 +11,8 @@ export SEARCH_R3_DATA=$PWD/runs/tiny/data
 rm -rf runs/tiny
 
 "$python" train/import_pairs.py train/toy/pairs.jsonl --source toy
-"$python" train/build_thoughts.py --origins terms --scorer default --sources toy --output runs/tiny/thoughts.parquet
+"$python" train/build_thoughts.py --origin terms --scorer default --source toy --output runs/tiny/thoughts.parquet
 "$python" train/sft.py train/configs/tiny/sft.toml
-"$python" benchmarks/run_mteb.py --model runs/tiny/sft/final --name tiny --tasks train/toy/nouns \
-    --arms never always auto random repeat shuffled --output runs/tiny/results --cache runs/tiny/cache
+"$python" benchmarks/run_mteb.py --model runs/tiny/sft/final --name tiny --task train/toy/nouns \
+    --arm never --arm always --arm auto --arm random --arm repeat --arm shuffled \
+    --output runs/tiny/results --cache runs/tiny/cache

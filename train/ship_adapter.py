@@ -8,34 +8,24 @@ vectors are written, both inside the installed package (an editable installation
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 from safetensors.torch import load_file, save_file
 
 from search_r3 import default_model, default_model_folder
-from search_r3.errors import SearchR3Error
+from search_r3.cli.running import run
 from search_r3.model import default as embedded_model
 from search_r3.model.adapter import ADAPTER_FILES, require_adapter
 from search_r3.model.golden import write_golden
 
 
-def main() -> None:
-    """Ship the adapter that the command line names."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("adapter", type=Path, help="folder of a run's adapter")
-    try:
-        ship(parser.parse_args().adapter)
-    except SearchR3Error as error:
-        sys.exit(f"error: {error}")
-
-
-def ship(adapter: Path) -> None:
+def ship(
+    adapter: Annotated[Path, typer.Argument(help="Folder of a run's adapter.", show_default=False)],
+) -> None:
     """Copy an adapter into the package, and write the golden vectors of the model it makes."""
     require_adapter(adapter)
     package = Path(embedded_model.__file__).parent
@@ -56,4 +46,4 @@ def ship(adapter: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(ship)

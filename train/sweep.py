@@ -9,17 +9,18 @@ same, one that was interrupted goes on.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from pydantic import ValidationError
 
-from search_r3.errors import InvalidOptionError, SearchR3Error
+from search_r3.cli.options import OutputOption
+from search_r3.cli.running import resumable, run
+from search_r3.errors import InvalidOptionError
 from search_r3.provenance import describe_environment
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.sft_run import read_log, train
@@ -27,27 +28,21 @@ from search_r3.training.sft_run import read_log, train
 MEASURE = "_ndcg_at_10"
 
 
-def main() -> None:
+def main(
+    sweep: Annotated[Path, typer.Argument(help="TOML file of the sweep.", show_default=False)],
+    output: OutputOption = Path("benchmarks/results/training/sweep.json"),
+) -> None:
     """Run the points that are missing; the table is written after each."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("sweep", type=Path, help="TOML file")
-    parser.add_argument("--table", type=Path, default=Path("benchmarks/results/training/sweep.json"))
-    arguments = parser.parse_args()
-    try:
-        configs = read_points(arguments.sweep)
-        rows = {}
-        for name, config in configs.items():
+    rows = {}
+    with resumable():
+        for name, config in read_points(sweep).items():
             rows[name] = run_point(config)
-            write_table(arguments.table, arguments.sweep, rows)
+            write_table(output, sweep, rows)
             print(
                 f"{name:24}" + "".join(f"{key} {value:.4f}  " for key, value in rows[name].items()),
                 flush=True,
             )
-    except SearchR3Error as error:
-        sys.exit(f"error: {error}")
-    print(arguments.table)
+    print(output)
 
 
 def write_table(path: Path, sweep: Path, scores: dict[str, dict[str, float]]) -> None:
@@ -132,4 +127,4 @@ def scores(output: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

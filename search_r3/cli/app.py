@@ -1,31 +1,27 @@
-"""Assembles the commands and turns the errors a user can cause into one line and an exit code.
-
-Exit codes: 0 done; 1 the input, the model or the index is at fault (the message says which); 2 wrong usage;
-130 interrupted.
-"""
+"""Assembles the commands of `search-r3`; `running` says what its exit codes mean."""
 
 from __future__ import annotations
 
-import sys
-
-import typer
-
 from search_r3.cli.data_command import data
 from search_r3.cli.demo_command import demo
+from search_r3.cli.doctor_command import doctor
 from search_r3.cli.embed_command import embed
+from search_r3.cli.evaluate_command import evaluate
 from search_r3.cli.export_command import export
+from search_r3.cli.import_pairs_command import import_pairs
 from search_r3.cli.index_command import index
-from search_r3.cli.inspect_command import doctor, info
+from search_r3.cli.info_command import info
 from search_r3.cli.mteb_command import mteb
+from search_r3.cli.publish_command import publish
+from search_r3.cli.running import make_app, run_app
 from search_r3.cli.search_command import search
-from search_r3.errors import InvalidOptionError, SearchR3Error
+from search_r3.cli.thoughts_command import thoughts
+from search_r3.cli.train_command import train
 
-app = typer.Typer(
+app = make_app(
     name="search-r3",
-    help="An embedding model that thinks before it embeds: index, search, embed.",
+    help="An embedding model that thinks before it embeds: search with it, train it, evaluate it.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
 )
 app.command(name="demo")(demo)
 app.command(name="index")(index)
@@ -35,13 +31,14 @@ app.command(name="export")(export)
 app.command(name="info")(info)
 app.command(name="doctor")(doctor)
 app.command(name="data")(data)
+app.command(name="import-pairs")(import_pairs)
+app.command(name="thoughts")(thoughts)
+app.add_typer(train, name="train")
+app.command(name="evaluate")(evaluate)
 app.command(name="mteb")(mteb)
+app.command(name="publish")(publish)
 
 
 def main() -> None:
     """Run the command line."""
-    try:
-        app()
-    except (SearchR3Error, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2 if isinstance(error, InvalidOptionError) else 1)
+    run_app(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,8 @@ from filelock import FileLock, Timeout
 from rich.table import Table
 
 from search_r3.cli.loading import messages, output
-from search_r3.errors import DataError, MissingExtraError
+from search_r3.cli.running import require_extra, resumable
+from search_r3.errors import DataError
 
 if TYPE_CHECKING:
     from search_r3.data.build import Builder
@@ -32,12 +32,8 @@ def data(
     from search_r3.data.build import Builder
     from search_r3.paths import data_dir
 
-    if not evaluation_only and find_spec("datasets") is None:  # now, and not after ten minutes' work
-        raise MissingExtraError(
-            "Mining negatives needs datasets, which is missing. Install it:\n"
-            "    pip install 'search-r3[eval]'\n"
-            "or build the evaluation tasks alone: search-r3 data --evaluation-only"
-        )
+    if not evaluation_only:  # now, and not after ten minutes' work
+        require_extra("search-r3 data (without --evaluation-only)", "eval", "datasets")
     target = folder or data_dir()
     started = time.monotonic()
 
@@ -47,7 +43,7 @@ def data(
     target.mkdir(parents=True, exist_ok=True)
     failed: dict[str, str] = {}
     try:
-        with FileLock(target / ".lock", timeout=0):
+        with resumable(), FileLock(target / ".lock", timeout=0):
             builder = Builder(target, lambda pairs: _mine(target, pairs), report)
             builder.build_evaluation()
             if not evaluation_only:
@@ -55,9 +51,6 @@ def data(
                 builder.count_leaks()
     except Timeout:
         raise DataError(f"Another process is building the data in {target}; wait for it.") from None
-    except KeyboardInterrupt:
-        messages.print("interrupted; run the same command to continue.")
-        raise typer.Exit(130) from None
     _show(builder, evaluation_only)
     output.print(f"in {target}, {time.monotonic() - started:.0f} s", markup=False)
     for name, reason in failed.items():

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
-import typer
 from rich.table import Table
 
 from search_r3.cli.index_command import progress_bar
 from search_r3.cli.loading import load_model, messages, output
+from search_r3.cli.options import ModelOption
+from search_r3.cli.running import resumable
 from search_r3.cli.search_command import result_of, show
 
 
-def demo(
-    model: Annotated[
-        str | None, typer.Option(help="Model folder or Hub id [default: the default model].")
-    ] = None,
-) -> None:
+def demo(model: ModelOption = None) -> None:
     """Search the Python standard library on this machine: index it, ask questions, score thinking."""
     from search_r3.demo import stdlib_demo
     from search_r3.model.fingerprint import fingerprint
     from search_r3.paths import cache_dir
+    from search_r3.retrieval.corpus_index import FORMAT_VERSION
 
     started = time.monotonic()
     loaded = load_model(model)
-    folder = cache_dir() / f"demo-{fingerprint(loaded)[:12]}"
-    try:
+    # An index of another format is left alone, so that the demo runs after an upgrade.
+    folder = cache_dir() / f"demo-{FORMAT_VERSION}-{fingerprint(loaded)[:12]}"
+    with resumable():
         with progress_bar() as progress:
             bar = progress.add_task("embedding the standard library", total=None)
             index, task = stdlib_demo.build_demo_index(
@@ -44,9 +42,6 @@ def demo(
 
         with messages.status(f"Scoring {len(task.queries)} labelled queries"):
             scores = stdlib_demo.score(loaded, index, task)
-    except KeyboardInterrupt:
-        messages.print("interrupted; run the same command to continue.")
-        raise typer.Exit(130) from None
     table = Table(title=f"\n{len(task.queries)} held-out docstring summaries, {len(task.corpus)} documents")
     for heading in ("arm", "nDCG@10", "thought tokens per query"):
         table.add_column(heading, justify="left" if heading == "arm" else "right")

@@ -4,50 +4,50 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from search_r3.cli.loading import load_model, output
+from search_r3.cli.options import (
+    BatchSizeOption,
+    IdFieldOption,
+    MaxReasoningTokensOption,
+    ModelOption,
+    ReasoningOption,
+    SourceArgument,
+    StrictOption,
+    TextFieldOption,
+)
 from search_r3.cli.reading import read_file
 from search_r3.errors import InvalidOptionError
 
 
 def embed(
-    source: Annotated[
-        Path, typer.Argument(help="JSONL, CSV, TSV, Parquet or text file, or a folder of text files.")
-    ],
+    source: SourceArgument,
     target: Annotated[
         Path,
         typer.Argument(
             help="A .parquet file, or a .npy file with ids and thoughts beside it in a .json file."
         ),
     ],
-    role: Annotated[str, typer.Option("--as", help="document or query; queries think.")] = "document",
-    model: Annotated[
-        str | None, typer.Option(help="Model folder or Hub id [default: the default model].")
-    ] = None,
-    reasoning: Annotated[
-        str | None, typer.Option(help="always, never or auto [default: the model's].")
-    ] = None,
-    max_reasoning_tokens: Annotated[
-        int | None, typer.Option(help="Most tokens of thought per query.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts per forward pass.")] = 16,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail on malformed lines instead of skipping them.")
-    ] = False,
-    id_field: Annotated[str | None, typer.Option(help="Name of the id field.")] = None,
-    text_field: Annotated[str | None, typer.Option(help="Name of the text field.")] = None,
+    role: Annotated[Literal["document", "query"], typer.Option("--as", help="Queries think.")] = "document",
+    model: ModelOption = None,
+    reasoning: ReasoningOption = None,
+    max_reasoning_tokens: MaxReasoningTokensOption = None,
+    batch_size: BatchSizeOption = 16,
+    strict: StrictOption = False,
+    id_field: IdFieldOption = None,
+    text_field: TextFieldOption = None,
 ) -> None:
     """Embed texts as documents, or as queries with their thoughts."""
     if target.suffix not in (".npy", ".parquet"):
         raise InvalidOptionError(f"Got the output {target}, wanted a name ending in .npy or .parquet.")
     if not target.absolute().parent.is_dir():
         raise InvalidOptionError(f"There is no folder {target.absolute().parent} to write {target.name} to.")
-    if role not in ("document", "query"):
-        raise InvalidOptionError(f"Got --as {role}, wanted document or query.")
-    texts = read_file(source, strict=strict, id_field=id_field, text_field=text_field)
+    texts = read_file(
+        source, strict=strict, id_field=id_field, text_field=text_field, as_queries=role == "query"
+    )
     loaded = load_model(model)
     inputs = [item.text for item in texts]
     columns: dict[str, Any] = {"id": [item.doc_id for item in texts]}

@@ -8,19 +8,13 @@ from typing import Annotated
 import typer
 
 from search_r3.cli.loading import load_model, output
+from search_r3.cli.options import DirectOption, ModelOption
 
 
 def export(
     target: Annotated[Path, typer.Argument(help="The folder to write; it must not exist yet.")],
-    model: Annotated[
-        str | None, typer.Option(help="Model folder or Hub id [default: the default model].")
-    ] = None,
-    direct: Annotated[
-        bool,
-        typer.Option(
-            "--direct", help="The direct exit alone, in built-in modules: loads without a flag anywhere."
-        ),
-    ] = False,
+    model: ModelOption = None,
+    direct: DirectOption = False,
     card: Annotated[
         Path | None, typer.Option(help="A model card to put in as README.md.", exists=True, dir_okay=False)
     ] = None,

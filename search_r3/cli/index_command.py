@@ -10,7 +10,16 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from search_r3.cli.loading import load_model, messages, model_name, output
+from search_r3.cli.options import (
+    BatchSizeOption,
+    IdFieldOption,
+    ModelOption,
+    SourceArgument,
+    StrictOption,
+    TextFieldOption,
+)
 from search_r3.cli.reading import read_file
+from search_r3.cli.running import resumable
 
 
 def progress_bar() -> Progress:
@@ -26,20 +35,14 @@ def progress_bar() -> Progress:
 
 
 def index(
-    source: Annotated[
-        Path, typer.Argument(help="JSONL, CSV, TSV, Parquet or text file, or a folder of text files.")
-    ],
+    source: SourceArgument,
     folder: Annotated[Path, typer.Argument(help="Where the index is, or will be made.")],
-    model: Annotated[
-        str | None, typer.Option(help="Model folder or Hub id [default: the default model].")
-    ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Documents per forward pass.")] = 16,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail on malformed lines instead of skipping them.")
-    ] = False,
+    model: ModelOption = None,
+    batch_size: BatchSizeOption = 16,
+    strict: StrictOption = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove documents that are not in SOURCE.")] = False,
-    id_field: Annotated[str | None, typer.Option(help="Name of the id field.")] = None,
-    text_field: Annotated[str | None, typer.Option(help="Name of the text field.")] = None,
+    id_field: IdFieldOption = None,
+    text_field: TextFieldOption = None,
 ) -> None:
     """Embed a corpus into an index. Interrupted or repeated, it continues with what is new or changed."""
     from search_r3.retrieval.corpus_index import build_index
@@ -47,21 +50,17 @@ def index(
     documents = read_file(source, strict=strict, id_field=id_field, text_field=text_field)
     loaded = load_model(model)
     started = time.monotonic()
-    try:
-        with progress_bar() as progress:
-            task = progress.add_task("embedding", total=len(documents))
-            report = build_index(
-                folder,
-                loaded,
-                documents,
-                model_name=model_name(model),
-                batch_size=batch_size,
-                prune=prune,
-                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-            )
-    except KeyboardInterrupt:
-        messages.print("interrupted; run the same command to continue")
-        raise typer.Exit(130) from None
+    with resumable(), progress_bar() as progress:
+        task = progress.add_task("embedding", total=len(documents))
+        report = build_index(
+            folder,
+            loaded,
+            documents,
+            model_name=model_name(model),
+            batch_size=batch_size,
+            prune=prune,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
     output.print(
         f"{folder}: {report.encoded} embedded, {report.unchanged} unchanged, {report.removed} removed "
         f"in {time.monotonic() - started:.1f} s",

@@ -5,35 +5,34 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 from search_r3.cli.loading import load_model, messages, output
-from search_r3.errors import DataError, InvalidOptionError, MissingExtraError, SearchR3Error
-
-if TYPE_CHECKING:
-    from search_r3.model.thoughts import Arm
+from search_r3.cli.options import (
+    ArmOption,
+    BatchSizeOption,
+    InstructionsOption,
+    MaxReasoningTokensOption,
+    ModelOption,
+    OutputOption,
+    SeedOption,
+    TasksOption,
+)
+from search_r3.cli.running import require_extra
+from search_r3.errors import DataError, InvalidOptionError, SearchR3Error
 
 
 def mteb(
-    task: Annotated[
-        list[str], typer.Option("--task", "-t", help="A task of mteb or of this project; may be repeated.")
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Model folder or Hub id [default: the default model]."),
-    ] = None,
-    reasoning: Annotated[
-        str, typer.Option(help="never, always, auto, or a control: empty, random, repeat, shuffled.")
-    ] = "always",
-    max_reasoning_tokens: Annotated[
-        int | None, typer.Option(min=0, help="Most tokens of thought per query [default: the model's].")
-    ] = None,
-    instructions: Annotated[bool, typer.Option(help="Put the task's instruction before queries.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the controls that draw.")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts per forward pass.")] = 16,
-    output_folder: Annotated[str, typer.Option(help="Where mteb's result files go.")] = "results",
+    tasks: TasksOption,
+    model: ModelOption = None,
+    arm: ArmOption = "always",
+    max_reasoning_tokens: MaxReasoningTokensOption = None,
+    instructions: InstructionsOption = False,
+    seed: SeedOption = 0,
+    batch_size: BatchSizeOption = 16,
+    results: OutputOption = Path("results"),
     overwrite_strategy: Annotated[
         str, typer.Option(help="mteb's: always, never, only-missing or only-cache.")
     ] = "only-missing",
@@ -52,18 +51,18 @@ def mteb(
         raise InvalidOptionError(
             f"Got --overwrite-strategy {overwrite_strategy}, wanted one of {', '.join(strategies)}."
         )
-    tasks = [find_task(name) for name in task]
+    found = [find_task(name) for name in tasks]
     loaded = load_model(model)
     encoder = SearchR3Encoder(
         str(default_model_folder()) if model is None else model,
         model=loaded,
-        reasoning=cast("Arm", reasoning),
+        reasoning=arm,
         max_reasoning_tokens=max_reasoning_tokens,
         instructions=instructions,
         seed=seed,
     )
-    cache = ResultCache(output_folder)
-    for one in tasks:
+    cache = ResultCache(results)
+    for one in found:
         path = Path(cache.get_task_result_path(one.metadata.name, encoder.mteb_model_meta))
         outdated = overwrite_strategy == "only-missing" and _is_of_other_data(path, one)
         score = _evaluate(encoder, one, cache, batch_size, "always" if outdated else overwrite_strategy)
@@ -73,14 +72,9 @@ def mteb(
 
 
 def _import_quietly() -> None:
-    try:
-        import datasets
-        import mteb  # noqa: F401 - whether it is there
-    except ImportError as error:
-        raise MissingExtraError(
-            f"search-r3 mteb needs mteb, which is missing ({error}). Install it:\n"
-            "    pip install 'search-r3[eval]'"
-        ) from None
+    require_extra("search-r3 mteb", "eval", "mteb", "datasets")
+    import datasets
+
     datasets.disable_progress_bars()
     logging.getLogger("mteb").setLevel(logging.ERROR)
 

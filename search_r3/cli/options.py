@@ -1,27 +1,66 @@
 """Options that several commands share: one name, one meaning and one help text for each.
 
-An option that takes several values is given several times (``--task A --task B``).
+An option that takes several values is given several times (``--task A --task B``). A value that has to be one
+of a fixed list is a ``Literal``; any other one is refused with exit code 2 and the list.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from search_r3.model.thoughts import ARMS, Arm, Reasoning
+
+
+def each_of(choices: Sequence[str]) -> Callable[[list[str]], list[str]]:
+    """A callback that refuses any other value of a repeatable option: typer takes no list of ``Literal``."""
+
+    def check(values: list[str]) -> list[str]:
+        for value in values:
+            if value not in choices:
+                raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, choices))}.")
+        return values
+
+    return check
+
+
+Dtype = Literal["float32", "bfloat16"]
+
+DEFAULT_ARMS = ["never", "always"]
+"""The arms that are evaluated unless others are asked for."""
+
+DEFAULT_SETS = ["phenotypes"]
+"""The sets whose queries are asked unless others are asked for."""
+
+SourceArgument = Annotated[
+    Path, typer.Argument(help="JSONL, CSV, TSV, Parquet or text file, or a folder of text files.")
+]
+ModelArgument = Annotated[
+    str | None,
+    typer.Argument(help="default, embedded, a model folder, or a Hub id [default: default]."),
+]
 ModelOption = Annotated[
     str | None,
     typer.Option("--model", "-m", help="default, embedded, a model folder, or a Hub id [default: default]."),
 ]
+NamedModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="default, embedded, a model folder, or a Hub id.")
+]
 ReasoningOption = Annotated[
-    str | None, typer.Option("--reasoning", help="always, never or auto [default: the model's].")
+    Reasoning | None,
+    typer.Option("--reasoning", help="Whether queries think [default: the model's]."),
 ]
 MaxReasoningTokensOption = Annotated[
     int | None,
     typer.Option(
         "--max-reasoning-tokens", min=0, help="Most tokens of thought per query [default: the model's]."
     ),
+]
+ReasoningTokensOption = Annotated[
+    int, typer.Option("--max-reasoning-tokens", min=0, help="Most tokens of thought per query.")
 ]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Texts per forward pass.")]
 TasksOption = Annotated[
@@ -30,16 +69,39 @@ TasksOption = Annotated[
         "--task", "-t", help="A task of this project or of mteb, or a folder in BEIR's format; repeatable."
     ),
 ]
+SetsOption = Annotated[
+    list[str], typer.Option("--set", help="A graded or training set, or a folder; repeatable.")
+]
+ArmOption = Annotated[
+    Arm,
+    typer.Option(
+        "--arm",
+        metavar="ARM",
+        help="How queries think: never, always, auto, or a control: empty, random, repeat, shuffled.",
+    ),
+]
 ArmsOption = Annotated[
     list[str],
     typer.Option(
         "--arm",
+        metavar="ARM",
         help="never, always, auto, or a control: empty, random, repeat, shuffled; repeatable.",
+        callback=each_of(ARMS),
     ),
 ]
-DtypeOption = Annotated[str, typer.Option("--dtype", help="float32 or bfloat16.")]
+InstructionsOption = Annotated[
+    bool, typer.Option("--instructions", help="Put the task's instruction before queries.")
+]
+DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Precision of the model.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of what is drawn at random.")]
 OutputOption = Annotated[Path, typer.Option("--output", help="Where the results go.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")]
+DirectOption = Annotated[
+    bool,
+    typer.Option(
+        "--direct", help="The model without thinking, in built-in modules: no trust_remote_code needed."
+    ),
+]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Fail on malformed lines instead of skipping them.")
 ]

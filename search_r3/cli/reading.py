@@ -6,20 +6,23 @@ from pathlib import Path
 
 from search_r3.cli.loading import messages
 from search_r3.errors import InvalidInputError
-from search_r3.retrieval.documents import Document, MalformedLine, read_documents
+from search_r3.retrieval.documents import Document, MalformedLine, read_documents, read_queries
 
 _SHOWN = 10
 
 
-def read_file(path: Path, *, strict: bool, id_field: str | None, text_field: str | None) -> list[Document]:
-    """Read all documents of a file or folder; report malformed lines on standard error.
+def read_file(
+    path: Path, *, strict: bool, id_field: str | None, text_field: str | None, as_queries: bool = False
+) -> list[Document]:
+    """Read all documents, or queries, of a file or folder; report malformed lines on standard error.
 
     Raises:
         InvalidInputError: If nothing readable is left, or if ``strict`` and a line is malformed.
     """
     documents: list[Document] = []
     malformed: list[MalformedLine] = []
-    for item in read_documents(path, id_field=id_field, text_field=text_field):
+    read = read_queries if as_queries else read_documents
+    for item in read(path, id_field=id_field, text_field=text_field):
         if isinstance(item, MalformedLine):
             malformed.append(item)
         else:

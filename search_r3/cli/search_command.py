@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search_r3.cli.loading import load_model, output
+from search_r3.cli.options import BatchSizeOption, MaxReasoningTokensOption, ReasoningOption
 from search_r3.cli.reading import read_file
 from search_r3.errors import InvalidOptionError
 
@@ -22,21 +23,20 @@ def search(
     query: Annotated[str | None, typer.Argument(help="The query.")] = None,
     queries: Annotated[Path | None, typer.Option(help="A file of queries instead of QUERY.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Hits per query.")] = 5,
-    reasoning: Annotated[
-        str | None, typer.Option(help="always, never or auto [default: the model's].")
-    ] = None,
-    max_reasoning_tokens: Annotated[
-        int | None, typer.Option(help="Most tokens of thought per query.")
-    ] = None,
+    reasoning: ReasoningOption = None,
+    max_reasoning_tokens: MaxReasoningTokensOption = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show the thought and what it changed.")] = False,
     hybrid: Annotated[
         bool, typer.Option("--hybrid", help="Join the ranking with BM25's by reciprocal rank fusion.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per query.")] = False,
     model: Annotated[
-        str | None, typer.Option(help="Model folder or Hub id [default: the index's own].")
+        str | None,
+        typer.Option(
+            "--model", "-m", help="default, embedded, a model folder, or a Hub id [default: the index's own]."
+        ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Queries that think at the same time.")] = 16,
+    batch_size: BatchSizeOption = 16,
 ) -> None:
     """Search an index with one query or a file of queries."""
     from search_r3.model.fingerprint import fingerprint
@@ -55,7 +55,7 @@ def search(
         assert queries is not None
         texts = {
             item.doc_id: item.text
-            for item in read_file(queries, strict=False, id_field=None, text_field=None)
+            for item in read_file(queries, strict=False, id_field=None, text_field=None, as_queries=True)
         }
     corpus = CorpusIndex.load(folder)
     if not len(corpus.vectors):

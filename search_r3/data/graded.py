@@ -12,6 +12,7 @@ from search_r3.data.sources.pubmed import Article
 from search_r3.data.sources.siblings import Hierarchy
 from search_r3.data.task_builders import is_held_out
 from search_r3.data.training_pairs import trainable_terms
+from search_r3.text import join_title
 
 _MIN_ABSTRACT_CHARS = 200
 _POSITIVES_PER_PAIR = range(3, 16)
@@ -29,7 +30,7 @@ def graded_topics(articles: Iterable[Article]) -> RetrievalTask:
         if is_held_out(article) or len(article.abstract) < _MIN_ABSTRACT_CHARS:
             continue
         doc_id = f"pmid-{article.pmid}"
-        corpus[doc_id] = f"{article.title} {article.abstract}"
+        corpus[doc_id] = join_title(article.title, article.abstract)
         for topic in article.major_topics:
             by_topic[topic].add(doc_id)
         for pair in combinations(article.major_topics, 2):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from search_r3.errors import DataError
+from search_r3.text import TITLE_FIELD, join_title
 
 _BREAKS = re.compile(r"[\t\r\n]")
 
@@ -23,7 +24,7 @@ class RetrievalTask:
     Attributes:
         queries: Query texts by query id. A query id is never also a document id: some evaluators ignore a
             document that has the id of the query.
-        corpus: Document texts by document id.
+        corpus: Document texts by document id, as :func:`search_r3.text.join_title` gives them.
         qrels: For every query id, the grade (1 and above: relevant) of its judged documents.
     """
 
@@ -94,7 +95,15 @@ def write_beir(task: RetrievalTask, folder: Path, split: str = "test") -> None:
     """Write ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/<split>.tsv`` in the format of BEIR.
 
     Each file is written beside its place and then moved there.
+
+    Raises:
+        DataError: A document has outer whitespace, so that :func:`read_beir` would read another text.
     """
+    if odd := [key for key, text in task.corpus.items() if text != join_title(None, text)]:
+        raise DataError(
+            f"Got the document {odd[0]!r} with outer whitespace ({len(odd)} in all), wanted texts without: "
+            "readers strip it, and the data hash would change. Strip it when the task is made."
+        )
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     _replace(
         folder / "corpus.jsonl",
@@ -113,14 +122,14 @@ def write_beir(task: RetrievalTask, folder: Path, split: str = "test") -> None:
 
 
 def read_beir(folder: Path, split: str = "test") -> RetrievalTask:
-    """Read a BEIR folder; a title, if there is one, goes before the text with a space between.
+    """Read a BEIR folder; documents become the texts of :func:`search_r3.text.join_title`.
 
     Raises:
         DataError: A file is missing or malformed; the message names it and, for a line, its number.
     """
     corpus = {
-        record["_id"]: f"{record['title']} {record['text']}" if record.get("title") else record["text"]
-        for record in _records(folder / "corpus.jsonl", ("_id", "text"))
+        record["_id"]: join_title(record.get(TITLE_FIELD), record["text"])
+        for record in _records(folder / "corpus.jsonl", ("_id", "text"), optional=TITLE_FIELD)
     }
     queries = {
         record["_id"]: record["text"] for record in _records(folder / "queries.jsonl", ("_id", "text"))
@@ -156,7 +165,7 @@ def _replace(path: Path, lines: Iterator[str]) -> None:
     part.replace(path)
 
 
-def _records(path: Path, fields: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _records(path: Path, fields: tuple[str, ...], optional: str | None = None) -> Iterator[dict[str, Any]]:
     try:
         with path.open(encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):
@@ -168,6 +177,8 @@ def _records(path: Path, fields: tuple[str, ...]) -> Iterator[dict[str, Any]]:
                     raise DataError(f"{path}, line {number}: wanted an object.")
                 if missing := [field for field in fields if not isinstance(record.get(field), str)]:
                     raise DataError(f"{path}, line {number}: wanted strings in the fields {missing}.")
+                if optional is not None and not isinstance(record.get(optional), str | None):
+                    raise DataError(f"{path}, line {number}: wanted a string or null in {optional!r}.")
                 yield record
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {path}: {error}.") from None

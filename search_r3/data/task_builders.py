@@ -13,6 +13,7 @@ from search_r3.data.sources.obo import Term
 from search_r3.data.sources.pubmed import Article
 from search_r3.data.sources.python_functions import PythonFunction
 from search_r3.data.sources.trivia import Question, match_answers
+from search_r3.text import join_title
 
 HELD_OUT_PACKAGES = ("networkx", "scikit-learn", "rich", "jinja2", "fsspec", "click", "joblib", "packaging")
 """Packages whose functions are for evaluation only."""
@@ -77,7 +78,7 @@ def topic_pairs(articles: Iterable[Article]) -> RetrievalTask:
         if len(article.abstract) < _MIN_ABSTRACT_CHARS:
             continue
         doc_id = f"pmid-{article.pmid}"
-        corpus[doc_id] = f"{article.title} {article.abstract}"
+        corpus[doc_id] = join_title(article.title, article.abstract)
         for pair in combinations(article.major_topics, 2):
             indexed.setdefault(pair, []).append(doc_id)
     queries, relevant = [], {}

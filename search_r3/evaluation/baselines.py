@@ -14,7 +14,9 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
 from search_r3.errors import InvalidOptionError, ModelError
+from search_r3.evaluation.mteb_tasks import query_texts
 from search_r3.retrieval.bm25 import BM25Index
+from search_r3.text import TITLE_FIELD, join_title
 
 
 class BM25Search:
@@ -42,9 +44,9 @@ class BM25Search:
         num_proc: int | None,
         **kwargs: Any,
     ) -> None:
-        """Index the corpus; a title goes before the text with a space between, as in mteb."""
+        """Index the corpus as the texts of :func:`search_r3.text.join_title`."""
         started = time.monotonic()
-        self._index = BM25Index({row["id"]: titled_text(row) for row in corpus})
+        self._index = BM25Index({row["id"]: join_title(row.get(TITLE_FIELD), row["text"]) for row in corpus})
         self.index_seconds = time.monotonic() - started
 
     def search(
@@ -69,13 +71,7 @@ class BM25Search:
             raise InvalidOptionError(
                 f"Got the reranking task {task_metadata.name}, wanted a retrieval task: it searches a corpus."
             )
-        texts = dict(zip(queries["id"], queries["text"], strict=True))
-        return self._index.search(texts, k=top_k)
-
-
-def titled_text(document: dict[str, Any]) -> str:
-    """Join a document's title, if it has one, and its text with a space, as mteb does."""
-    return f"{document.get('title') or ''} {document['text']}".strip()
+        return self._index.search(query_texts(queries), k=top_k)
 
 
 def load_minilm(folder: Path) -> SentenceTransformer:

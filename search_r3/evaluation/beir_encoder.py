@@ -12,6 +12,7 @@ import torch
 from search_r3.evaluation.arms import encode_arm
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import Arm, Thought
+from search_r3.text import TITLE_FIELD, join_title
 
 
 class BeirModel:
@@ -79,19 +80,20 @@ class BeirModel:
 
     def encode_corpus(
         self,
-        corpus: list[dict[str, str]],
+        corpus: list[dict[str, Any]],
         batch_size: int = 32,
         *,
         show_progress_bar: bool = False,
         convert_to_tensor: bool = True,
     ) -> torch.Tensor:
-        """Encode documents, each title before its text with a space between, as mteb does.
+        """Encode documents as the texts of :func:`search_r3.text.join_title`.
 
         Returns:
             Vectors on the CPU, shape (documents, D), float32.
         """
         started = time.monotonic()
-        texts = [f"{document.get('title', '')} {document['text']}".strip() for document in corpus]
+        # BEIR's loader gives None for the title of a record without one.
+        texts = [join_title(document.get(TITLE_FIELD), document["text"]) for document in corpus]
         vectors = self.model.encode_document(
             texts, batch_size=batch_size, show_progress_bar=show_progress_bar
         )

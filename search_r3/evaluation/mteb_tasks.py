@@ -15,6 +15,7 @@ from datasets import Dataset
 from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
 from mteb.abstasks.task_metadata import TaskMetadata
+from mteb.types import QueryDatasetType
 
 from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash, load_task
 from search_r3.data.retrieval_task import RetrievalTask, read_beir
@@ -233,6 +234,18 @@ def find_task(name: str) -> AbsTask:
             f"Got the task {name!r}, wanted one of {', '.join(OWN_TASKS)}, a folder, or one of mteb. "
             f"{error.args[0]}"
         ) from None
+
+
+def query_texts(queries: QueryDatasetType) -> dict[str, str]:
+    """Return the texts that mteb embeds for the queries of a task, by query id.
+
+    A query's own instruction, which tasks of instruction retrieval have, follows it after a space.
+    """
+    texts: dict[str, str] = dict(zip(queries["id"], queries["text"], strict=True))
+    if "instruction" not in queries.column_names:
+        return texts
+    instructions = zip(texts.items(), queries["instruction"], strict=True)
+    return {key: text if own is None else f"{text} {own}" for (key, text), own in instructions}
 
 
 @contextmanager

@@ -12,10 +12,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from search_r3.errors import DataError, InvalidInputError
 from search_r3.model.thoughts import Thought
+
+Harness = Literal["mteb", "beir"]
+"""The library that evaluates."""
 
 SCHEMA_VERSION = 1
 

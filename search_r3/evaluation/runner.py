@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import mteb
 from beir.retrieval.evaluation import EvaluateRetrieval  # type: ignore[import-untyped]
@@ -19,11 +19,11 @@ from mteb.abstasks import AbsTaskRetrieval
 from mteb.models import SentenceTransformerEncoderWrapper
 
 from search_r3.errors import DataError, InvalidOptionError
-from search_r3.evaluation.baselines import BM25Search, titled_text
+from search_r3.evaluation.baselines import BM25Search
 from search_r3.evaluation.beir_encoder import BeirModel
 from search_r3.evaluation.mteb_encoder import REVISION_DIGITS, SearchR3Encoder, query_prompt
-from search_r3.evaluation.mteb_tasks import OWN_TASKS, find_task, needing_hub
-from search_r3.evaluation.results import Result, ThoughtStatistics
+from search_r3.evaluation.mteb_tasks import OWN_TASKS, find_task, needing_hub, query_texts
+from search_r3.evaluation.results import Harness, Result, ThoughtStatistics
 from search_r3.evaluation.system import TOP_K, System, config_of, thinking_model, tokens_per_query
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import QueryEncoding
@@ -32,8 +32,7 @@ from search_r3.provenance import describe_environment
 from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.fusion import FUSION_DEPTH, RANK_CONSTANT, reciprocal_rank_fusion
 from search_r3.retrieval.metrics import measure
-
-Harness = Literal["mteb", "beir"]
+from search_r3.text import TITLE_FIELD, join_title
 
 _AGREEMENT = 6e-5
 """Four decimals, and the half of a fifth to which the harnesses round."""
@@ -208,16 +207,16 @@ def run_beir(
         DataError: As for :func:`run_mteb`; or the task has one query, with which BEIR's search fails.
     """
     part = _loaded_part(task)
-    queries = dict(zip(part.data["queries"]["id"], part.data["queries"]["text"], strict=True))
+    queries = query_texts(part.data["queries"])
     if len(queries) < 2:
         raise DataError(f"Got {task.metadata.name} with {len(queries)} query, wanted two: BEIR needs them.")
     corpus = {
-        row["id"]: {"title": row.get("title") or "", "text": row["text"]} for row in part.data["corpus"]
+        row["id"]: {"title": row.get(TITLE_FIELD) or "", "text": row["text"]} for row in part.data["corpus"]
     }
     started = time.monotonic()
     encoding, seconds = None, {"documents": 0.0, "queries": 0.0}
     if system.model is None:
-        index = BM25Index({doc_id: titled_text(document) for doc_id, document in corpus.items()})
+        index = BM25Index({doc_id: join_title(**document) for doc_id, document in corpus.items()})
         indexed = time.monotonic()
         run = index.search(queries, k=TOP_K)
         seconds = {"documents": indexed - started, "queries": time.monotonic() - indexed}
@@ -278,8 +277,10 @@ def _mteb_model(system: System, vectors: Path, own_thoughts: Mapping[str, Though
 
 
 def _lexical_run(part: _Part, *, with_itself: bool) -> dict[str, dict[str, float]]:
-    index = BM25Index({row["id"]: titled_text(row) for row in part.data["corpus"]})
-    queries = dict(zip(part.data["queries"]["id"], part.data["queries"]["text"], strict=True))
+    index = BM25Index(
+        {row["id"]: join_title(row.get(TITLE_FIELD), row["text"]) for row in part.data["corpus"]}
+    )
+    queries = query_texts(part.data["queries"])
     run = index.search(queries, k=FUSION_DEPTH)
     if not with_itself:
         for query_id, scores in run.items():
@@ -310,7 +311,7 @@ def _per_query(
 
 
 def _evaluation(harness: Harness, system: System, part: _Part, measured: _Measured) -> Evaluation:
-    metadata_, queries = part.task.metadata, list(part.data["queries"]["text"])
+    metadata_, queries = part.task.metadata, list(query_texts(part.data["queries"]).values())
     per_query = _per_query(part.qrels, measured.run)
     mean = statistics.fmean(per_query["ndcg_at_10"].values())
     if abs(mean - measured.ndcg_at_10) > _AGREEMENT:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sentence_transformers
+import torch
 from mteb.abstasks import AbsTaskRetrieval
 
-from search_r3.errors import ModelError
+from search_r3.errors import InvalidOptionError, ModelError
+from search_r3.evaluation.baselines import mean_pooled
 from search_r3.evaluation.mteb_encoder import prompt_tokens, query_prompt
+from search_r3.model.default import EMBEDDED_MODELS
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import Arm
 
@@ -41,6 +45,47 @@ class System:
     seed: int = 0
     batch_size: int = 32
     show_progress_bar: bool = False
+
+
+def load_system(
+    model: str,
+    *,
+    name: str | None = None,
+    is_mean_pooled: bool = False,
+    dtype: str = "float32",
+    **options: Any,
+) -> System:
+    """Load what is to be evaluated, by name.
+
+    Args:
+        model: ``bm25``, ``default``, ``embedded``, a model folder, or a Hub id.
+        name: Its name in results; None means that of the folder, or ``model`` itself.
+        is_mean_pooled: Whether to take the folder's LLM as it is: mean pooling, no template. ``-mean-pooled``
+            is then added to the name.
+        dtype: ``float32`` or ``bfloat16``.
+        **options: Of :class:`System`, such as ``seed``; BM25 has none.
+
+    Raises:
+        InvalidOptionError: Mean pooling is asked for, and the model is not in a folder.
+    """
+    if model == "bm25":
+        return System(name or model, None)
+    folder = EMBEDDED_MODELS[model]() if model in EMBEDDED_MODELS else Path(model)
+    is_local = folder.is_dir()
+    name = name or (Path(model).resolve().name if is_local else model)
+    loaded: sentence_transformers.SentenceTransformer
+    if is_mean_pooled:
+        if not is_local:
+            raise InvalidOptionError(f"Got --mean-pooled for {model}, wanted a prepared model folder.")
+        loaded, name = mean_pooled(folder), f"{name}-mean-pooled"
+    else:
+        loaded = SearchR3(str(folder) if is_local else model, local_files_only=is_local)
+    return System(name, loaded.to(getattr(torch, dtype)), **options)
+
+
+def thinks(system: System) -> bool:
+    """Whether a system can think, that is, whether it has arms."""
+    return isinstance(system.model, SearchR3) and system.model.thinks
 
 
 def thinking_model(system: System) -> SearchR3:

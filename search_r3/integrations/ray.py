@@ -19,6 +19,7 @@ from ray.data.checkpoint import CheckpointConfig
 from search_r3.errors import InvalidInputError, InvalidOptionError
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
+from search_r3.text import TITLE_FIELD, join_title
 
 
 def embed_parquet(
@@ -36,6 +37,9 @@ def embed_parquet(
     forward_batch_size: int = 32,
 ) -> None:
     """Embed the documents of Parquet files into Parquet files; a second run adds what is not there yet.
+
+    The texts are those of ``search-r3 index``: where there is a column ``title``,
+    :func:`search_r3.text.join_title` puts it before the text.
 
     Ids decide what is there: a text that was changed under its old id is not embedded again. Give it another
     id, or start in a new folder.
@@ -58,7 +62,7 @@ def embed_parquet(
 
     Raises:
         InvalidOptionError: ``output`` holds the vectors of another model, or a column is missing.
-        ray.exceptions.RayTaskError: A text cannot be embedded; the message has its id.
+        ray.exceptions.RayTaskError: A text or title cannot be embedded; the message has its id.
     """
     paths = [source] if isinstance(source, Path) else list(source)
     # Ray takes no relative paths.
@@ -68,9 +72,11 @@ def embed_parquet(
         raise InvalidOptionError(
             f"Got files with the columns {', '.join(columns)}, wanted {', '.join(sorted(missing))} too."
         )
+    title_column = TITLE_FIELD if TITLE_FIELD in columns and text_column != TITLE_FIELD else None
     identity = fingerprint(load_model(model, device="cpu"))
     output = output.resolve()
-    _claim(output, f"{identity} of {text_column} by {id_column}")
+    embedded = text_column if title_column is None else f"{title_column} and {text_column}"
+    _claim(output, f"{identity} of {embedded} by {id_column}")
     # Of this dataset alone: it is read here and goes no further.
     dataset.context.checkpoint_config = CheckpointConfig(
         id_column, str(output / "done"), delete_checkpoint_on_success=False
@@ -79,6 +85,7 @@ def embed_parquet(
         Embedder,
         fn_constructor_args=(model, identity, id_column, text_column),
         fn_constructor_kwargs={
+            "title_column": title_column,
             "batch_size": forward_batch_size,
             "threads": max(1, round(cpus_per_worker)),
         },
@@ -98,6 +105,7 @@ class Embedder:
         identity: Fingerprint that the model must have.
         id_column: Column of ids.
         text_column: Column of texts.
+        title_column: Column of titles; None if there is none.
         batch_size: Documents of a forward pass.
         threads: Threads of the process.
 
@@ -106,12 +114,21 @@ class Embedder:
     """
 
     def __init__(
-        self, model: str, identity: str, id_column: str, text_column: str, *, batch_size: int, threads: int
+        self,
+        model: str,
+        identity: str,
+        id_column: str,
+        text_column: str,
+        *,
+        title_column: str | None = None,
+        batch_size: int,
+        threads: int,
     ) -> None:
         torch.set_num_threads(threads)
         self._model = load_model(model)
         self._identity = identity
         self._id_column, self._text_column, self._batch_size = id_column, text_column, batch_size
+        self._title_column = title_column
         if (found := fingerprint(self._model)) != identity:
             raise InvalidOptionError(
                 f"{model} is another model on this machine ({found[:12]}) than where the run was started "
@@ -122,14 +139,21 @@ class Embedder:
         """Embed the documents of a batch.
 
         Raises:
-            InvalidInputError: A text cannot be embedded; the message has its id.
+            InvalidInputError: A text or title cannot be embedded; the message has its id.
         """
-        ids, texts = batch[self._id_column], batch[self._text_column].to_pylist()
-        for doc_id, text in zip(ids.to_pylist(), texts, strict=True):
-            if not isinstance(text, str):
+        ids, bodies = batch[self._id_column], batch[self._text_column].to_pylist()
+        titles = [None] * len(bodies) if self._title_column is None else batch[self._title_column].to_pylist()
+        texts = []
+        for doc_id, title, body in zip(ids.to_pylist(), titles, bodies, strict=True):
+            if not isinstance(body, str):
                 raise InvalidInputError(
-                    f"got {text!r} as the text of document {doc_id!r}, wanted a string.", text
+                    f"got {body!r} as the text of document {doc_id!r}, wanted a string.", body
                 )
+            if not isinstance(title, str | None):
+                raise InvalidInputError(
+                    f"got {title!r} as the title of document {doc_id!r}, wanted a string or null.", title
+                )
+            texts.append(join_title(title, body))
         vectors = self._model.encode_document(
             texts, batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
         )

@@ -3,12 +3,18 @@
 The folder holds ``vectors/`` (a :class:`VectorIndex`), ``documents.jsonl`` and ``model.json``. Texts are
 written before the vectors that are added, and after the vectors that are removed. So at every moment an id
 in the vectors has exactly the text that was embedded, and a killed build continues with what is missing.
+
+``model.json`` records the format of the index, which says how titles were joined:
+
+- Format 1 (version 0.1, not recorded): a title and its text by a line break.
+- Format 2: as :func:`search_r3.text.join_title` does.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +28,9 @@ from search_r3.errors import VectorIndexError
 from search_r3.model.fingerprint import fingerprint
 from search_r3.retrieval.documents import Document
 from search_r3.retrieval.vector_index import VectorIndex
+
+FORMAT_VERSION = 2
+"""Format of the indexes that are written; an index of format 1 is read where it cannot hold a title."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,8 @@ class CorpusIndex:
     def save(self, folder: Path) -> None:
         """Write all three parts, in the order that keeps a killed save consistent."""
         folder.mkdir(parents=True, exist_ok=True)
-        _write_atomically(folder / "model.json", json.dumps({"model": self.model}) + "\n")
+        recorded = {"format_version": FORMAT_VERSION, "model": self.model}
+        _write_atomically(folder / "model.json", json.dumps(recorded) + "\n")
         lines = (json.dumps({"_id": i, "text": text}, ensure_ascii=False) for i, text in self.texts.items())
         _write_atomically(folder / "documents.jsonl", "".join(line + "\n" for line in lines))
         self.vectors.save(folder / "vectors")
@@ -60,13 +70,15 @@ class CorpusIndex:
         """Read a saved index.
 
         Raises:
-            VectorIndexError: If there is none, or a part of it is missing or damaged.
+            VectorIndexError: If there is none, or a part of it is missing or damaged, or its format is not
+                known, or it is of format 1 and may hold titles.
         """
         if not is_index(folder):
             raise VectorIndexError(f"{folder} is not an index. Build it with `search-r3 index`.")
         vectors = VectorIndex.load(folder / "vectors")
         try:
-            model = json.loads((folder / "model.json").read_text(encoding="utf-8"))["model"]
+            recorded = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            model, version = recorded["model"], recorded.get("format_version", 1)
             # Split at "\n" only: JSON leaves U+2028 and its like inside a string unescaped.
             lines = (folder / "documents.jsonl").read_text(encoding="utf-8").split("\n")
             rows = [json.loads(line) for line in lines if line]
@@ -82,7 +94,31 @@ class CorpusIndex:
                 f"{folder} is damaged: {len(missing)} vectors have no text, such as {missing[0]!r}. "
                 "If a build is changing it right now, try again; else remove it and build it again."
             )
-        return cls(vectors, texts, model)
+        index = cls(vectors, texts, model)
+        index._check_format(folder, version)
+        return index
+
+    def _check_format(self, folder: Path, version: object) -> None:
+        """Refuse an index whose documents may have been embedded as other texts than today's."""
+        if version == FORMAT_VERSION:
+            return
+        if version != 1:
+            raise VectorIndexError(
+                f"Got {folder}, an index of format {version!r}; wanted format 1 or {FORMAT_VERSION}. Use the "
+                "version of search-r3 that wrote it, or remove the folder and build the index again."
+            )
+        # Format 1 joined a title by a line break, and kept only the joined text. A text without a line break
+        # therefore has no title. One with a line break may have had it from its source, but nothing says so.
+        suspect = next((doc_id for doc_id in self.vectors.doc_ids if "\n" in self.texts[doc_id]), None)
+        if suspect is not None:
+            model = "" if self.model == "default" else f" --model {shlex.quote(self.model)}"
+            target = shlex.quote(str(folder))
+            raise VectorIndexError(
+                f"Got {folder}, an index of format 1 in which document {suspect!r} has a line break; wanted "
+                f"format {FORMAT_VERSION}. Format 1 joined a title and its text by a line break; now a space "
+                "joins them. The index does not record whether this document has a title. Remove the index "
+                f"and build it again: rm -r {target} && search-r3 index SOURCE {target}{model}"
+            )
 
 
 def build_index(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from search_r3.retrieval.records import (
     ID_FIELDS,
     REPEATED,
     TEXT_FIELDS,
-    TITLE_FIELD,
     FieldNames,
     MalformedLine,
     Record,
@@ -24,8 +23,9 @@ from search_r3.retrieval.records import (
     parquet_records,
     text_line_records,
 )
+from search_r3.text import TITLE_FIELD, join_title
 
-__all__ = ["Document", "MalformedLine", "read_documents"]
+__all__ = ["Document", "MalformedLine", "read_documents", "read_queries"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Document:
 
     Attributes:
         doc_id: Its id, unique in its file or folder.
-        text: Its text; where the record has a title that is not empty: the title, a newline and the text.
+        text: The text that is embedded: of a document as :func:`search_r3.text.join_title` gives it.
     """
 
     doc_id: str
@@ -61,8 +61,9 @@ def read_documents(
       its path relative to the folder.
 
     The id is the field ``_id``, ``id`` or ``doc_id``, the text is ``text``, ``contents``, ``content`` or
-    ``body``: the first of these names that the first document has, for the whole file. A ``title`` goes
-    before the text. Without an id field, ids are line numbers (in a Parquet file: row numbers).
+    ``body``: the first of these names that the first document has, for the whole file. A ``title`` is put
+    before the text by :func:`search_r3.text.join_title`, which also strips outer whitespace. Without an id
+    field, ids are line numbers (in a Parquet file: row numbers).
 
     Args:
         path: The file or folder.
@@ -78,6 +79,21 @@ def read_documents(
             next error, it is raised when the first item is asked for.
         InvalidOptionError: A field name is given for texts that have no fields (``.txt`` or a folder).
     """
+    yield from _documents(_records(path, id_field, text_field), id_field, text_field, _document_text)
+
+
+def read_queries(
+    path: Path, *, id_field: str | None = None, text_field: str | None = None
+) -> Iterator[Document | MalformedLine]:
+    """Read the queries of a file or folder; like :func:`read_documents`, but texts stay as they are.
+
+    A title is not read, and no whitespace is stripped: mteb and BEIR do neither to a query.
+    """
+    yield from _documents(_records(path, id_field, text_field), id_field, text_field, _query_text)
+
+
+def _records(path: Path, id_field: str | None, text_field: str | None) -> Iterator[Record | MalformedLine]:
+    """Choose the reader for the path's kind."""
     suffix = path.suffix.lower()
     if not path.exists():
         raise InvalidInputError(
@@ -88,24 +104,25 @@ def read_documents(
             raise InvalidOptionError(
                 f"got a field name for {path}, whose texts have no fields; wanted none; leave it out"
             )
-        records = folder_records(path) if path.is_dir() else text_line_records(path)
-    elif suffix in (".jsonl", ".ndjson"):
-        records = json_records(path)
-    elif suffix in (".csv", ".tsv"):
-        records = csv_records(path, "," if suffix == ".csv" else "\t", id_field, text_field)
-    elif suffix == ".parquet":
-        records = parquet_records(path, id_field, text_field)
-    else:
-        raise InvalidInputError(
-            f"got {path} with the unknown suffix {path.suffix!r}; wanted .jsonl, .ndjson, .csv, .tsv, "
-            ".parquet, .txt or a folder of text files; convert or rename the file",
-            path,
-        )
-    yield from _documents(records, id_field, text_field)
+        return folder_records(path) if path.is_dir() else text_line_records(path)
+    if suffix in (".jsonl", ".ndjson"):
+        return json_records(path)
+    if suffix in (".csv", ".tsv"):
+        return csv_records(path, "," if suffix == ".csv" else "\t", id_field, text_field)
+    if suffix == ".parquet":
+        return parquet_records(path, id_field, text_field)
+    raise InvalidInputError(
+        f"got {path} with the unknown suffix {path.suffix!r}; wanted .jsonl, .ndjson, .csv, .tsv, "
+        ".parquet, .txt or a folder of text files; convert or rename the file",
+        path,
+    )
 
 
 def _documents(
-    records: Iterable[Record | MalformedLine], id_field: str | None, text_field: str | None
+    records: Iterable[Record | MalformedLine],
+    id_field: str | None,
+    text_field: str | None,
+    text_of: Callable[[dict[str, Any], str], str],
 ) -> Iterator[Document | MalformedLine]:
     """Turn records into documents with unique ids; the first one with a text field decides on the names."""
     names: FieldNames | None = None
@@ -116,7 +133,7 @@ def _documents(
             continue
         try:
             names = names or choose_field_names(record.fields, id_field, text_field)
-            document = _document(record, names)
+            document = _document(record, names, text_of)
             if document.doc_id in line_of_id:
                 raise _MalformedRecordError(
                     f"the id {document.doc_id!r} is already on line {line_of_id[document.doc_id]}; "
@@ -129,7 +146,9 @@ def _documents(
             yield document
 
 
-def _document(record: Record, names: FieldNames | None) -> Document:
+def _document(
+    record: Record, names: FieldNames | None, text_of: Callable[[dict[str, Any], str], str]
+) -> Document:
     """Check the record's fields and make a document of them."""
     fields = record.fields
     if names is None or names.text not in fields:
@@ -137,13 +156,21 @@ def _document(record: Record, names: FieldNames | None) -> Document:
         raise _MalformedRecordError(
             f"no text field: got {list(fields)}, wanted {wanted}; add it, or say which field it is"
         )
-    text = _string(fields, names.text)
-    title = fields.get(TITLE_FIELD)
-    # An absent title and a null one mean the same: there is none.
-    if title is not None and names.text != TITLE_FIELD:
-        title = _string(fields, TITLE_FIELD)
-        text = f"{title}\n{text}" if title else text
+    text = text_of(fields, names.text)
     return Document(doc_id=_doc_id(record, names), text=text)
+
+
+def _document_text(fields: dict[str, Any], text_field: str) -> str:
+    """The text of a document, with its title unless that is the text itself."""
+    text = _string(fields, text_field)
+    # An absent title and a null one mean the same: there is none.
+    has_title = text_field != TITLE_FIELD and fields.get(TITLE_FIELD) is not None
+    return join_title(_string(fields, TITLE_FIELD) if has_title else None, text)
+
+
+def _query_text(fields: dict[str, Any], text_field: str) -> str:
+    """The text of a query."""
+    return _string(fields, text_field)
 
 
 def _doc_id(record: Record, names: FieldNames) -> str:

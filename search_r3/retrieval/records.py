@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from search_r3.errors import InvalidInputError
+from search_r3.text import TITLE_FIELD
 
 ID_FIELDS = ("_id", "id", "doc_id")
 TEXT_FIELDS = ("text", "contents", "content", "body")
-TITLE_FIELD = "title"
 _TEXT_SUFFIXES = (".txt", ".md", ".rst")
 _UTF8_BOM = b"\xef\xbb\xbf"
 

@@ -79,7 +79,7 @@ class DataConfig(Section):
 
     Attributes:
         sources: Training sets by name (``search-r3 data`` builds them).
-        thoughts: Parquet file of ``train/build_thoughts.py``; None trains the direct exit only.
+        thoughts: Parquet file of ``search-r3 thoughts``; None trains the direct exit only.
         thinking_share: Share of the examples with a thought that leave through the thinking exit.
         cut_share: Share of those whose thought is cut at a random length, embed token appended.
         max_query_tokens: Limit of a query with its template, without its thought.

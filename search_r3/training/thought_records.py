@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from search_r3.errors import DataError
-
-Origin = Literal["self", "teacher", "terms"]
-"""Who wrote a thought: the model itself, a larger local model, or the salient terms of the positive."""
+from search_r3.training.origin import ORIGINS, Origin
 
 SCHEMA = pa.schema(
     [
@@ -101,6 +98,6 @@ def read_thoughts(path: Path) -> list[ThoughtRecord]:
             "Build it again."
         )
     records = [ThoughtRecord(**row) for row in table.to_pylist()]
-    if unknown := {record.origin for record in records} - set(get_args(Origin)):
-        raise DataError(f"{path} has thoughts of the origins {sorted(unknown)}, wanted {get_args(Origin)}.")
+    if unknown := {record.origin for record in records} - set(ORIGINS):
+        raise DataError(f"{path} has thoughts of the origins {sorted(unknown)}, wanted {ORIGINS}.")
     return records

@@ -68,7 +68,7 @@ def test_search_gives_the_exact_ranking(run, index: Path, tiny: SentenceTransfor
     np.testing.assert_allclose([hit["score"] for hit in result["hits"]], [scores[i] for i in best], atol=1e-5)
     thought = encoding.thoughts[0]
     assert result["thought"] == {"text": thought.text, "tokens": thought.length, "ending": thought.ending}
-    assert result["hits"][best.index("copy")]["text"] == "shutil\ncopy a directory tree"
+    assert result["hits"][best.index("copy")]["text"] == "shutil copy a directory tree"
 
 
 def test_explain_says_what_the_thought_changed(run, index: Path, tiny: SentenceTransformer) -> None:
@@ -174,8 +174,9 @@ def test_a_direct_export_is_refused_with_the_reason(run, tiny, tmp_path: Path) -
 def test_embed(
     run, corpus: Path, tiny_folder: Path, tiny: SentenceTransformer, tmp_path: Path, role: str
 ) -> None:
-    """Both formats hold the model's own vectors under the file's ids."""
-    texts = ["shutil\ncopy a directory tree", "parse a date from a string", "find files by a pattern"]
+    """Both formats hold the model's own vectors under the file's ids; a query has no title."""
+    first = "shutil copy a directory tree" if role == "document" else "copy a directory tree"
+    texts = [first, "parse a date from a string", "find files by a pattern"]
     expected = tiny.encode_document(texts) if role == "document" else tiny.encode_query(texts)
     npy, parquet = tmp_path / "v.npy", tmp_path / "v.parquet"
     for target in (npy, parquet):

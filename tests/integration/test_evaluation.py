@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from search_r3 import SentenceTransformer, fingerprint
 from search_r3.data import catalogue
@@ -23,9 +24,9 @@ from mteb.models import ModelMeta  # noqa: E402
 from search_r3.evaluation import runner  # noqa: E402
 from search_r3.evaluation.baselines import mean_pooled  # noqa: E402
 from search_r3.evaluation.mteb_encoder import SearchR3Encoder, query_prompt  # noqa: E402
-from search_r3.evaluation.mteb_tasks import OWN_TASKS, find_task, retrieval_task  # noqa: E402
+from search_r3.evaluation.mteb_tasks import OWN_TASKS, find_task, query_texts, retrieval_task  # noqa: E402
 from search_r3.evaluation.runner import benchmark_task, run_arms, run_beir, run_mteb  # noqa: E402
-from search_r3.evaluation.system import System  # noqa: E402
+from search_r3.evaluation.system import System, load_system, thinks  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +67,26 @@ def test_a_folder_in_beirs_format_is_a_task(tiny, built, tmp_path, harness):
     (tmp_path / "my-task" / "queries.jsonl").unlink()
     with pytest.raises(DataError, match=r"queries\.jsonl"):
         benchmark_task(str(tmp_path / "my-task"))
+
+
+@pytest.mark.parametrize("instructions", [None, ["answer briefly", None, " "]])
+def test_query_texts_are_those_of_mteb(instructions):
+    """A query is followed by its own instruction, which tasks of instruction retrieval have."""
+    from datasets import Dataset
+    from mteb._create_dataloaders import create_dataloader
+    from mteb.types import PromptType
+
+    columns = {"id": ["a", "b", "c"], "text": ["red sea", " blue ", "sun"]}
+    wanted = {"a": "red sea", "b": " blue ", "c": "sun"}
+    if instructions is not None:
+        columns["instruction"] = instructions
+        wanted = {"a": "red sea answer briefly", "b": " blue ", "c": "sun  "}
+    queries = Dataset.from_dict(columns)
+    assert query_texts(queries) == wanted
+    # mteb's batches cannot hold a null: only the texts are compared.
+    metadata = MockRetrievalTask().metadata
+    loader = create_dataloader(queries, task_metadata=metadata, prompt_type=PromptType.query)
+    assert list(loader.dataset["text"]) == list(wanted.values())
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -125,6 +146,20 @@ def test_a_model_that_does_not_think_runs_without_an_arm(tiny_folder, built, tmp
         run_mteb(
             System("plain", system.model, "always"), retrieval_task("CodeDocMini"), cache_folder=tmp_path
         )
+
+
+def test_a_system_is_loaded_by_name(tiny_folder, tiny):
+    """BM25, a folder, the same under another name, and its LLM mean-pooled; only the model thinks."""
+    lexical, plain = load_system("bm25"), load_system(str(tiny_folder), seed=3)
+    assert (lexical.name, lexical.model, thinks(lexical)) == ("bm25", None, False)
+    assert (plain.name, plain.seed, thinks(plain)) == (tiny_folder.name, 3, True)
+    assert fingerprint(plain.model) == fingerprint(tiny)
+    half = load_system(str(tiny_folder), name="half", dtype="bfloat16")
+    assert (half.name, half.model.dtype) == ("half", torch.bfloat16)
+    pooled = load_system(str(tiny_folder), is_mean_pooled=True)
+    assert (pooled.name, thinks(pooled)) == (f"{tiny_folder.name}-mean-pooled", False)
+    with pytest.raises(InvalidOptionError, match="Got --mean-pooled for org/name, wanted a prepared model"):
+        load_system("org/name", is_mean_pooled=True)
 
 
 @pytest.mark.filterwarnings("ignore")

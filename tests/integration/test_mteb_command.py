@@ -38,8 +38,8 @@ def search_r3(monkeypatch, capsys):
 def test_the_command_writes_mtebs_own_results(reference, search_r3, tiny_folder, tiny, built, tmp_path):
     """`search-r3 mteb` leaves a result in mteb's layout, which mteb reads, and prints score and path."""
     code, out, err = search_r3(
-        *("mteb", "-m", tiny_folder, "-t", "CodeDocMini", "--reasoning", "never"),
-        *("--output-folder", tmp_path / "out"),
+        *("mteb", "-m", tiny_folder, "-t", "CodeDocMini", "--arm", "never"),
+        *("--output", tmp_path / "out"),
     )
     assert code == 0, err
     score = np.mean(list(reference(tiny, built, reasoning="never").values()))
@@ -64,7 +64,7 @@ def test_the_command_writes_mtebs_own_results(reference, search_r3, tiny_folder,
 @pytest.mark.filterwarnings("ignore")
 def test_the_command_measures_again_on_other_data(search_r3, tiny_folder, built, tmp_path):
     """A kept result is served again, with no cost; one that was measured on other data is not."""
-    command = ("mteb", "-m", tiny_folder, "-t", "CodeDocMini", "--output-folder", tmp_path / "out")
+    command = ("mteb", "-m", tiny_folder, "-t", "CodeDocMini", "--output", tmp_path / "out")
     _, out, _ = search_r3(*command)
     score, path = out.split()[2:4]
     _, again, _ = search_r3(*command)
@@ -82,11 +82,10 @@ def test_the_command_measures_again_on_other_data(search_r3, tiny_folder, built,
 @pytest.mark.filterwarnings("ignore")
 def test_errors_of_the_command(search_r3, tiny_folder, built, tmp_path, monkeypatch):
     """Wrong names, an official task offline, an empty cache and a missing mteb are one line each."""
-    common = ("-m", tiny_folder, "--output-folder", tmp_path / "out")
+    common = ("-m", tiny_folder, "--output", tmp_path / "out")
     for arguments, wanted_code, wanted in (
         (("-t", "SciFact"), 1, "error: The task SciFact needs the Hugging Face Hub (mteb/scifact)"),
         (("-t", "Nothing"), 2, "error: Got the task 'Nothing', wanted one of WikiTrivia"),
-        (("-t", "CodeDocMini", "--reasoning", "x"), 2, "error: Got reasoning='x', wanted one of never"),
         (("-t", "CodeDocMini", "--overwrite-strategy", "x"), 2, "error: Got --overwrite-strategy x"),
         (("-t", "CodeDocMini", "--overwrite-strategy", "only-cache"), 1, "no results found in cache"),
     ):
@@ -94,27 +93,29 @@ def test_errors_of_the_command(search_r3, tiny_folder, built, tmp_path, monkeypa
         assert code == wanted_code
         assert wanted in err
         assert len(err.strip().splitlines()) == 1
+    code, _, err = search_r3("mteb", *common, "-t", "CodeDocMini", "--arm", "x")
+    assert code == 2
+    assert "'x' is not one of 'never', 'always', 'auto', 'empty', 'random', 'repeat', 'shuffled'" in err
     monkeypatch.setitem(sys.modules, "mteb", None)
-    code, _, err = search_r3("mteb", *common, "-t", "CodeDocMini")
-    assert code == 1
-    assert "pip install 'search-r3[eval]'" in err
+    for command in ("mteb", "evaluate"):
+        code, _, err = search_r3(command, "-m", tiny_folder, "-t", "CodeDocMini")
+        assert code == 1
+        assert f"search-r3 {command} needs mteb" in err and "pip install 'search-r3[eval]'" in err
 
 
 @pytest.fixture
 def script(monkeypatch, capsys, tmp_path):
-    """Run a benchmark script in this process; returns (what it exits with, stdout)."""
+    """Run a benchmark script in this process; returns (exit code, stdout, stderr)."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
 
-    def call(name: str, *arguments: object) -> tuple[str | None, str]:
+    def call(name: str, *arguments: object) -> tuple[int, str, str]:
         rest = [*arguments, "--output", tmp_path / name, "--cache", tmp_path / "cache"]
         monkeypatch.setattr("sys.argv", [name, *map(str, rest)])
-        failed = None
-        try:
+        with pytest.raises(SystemExit) as exit_info:
             runpy.run_path(str(ROOT / "benchmarks" / name), run_name="__main__")
-        except SystemExit as exit_info:
-            failed = exit_info.code
-        return failed, capsys.readouterr().out
+        captured = capsys.readouterr()
+        return int(exit_info.value.code or 0), captured.out, captured.err
 
     return call
 
@@ -122,10 +123,34 @@ def script(monkeypatch, capsys, tmp_path):
 @pytest.mark.parametrize("name", ["run_mteb.py", "run_beir.py"])
 def test_a_script_without_network_ends_in_one_line(script, name):
     """An official task offline is one line on standard error that says the task needs the Hub."""
-    failed, out = script(name, "--model", "bm25", "--tasks", "SciFact")
-    assert failed.startswith("error: The task SciFact needs the Hugging Face Hub (mteb/scifact)")
-    assert "\n" not in failed
+    code, out, err = script(name, "--model", "bm25", "--task", "SciFact")
+    assert code == 1
+    assert err.startswith("error: The task SciFact needs the Hugging Face Hub (mteb/scifact)")
+    assert len(err.splitlines()) == 1
     assert out == ""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_each_harness_has_results_of_its_own(search_r3, built, tmp_path, monkeypatch):
+    """Without --output they go below the current folder, those of BEIR apart from those of mteb."""
+    monkeypatch.chdir(tmp_path)
+    for harness, folder in (("mteb", "runs"), ("beir", "beir")):
+        command = (
+            "evaluate",
+            "-m",
+            "bm25",
+            "-t",
+            "CodeDocMini",
+            "--harness",
+            harness,
+            "--cache",
+            tmp_path / "c",
+        )
+        code, out, err = search_r3(*command)
+        assert code == 0, err
+        [result] = read_results(tmp_path / "benchmarks" / "results" / folder)
+        assert (result.model, result.harness.split()[0]) == ("bm25", harness)
+        assert out.split()[-1].startswith(f"benchmarks/results/{folder}/")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -133,11 +158,11 @@ def test_both_scripts_write_the_same_scores(script, tiny_folder, built, tmp_path
     """The scripts write one file per arm, with the same scores from mteb and from BEIR."""
     read = {}
     for name in ("run_mteb.py", "run_beir.py"):
-        common = ("--tasks", "CodeDocMini", "--max-reasoning-tokens", 3, "--batch-size", 4, "--seed", 2)
-        arms = ("--arms", "never", "shuffled", "always")
-        assert script(name, "--model", tiny_folder, *common, *arms)[0] is None
-        failed, out = script(name, "--model", "bm25", *common)
-        assert failed is None
+        common = ("--task", "CodeDocMini", "--max-reasoning-tokens", 3, "--batch-size", 4, "--seed", 2)
+        arms = ("--arm", "never", "--arm", "shuffled", "--arm", "always")
+        assert script(name, "--model", tiny_folder, *common, *arms)[0] == 0
+        code, out, _ = script(name, "--model", "bm25", *common)
+        assert code == 0
         read[name] = {(result.model, result.arm): result for result in read_results(tmp_path / name)}
         bm25 = read[name]["bm25", None]
         score = f"{bm25.mean('ndcg_at_10'):.4f}"
@@ -148,6 +173,8 @@ def test_both_scripts_write_the_same_scores(script, tiny_folder, built, tmp_path
     for key, result in ours.items():
         for measure_name, scores in result.per_query.items():
             assert theirs[key].per_query[measure_name] == pytest.approx(scores, abs=1e-4)
+    assert {result.harness.split()[0] for result in ours.values()} == {"mteb"}
+    assert {result.harness.split()[0] for result in theirs.values()} == {"beir"}
     shuffled = ours["tiny", "shuffled"]
     assert (shuffled.budget, shuffled.seed, shuffled.config["dtype"]) == (3, 2, "float32")
     assert shuffled.thoughts.mean_tokens == ours["tiny", "always"].thoughts.mean_tokens

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from search_r3 import fingerprint
 from search_r3.errors import DataError
 from search_r3.evaluation.results import Result, ThoughtStatistics, write_result
 from search_r3.reporting.card import Release, read_training, render_card
+from search_r3.reporting.publishing import require_committed
 
 pytest.importorskip("mteb")
 
@@ -78,7 +78,7 @@ def results(tiny, tmp_path):
     return tmp_path / "results"
 
 
-def run(hub, tmp_path, program, *arguments):
+def run(hub, tmp_path, program, *arguments, cwd=ROOT):
     """Run Python with the Hub's address and a token of its own; returns the process."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
@@ -91,17 +91,17 @@ def run(hub, tmp_path, program, *arguments):
     }
     return subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
-        env=environment, capture_output=True, text=True, timeout=300,
+        env=environment, cwd=cwd, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
 
-def publish(hub, tmp_path, tiny_folder, results, *options, dirty=False):
+def publish(hub, tmp_path, tiny_folder, results, *options, dirty=False, cwd=ROOT):
     program = PUBLISH.replace("DIRTY", str(dirty)).replace("PATH", repr(str(ROOT / "train" / "publish.py")))
     # Copies, so that it does not matter what the checkout has in no commit.
     kept, template = (shutil.copy(path, tmp_path) for path in (KEPT, ROOT / "model_cards" / "template.md"))
     shared = ("org/tiny", "--name", "tiny", "--model", tiny_folder, "--results", results)
     shared += ("--training", kept, "--template", template)
-    done = run(hub, tmp_path, program, *shared, *options)
+    done = run(hub, tmp_path, program, *shared, *options, cwd=cwd)
     assert TOKEN not in done.stdout + done.stderr
     return done
 
@@ -187,27 +187,29 @@ def test_what_is_refused(hub, results, tiny_folder, tmp_path):
     path.write_text(path.read_text().replace('"max_reasoning_tokens": 8', '"max_reasoning_tokens": 9'))
     elsewhere = publish(hub, tmp_path, tiny_folder, results)
     assert elsewhere.returncode == 1 and "Got no result of mteb for tiny as it is" in elsewhere.stderr
+    outside = publish(hub, tmp_path, tiny_folder, results, cwd=tmp_path)
+    assert outside.returncode == 1
+    assert "There is no LICENSE" in outside.stderr and "run the command in its top folder" in outside.stderr
     assert not hub.repos
 
 
 def test_evidence_in_the_checkout_has_to_be_committed(tmp_path):
     """Results and logs do not make a checkout dirty, so they are looked at by themselves."""
-    require_committed = runpy.run_path(str(ROOT / "train" / "publish.py"))["require_committed"]
-    require_committed.__globals__["ROOT"] = tmp_path / "checkout"
-    evidence = tmp_path / "checkout" / "results" / "one.json"
+    checkout = tmp_path / "checkout"
+    evidence = checkout / "results" / "one.json"
     evidence.parent.mkdir(parents=True)
     evidence.write_text("{}")
     git = ["git", "-c", "user.name=n", "-c", "user.email=e", "-C", str(tmp_path / "checkout")]
     subprocess.run([*git, "init", "-q"], check=True)
     with pytest.raises(DataError, match="uncommitted evidence, results/"):
-        require_committed([evidence.parent])
-    require_committed([tmp_path / "results of others"])
+        require_committed([evidence.parent], checkout)
+    require_committed([tmp_path / "results of others"], checkout)
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-qm", "evidence"], check=True)
-    require_committed([evidence.parent])
+    require_committed([evidence.parent], checkout)
     evidence.write_text("{ }")
     with pytest.raises(DataError, match=r"uncommitted evidence, results/one\.json"):
-        require_committed([evidence])
+        require_committed([evidence], checkout)
 
 
 def test_a_card_says_how_much_each_comparison_rests_on():

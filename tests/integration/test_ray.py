@@ -82,6 +82,20 @@ def test_a_killed_worker_loses_and_doubles_nothing(cluster, corpus, tmp_path, ti
 
 
 @pytest.mark.slow
+def test_a_title_goes_before_its_text(cluster, tmp_path, tiny, tiny_folder):
+    """As in an index; a folder of texts alone is not continued with titles."""
+    table = pa.table({"id": ["d0", "d1"], "title": ["T", None], "text": ["x\n", " y"]})
+    pq.write_table(table, tmp_path / "titled.parquet")
+    embed_parquet(tmp_path / "titled.parquet", tmp_path / "out", model=str(tiny_folder), workers=1)
+    ids, found = vectors(tmp_path / "out")
+    assert ids == ["d0", "d1"]
+    np.testing.assert_allclose(found, tiny.encode_document(["T x", "y"]), atol=1e-5)
+    pq.write_table(table.drop_columns("title"), tmp_path / "untitled.parquet")
+    with pytest.raises(InvalidOptionError, match=r"got .* of title and text by id, wanted .* of text by id"):
+        embed_parquet(tmp_path / "untitled.parquet", tmp_path / "out", model=str(tiny_folder))
+
+
+@pytest.mark.slow
 def test_a_second_run_adds_what_is_missing(cluster, corpus, tmp_path, tiny, tiny_folder, monkeypatch):
     """What is written already is not embedded again; another model's folder is refused."""
     monkeypatch.chdir(tmp_path)  # relative paths will do
@@ -122,6 +136,13 @@ def test_a_worker_embeds_a_batch(tiny, tiny_folder):
     table = worker(pa.table({"key": [7, 8, 9], "body": TEXTS[:3]}))
     assert table.column_names == ["key", "embedding", "fingerprint"] and table["key"].to_pylist() == [7, 8, 9]
     np.testing.assert_allclose(table["embedding"].to_pylist(), tiny.encode_document(TEXTS[:3]), atol=1e-6)
+    titled = pa.table({"key": [7, 8], "title": ["T", None], "body": ["x\n", " y"]})
+    options = {"batch_size": 2, "threads": 1, "title_column": "title"}
+    with_titles = Embedder(str(tiny_folder), fingerprint(tiny), "key", "body", **options)
+    found = with_titles(titled)["embedding"].to_pylist()
+    np.testing.assert_allclose(found, tiny.encode_document(["T x", "y"]), atol=1e-6)
+    with pytest.raises(ValueError, match="title of document 7"):
+        with_titles(pa.table({"key": [7], "title": [1984], "body": ["x"]}))
     with pytest.raises(ValueError, match="document 8"):
         worker(pa.table({"key": [7, 8], "body": ["fine", None]}))
     with pytest.raises(InvalidOptionError, match="another model on this machine"):

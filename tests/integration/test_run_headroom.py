@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from search_r3.cli.running import run
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
 
 ROOT = Path(__file__).parents[2]
@@ -47,11 +48,13 @@ def test_a_run(run_headroom, tiny_folder, tmp_path, monkeypatch, capsys):
     qrels = {f"q{n}": {f"d{n}{(n - 1) % 12}": 1} for n in range(12)}
     write_beir(RetrievalTask(queries, corpus, qrels), tmp_path / "words", split="train")
     arguments = [
-        "run_headroom.py", "--model", str(tiny_folder), "--sets", str(tmp_path / "words"), "--queries", "5",
-        "--documents", "40", "--group", "3", "--max-thought-tokens", "4", "--output", str(tmp_path / "out"),
+        "run_headroom.py", "--model", str(tiny_folder), "--set", str(tmp_path / "words"), "--queries", "5",
+        "--documents", "40", "--group", "3", "--max-reasoning-tokens", "4", "--output", str(tmp_path / "out"),
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", arguments)
-    run_headroom.main()
+    with pytest.raises(SystemExit) as ended:
+        run(run_headroom.main)
+    assert not ended.value.code
     written = json.loads((tmp_path / "out" / "tiny.json").read_text())
     assert written["documents"] == 40 and written["fingerprint"] and written["environment"]["commit"]
     every = written["sets"]["all"]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from search_r3 import SentenceTransformer
+from search_r3.cli.running import run
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.rl.refresh import RefreshState
 from search_r3.training.lora import add_adapter
@@ -46,13 +47,16 @@ def test_policies_along_a_trajectory(tiny_folder, checkpoints, tmp_path, monkeyp
     qrels = {f"q{n}": {f"d{n}{(n - 1) % 12}": 1} for n in range(12)}
     write_beir(RetrievalTask(queries, corpus, qrels), tmp_path / "words", split="train")
     arguments = [
-        "run_refresh.py", "--base", str(tiny_folder), "--adapters", *checkpoints,
-        "--sets", str(tmp_path / "words"), "--documents", "100", "--simulated", "130",
+        "run_refresh.py", "--base", str(tiny_folder),
+        "--adapter", checkpoints[0], "--adapter", checkpoints[1],
+        "--set", str(tmp_path / "words"), "--documents", "100", "--simulated", "130",
         "--queries", "10", "--per-step", "2", "--group", "3",
         "--cache", str(tmp_path / "cache"), "--output", str(tmp_path / "out"),
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", arguments)
-    run_refresh.main()
+    with pytest.raises(SystemExit) as ended:
+        run(run_refresh.main)
+    assert not ended.value.code
     table = json.loads((tmp_path / "out" / "refresh.json").read_text())
     for size, drift in ((100, "measured"), (130, "simulated")):
         rows = {row["policy"]: row for row in table["results"] if row["documents"] == size}
@@ -65,7 +69,9 @@ def test_policies_along_a_trajectory(tiny_folder, checkpoints, tmp_path, monkeyp
         assert all(row["steps"] == 10 for row in rows.values())
     assert (tmp_path / "out" / "refresh.svg").is_file() and "rank correlation" in capsys.readouterr().out
     monkeypatch.setattr(run_refresh, "embed_documents", None)  # a second run embeds nothing
-    run_refresh.main()
+    with pytest.raises(SystemExit) as ended:
+        run(run_refresh.main)
+    assert not ended.value.code
     again = json.loads((tmp_path / "out" / "refresh.json").read_text())
     timeless = [{k: v for k, v in row.items() if "milliseconds" not in k} for row in table["results"]]
     assert [{k: v for k, v in row.items() if "milliseconds" not in k} for row in again["results"]] == timeless

@@ -10,8 +10,10 @@ import sentence_transformers
 from safetensors.numpy import load_file
 
 from search_r3 import SearchR3, fingerprint
+from search_r3.errors import VectorIndexError
 from search_r3.model.adapter import merge_adapter
-from search_r3.retrieval.corpus_index import CorpusIndex
+from search_r3.retrieval.corpus_index import CorpusIndex, build_index
+from search_r3.retrieval.documents import Document
 
 SAVED = Path(__file__).parents[1] / "fixtures" / "saved_by_0_1"
 FACTS = json.loads((SAVED / "facts.json").read_text(encoding="utf-8"))
@@ -65,6 +67,31 @@ def test_an_index_of_untitled_texts_loads(model):
     assert np.abs(index.vectors.vectors(ids) - VECTORS["documents"]).max() <= TOLERANCE
     found = index.vectors.search(VECTORS["documents"], 1, fingerprint=fingerprint(model))
     assert [hits[0].doc_id for hits in found] == ids
+
+
+def test_an_index_of_untitled_texts_is_added_to(model, tmp_path):
+    """What is there keeps its vectors, and the index is then of today's format."""
+    folder = tmp_path / "index"
+    shutil.copytree(SAVED / "index", folder)
+    ids = [f"d{number}" for number in range(len(FACTS["texts"]))]
+    documents = [*map(Document, ids, FACTS["texts"]), Document("new", "two\nlines")]
+    report = build_index(folder, model, documents, model_name="model")
+    assert (report.encoded, report.unchanged, report.removed) == (1, len(ids), 0)
+    recorded = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    assert recorded == {"format_version": 2, "model": "model"}
+    index = CorpusIndex.load(folder)
+    assert np.abs(index.vectors.vectors(ids) - VECTORS["documents"]).max() <= TOLERANCE
+    assert index.texts["new"] == "two\nlines"
+
+
+def test_an_index_of_titled_texts_is_refused(tmp_path):
+    """Version 0.1 joined titles by a line break: the error names the command that rebuilds the index."""
+    folder = tmp_path / "index"
+    shutil.copytree(SAVED / "index", folder)
+    rows = (folder / "documents.jsonl").read_text(encoding="utf-8")
+    (folder / "documents.jsonl").write_text(rows.replace("red sea", "red\\nsea"), encoding="utf-8")
+    with pytest.raises(VectorIndexError, match=r"'d0' has a line break.* search-r3 index SOURCE "):
+        CorpusIndex.load(folder)
 
 
 def test_an_adapter_merges(tmp_path):

@@ -197,7 +197,7 @@ def test_killed_run_resumes_bit_for_bit(built, base, monkeypatch):
 
     script = [sys.executable, str(ROOT / "train" / "sft.py"), str(path)]
     refused = subprocess.run(script, env=environment, capture_output=True, text=True)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "Pass --resume to go on with it" in refused.stderr
     subprocess.run([*command, "--resume"], env=environment, check=True, capture_output=True)
     wanted, found = losses(built / "whole"), losses(built / "killed")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from search_r3 import SentenceTransformer, fingerprint
+from search_r3.cli.running import run
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -29,9 +30,11 @@ def test_what_is_shown_is_what_was_ranked(
     after = SentenceTransformer(tmp_path / "after", device="cpu")
     output = tmp_path / "not" / "yet" / "queries.json"
     command = ["show_queries.py", "--model", str(tmp_path / "after"), "--before", str(tiny_folder)]
-    command += ["--tasks", "CodeDocMini", "--dtype", "float32", "--output", str(output)]
+    command += ["--task", "CodeDocMini", "--dtype", "float32", "--output", str(output)]
     monkeypatch.setattr(sys, "argv", command)
-    show_queries.main()
+    with pytest.raises(SystemExit) as ended:
+        run(show_queries.main)
+    assert not ended.value.code
     found = json.loads(output.read_text())
     assert found["fingerprint"] == fingerprint(after) and found["before_fingerprint"] == fingerprint(tiny)
     scores = {arm: reference(after, built, reasoning=arm) for arm in ("never", "always")}

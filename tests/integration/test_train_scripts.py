@@ -11,12 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from search_r3.data.pairs import TrainingPair, read_pairs
+from search_r3.cli import main
+from search_r3.data.pairs import TrainingPair, read_pairs, write_pairs
 from search_r3.data.retrieval_task import RetrievalTask, write_beir
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.results import read_results
 from search_r3.model import default as embedded_model
 from search_r3.model.golden import check_golden
+from search_r3.training.thought_records import read_provenance, read_thoughts
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,6 +84,47 @@ def test_a_folder_in_beirs_format_becomes_a_training_set(tmp_path):
         pairs = read_pairs(tmp_path / "data" / "training" / "mine.parquet")
         assert {pair.doc_id for pair in pairs} == wanted
         assert {(pair.query, pair.positive) for pair in pairs} == {("asked", corpus[key]) for key in wanted}
+
+
+def test_thoughts_are_built_once_for_each_source_and_origin(tmp_path, tiny_folder, monkeypatch, capsys):
+    """Two origins of one source, a third one added later; what is there is not built again."""
+    monkeypatch.setenv("SEARCH_R3_DATA", str(tmp_path / "data"))
+    pairs = [
+        TrainingPair(
+            f"query {n}",
+            f"{word} is what this long answer of several words is about",
+            (),
+            "mine",
+            f"q{n}",
+            f"d{n}",
+        )
+        for n, word in enumerate(["apple", "sea", "sun", "star", "book", "story"])
+    ]
+    write_pairs(pairs, tmp_path / "data" / "training" / "mine.parquet")
+    output = tmp_path / "thoughts.parquet"
+
+    def thoughts(*options):
+        command = ["search-r3", "thoughts", "--source", "mine", "--output", output, "--queries", 4]
+        command += ["--scorer", tiny_folder, "--model", tiny_folder, "--max-reasoning-tokens", 3, *options]
+        monkeypatch.setattr(sys, "argv", [str(part) for part in command])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    assert "self" in thoughts("--origin", "self", "--samples", 2)
+    first = read_thoughts(output)
+    assert {record.origin for record in first} == {"self"} and len({one.query_id for one in first}) <= 4
+    assert {record.source for record in first} == {"mine"}
+    shown = thoughts("--origin", "self", "--origin", "teacher", "--samples", 1)
+    records = read_thoughts(output)
+    assert records[: len(first)] == first
+    assert {record.origin for record in records[len(first) :]} == {"teacher"}
+    assert [line.split()[:2] for line in shown.splitlines()[1:]] == [["mine", "self"], ["mine", "teacher"]]
+    made = {name: json.loads(text)["arguments"] for name, text in read_provenance(output).items()}
+    assert made.keys() == {"mine self", "mine teacher"}
+    assert (made["mine self"]["samples"], made["mine teacher"]["samples"]) == ("2", "1")
+    assert made["mine self"]["output"] == str(output)
 
 
 def test_a_shipped_adapter_is_the_default_model(adapted_tiny, tiny_folder, tmp_path, monkeypatch):

@@ -18,11 +18,12 @@ from search_r3.model.modeling_file import _PARTS
 SOURCE = Path(search_r3.__file__).parent
 
 # Every top-level name of the package, and those that its modules may import, at any depth of their source.
-FOUNDATION = "errors paths provenance"
+FOUNDATION = "errors paths provenance text"
 MAY_IMPORT = {
     "errors": "",
     "paths": "errors",
     "provenance": "",
+    "text": "",
     "model": FOUNDATION,
     "retrieval": f"{FOUNDATION} model",
     "data": FOUNDATION,
@@ -32,7 +33,7 @@ MAY_IMPORT = {
     "rl": f"{FOUNDATION} model data evaluation training",
     "integrations": f"{FOUNDATION} model",
     "demo": f"{FOUNDATION} model retrieval data",
-    "cli": f"{FOUNDATION} model retrieval data evaluation demo",
+    "cli": f"{FOUNDATION} model retrieval data evaluation reporting training rl demo",
     "": "model retrieval",  # what the package exports
 }
 HEAVY = [

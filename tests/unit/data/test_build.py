@@ -221,7 +221,7 @@ def test_mined_negatives_are_close_and_never_right(tiny):
 def test_missing_datasets_is_said_before_any_work(world, monkeypatch, capsys):
     """Without `datasets` the whole build refuses at once, with the line to install it."""
     folder, made = world
-    monkeypatch.setattr("search_r3.cli.data_command.find_spec", lambda _: None)
+    monkeypatch.setattr("search_r3.cli.running.find_spec", lambda _: None)
     monkeypatch.setattr("sys.argv", ["search-r3", "data", "--folder", str(folder)])
     with pytest.raises(SystemExit, match="1"):
         cli.main()

@@ -82,7 +82,7 @@ def test_hpo_lay_by_hand():
 
 
 def article(pmid: int, topics=(), title: str | None = None, text: str | None = None, **sections) -> Article:
-    body = sections or {"TEXT": (f"{pmid} " * 200)[:200] if text is None else text}
+    body = sections or {"TEXT": (f"{pmid} " * 200)[:199] + "." if text is None else text}
     return Article(str(pmid), f"Title {pmid}" if title is None else title, body, tuple(topics))
 
 
@@ -100,7 +100,7 @@ def test_topic_pairs_have_3_to_15_abstracts(number, asked):
         assert task.qrels[query_id] == {f"pmid-{pmid}": 1 for pmid in range(1, number + 1)}
     assert task.qrels[f"topics-{short('C|D')}"] == {"pmid-101": 1, "pmid-102": 1, "pmid-103": 1}
     assert "pmid-90" not in task.corpus
-    assert task.corpus["pmid-1"] == "Title 1 " + "1 " * 100
+    assert task.corpus["pmid-1"] == "Title 1 " + "1 " * 99 + "1."
 
 
 def test_topic_pairs_of_three_topics_and_twins():

@@ -10,6 +10,7 @@ import pytest
 from search_r3.demo.stdlib_corpus import collect_functions, demo_task
 from search_r3.retrieval.bm25 import bm25_run
 from search_r3.retrieval.metrics import ndcg_at_10
+from search_r3.text import join_title
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,11 @@ def test_documents_hold_the_parts_in_order(functions, task):
             del lines[1]
             assert len(function.details.split()) >= 12
         assert task.corpus[function.name] == "\n".join(line for line in lines if line)
+
+
+def test_documents_are_texts_as_an_index_reads_them(task):
+    """The demo does not go through a reader: its documents have no outer whitespace to begin with."""
+    assert {key: join_title(None, text) for key, text in task.corpus.items()} == task.corpus
 
 
 def test_queries_come_from_many_modules(task):

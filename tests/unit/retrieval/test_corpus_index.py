@@ -152,6 +152,60 @@ def test_a_kill_at_any_write_is_mended_by_the_next_build(
             )
 
 
+def make_old(folder: Path, model: str = "default") -> None:
+    """Write `model.json` as version 0.1 did, without a format."""
+    (folder / "model.json").write_text(json.dumps({"model": model}) + "\n", encoding="utf-8")
+
+
+def test_the_format_is_recorded(tiny: SentenceTransformer, tmp_path: Path) -> None:
+    build(tmp_path, tiny, DOCUMENTS[:1])
+    assert json.loads((tmp_path / "model.json").read_text()) == {"format_version": 2, "model": "tiny"}
+
+
+def test_an_old_index_that_may_hold_titles_is_refused(tiny: SentenceTransformer, tmp_path: Path) -> None:
+    """Loading and building name the document and the command, and leave every file as it was."""
+    folder = tmp_path / "my index"
+    build(folder, tiny, [*DOCUMENTS[:2], Document("titled", "A title\nand its text")])
+    make_old(folder, "/models/tiny one")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(VectorIndexError) as loading:
+        CorpusIndex.load(folder)
+    with pytest.raises(VectorIndexError) as building:
+        build(folder, tiny, [Document("titled", "A title and its text")], prune=True)
+    assert str(loading.value) == str(building.value)
+    for said in (
+        f"Got {folder}, an index of format 1 in which document 'titled' has a line break",
+        "wanted format 2",
+        f"rm -r '{folder}' && search-r3 index SOURCE '{folder}' --model '/models/tiny one'",
+    ):
+        assert said in str(loading.value)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    make_old(folder)
+    with pytest.raises(VectorIndexError, match=r"search-r3 index SOURCE '[^']*'$"):  # the default model
+        CorpusIndex.load(folder)
+
+
+def test_an_old_index_without_line_breaks_is_upgraded(tiny: SentenceTransformer, tmp_path: Path) -> None:
+    """It has no title: its vectors are kept, and what is added may hold line breaks."""
+    build(tmp_path, tiny, DOCUMENTS[:3])
+    make_old(tmp_path, "tiny")
+    old = CorpusIndex.load(tmp_path).vectors.vectors(["d0", "d1", "d2"])
+    added = Document("d3", "one line\nand another")
+    assert build(tmp_path, tiny, [*DOCUMENTS[:3], added]) == BuildReport(encoded=1, unchanged=3, removed=0)
+    assert json.loads((tmp_path / "model.json").read_text())["format_version"] == 2
+    index = CorpusIndex.load(tmp_path)
+    assert index.texts["d3"] == added.text
+    np.testing.assert_array_equal(index.vectors.vectors(["d0", "d1", "d2"]), old)
+
+
+@pytest.mark.parametrize("version", [0, 3, "2", None])
+def test_an_index_of_an_unknown_format_is_refused(tiny, tmp_path: Path, version: object) -> None:
+    build(tmp_path, tiny, DOCUMENTS[:1])
+    (tmp_path / "model.json").write_text(json.dumps({"format_version": version, "model": "tiny"}))
+    with pytest.raises(VectorIndexError, match=rf"format {version!r}; wanted format 1 or 2"):
+        CorpusIndex.load(tmp_path)
+
+
 def test_never_writes_over_other_files(tiny: SentenceTransformer, tmp_path: Path) -> None:
     """A folder with files of the user's own is refused and left as it was."""
     own = tmp_path / "documents.jsonl"

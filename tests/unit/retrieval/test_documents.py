@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from search_r3.errors import InvalidInputError, InvalidOptionError
-from search_r3.retrieval.documents import Document, MalformedLine, read_documents
+from search_r3.retrieval.documents import Document, MalformedLine, read_documents, read_queries
 
 
 def read(path, **fields):
@@ -35,7 +35,7 @@ def test_beir_corpus(tmp_path):
         '{"_id": "d3", "title": null, "text": "Null title."}\n',
     )
     assert read(path) == [
-        Document("d1", "Ada\nFirst programmer."),
+        Document("d1", "Ada First programmer."),
         Document("d2", "No title."),
         Document("d3", "Null title."),
     ]
@@ -72,6 +72,46 @@ def test_given_field_names_override_the_known_ones(tmp_path, suffix):
 def test_title_as_the_text_field_is_not_put_before_itself(tmp_path):
     path = write(tmp_path / "q.jsonl", '{"id": "a", "title": "only once"}')
     assert read(path, text_field="title") == [Document("a", "only once")]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".tsv", ".parquet"])
+def test_outer_whitespace_is_stripped_from_documents_only(tmp_path, suffix):
+    """A document is joined with its title and stripped, inner whitespace stays; a query is its own text."""
+    rows = [
+        {"id": "titled", "title": " T ", "text": " a\n b "},
+        {"id": "untitled", "title": "", "text": "\ta\n b\n"},
+        {"id": "blank title", "title": " \n", "text": " a"},
+    ]
+    path = tmp_path / f"corpus{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif suffix == ".jsonl":
+        write(path, "\n".join(map(json.dumps, rows)))
+    else:
+        with path.open("w", newline="") as stream:
+            table = csv.DictWriter(stream, list(rows[0]), delimiter="," if suffix == ".csv" else "\t")
+            table.writeheader()
+            table.writerows(rows)
+    assert documents(read(path)) == [("titled", "T   a\n b"), ("untitled", "a\n b"), ("blank title", "a")]
+    wanted = [(row["id"], row["text"]) for row in rows]
+    assert documents(read_queries(path)) == wanted
+
+
+def test_text_lines_and_files_are_stripped_as_documents_only(tmp_path):
+    path = write(tmp_path / "lines.txt", "  a b \n")
+    assert documents(read(path)) == [("1", "a b")]
+    assert documents(read_queries(path)) == [("1", "  a b ")]
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "folder" / "a.md", "\n# a\n\nb\n")
+    assert documents(read(tmp_path / "folder")) == [("a.md", "# a\n\nb")]
+    assert documents(read_queries(tmp_path / "folder")) == [("a.md", "\n# a\n\nb\n")]
+
+
+def test_a_query_may_have_any_title(tmp_path):
+    """It is not read, so it cannot make the line malformed."""
+    path = write(tmp_path / "q.jsonl", '{"id": "a", "title": 7, "text": "x"}')
+    assert documents(read_queries(path)) == [("a", "x")]
+    assert malformed(read_queries(path)) == []
 
 
 def test_numbers_as_ids_become_strings(tmp_path):
@@ -181,7 +221,7 @@ def test_csv_quotes_and_line_numbers(tmp_path):
         "T,again,a\n",  # line 7: the id of line 2
     )
     items = read(path)
-    assert documents(items) == [("a", 'T\ntwo\nlines, and a "quote"'), ("b", "")]
+    assert documents(items) == [("a", 'T two\nlines, and a "quote"'), ("b", "")]
     (short_line, short), (twice_line, twice) = malformed(items)
     assert (short_line, twice_line) == (5, 7)
     assert short.startswith("2 cells where the header has 3")
@@ -218,7 +258,7 @@ def test_csv_cell_longer_than_the_csv_modules_limit(tmp_path):
     limit = csv.field_size_limit()
     long_text = "word " * 40_000  # 200000 characters; the module's limit is 131072
     items = read_documents(write(tmp_path / "corpus.csv", f"id,text\na,{long_text}\n"))
-    assert next(items) == Document("a", long_text)
+    assert next(items) == Document("a", long_text.strip())
     assert csv.field_size_limit() == limit < sys.maxsize  # the process's own limit is back, even in between
 
 
@@ -259,7 +299,7 @@ def test_parquet_rows(tmp_path):
     )
     pq.write_table(table, path)
     items = read(path)
-    assert documents(items) == [("3", "T\na")]
+    assert documents(items) == [("3", "T a")]
     assert [line for line, _ in malformed(items)] == [2, 3, 4]  # no id, the id of row 1, no text
 
 
@@ -305,7 +345,7 @@ def test_folder_of_text_files(tmp_path):
     lost = tmp_path / "lost.txt"
     lost.symlink_to(tmp_path / "nowhere.txt")
     items = read(tmp_path)
-    assert documents(items) == [("b/deep/y.MD", "why"), ("b/x.rst", ""), ("z.txt", "zed\n")]
+    assert documents(items) == [("b/deep/y.MD", "why"), ("b/x.rst", ""), ("z.txt", "zed")]
     assert [item for item in items if isinstance(item, MalformedLine)] == [
         MalformedLine(str(bad), 3, "not valid UTF-8 (byte 0xe9); save the file as UTF-8"),
         MalformedLine(str(lost), 1, "cannot be read (No such file or directory); repair or remove the file"),
