@@ -50,7 +50,7 @@ def missing(
     name: str, arms: list[Arm | None], size: Size, dtype: str, output: Path
 ) -> Iterator[tuple[str, list[Arm | None]]]:
     """Yield the tasks that lack a result of some arm, with these arms."""
-    found = read_results(output) if any(output.rglob("*.json")) else []
+    found = read_results(output) if any(output.rglob("*.jsonl")) else []
     for task in TASKS:
         done = {
             result.arm

@@ -10,13 +10,12 @@ against those of rows that are all fresh, on the same rollouts. With --simulated
 start is embedded for real, and each document beyond the measured ones drifts as the nearest measured one did,
 with noise until the mean cosine with the start is the measured one.
 
-Writes refresh.json and plots into benchmarks/results/refresh.
+Writes refresh.json and refresh.svg into benchmarks/results/refresh.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ import faiss
 import numpy as np
 import torch
 import typer
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -39,7 +37,9 @@ from search_r3.errors import InvalidInputError
 from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
+from search_r3.reporting.compact import compact_json
 from search_r3.reporting.plots import save
+from search_r3.reporting.refresh_plot import reward_error_against_cost
 from search_r3.rl.document_embeddings import DocumentRows
 from search_r3.rl.drift import reward_error
 from search_r3.rl.environment import EnvironmentOptions, RetrievalEnvironment
@@ -191,14 +191,16 @@ def main(
         "environment": describe_environment(),
     }
     path = output / "refresh.json"
-    path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    path.write_text(compact_json(table), encoding="utf-8")
     for row in results:
         print(
             f"{row['documents']:>7,}  {row['policy']:27} encoded per step {row['encoded_per_step']:>8.1f}  "
             f"error {row['mean_absolute']:.4f}  within groups {row['within_group']:.4f}  "
             f"rank correlation {row['rank_correlation']:.4f}"
         )
-    print("\n".join(map(str, [path, *save(plot(results), output / "refresh")])))
+    picture = output / "refresh.svg"
+    save(reward_error_against_cost(results), picture)
+    print(f"{path}\n{picture}")
 
 
 def measure(options: Options, size: int, *, is_simulated: bool) -> list[dict[str, Any]]:
@@ -377,31 +379,6 @@ def follow(options: Options, task: RetrievalTask, trajectory: Trajectory) -> lis
             }
         )
     return rows
-
-
-def plot(results: Sequence[dict[str, Any]]) -> Figure:
-    """Reward error against documents encoded per step, one panel for each size."""
-    sizes = sorted({row["documents"] for row in results})
-    figure = Figure(figsize=(2 + 4.5 * len(sizes), 4.5), layout="constrained", facecolor="white")
-    panels = figure.subplots(1, len(sizes), squeeze=False, sharey=True)[0]
-    for axes, size in zip(panels, sizes, strict=True):
-        rows = [row for row in results if row["documents"] == size]
-        for row, marker in zip(rows, "os^DhvP*<X", strict=True):
-            axes.plot(
-                row["encoded_per_step"], row["mean_absolute"], marker, markersize=9, label=row["policy"]
-            )
-        axes.axhline(0.01, color="#555555", linestyle=":")
-        axes.axvline(0.05 * size, color="#555555", linestyle=":")
-        axes.set_xscale("symlog", linthresh=1)
-        axes.set_xlim(-0.5, 2 * max(row["encoded_per_step"] for row in rows))
-        axes.set_yscale("log")
-        axes.set(title=f"{size:,} documents ({rows[0]['drift']} drift)", xlabel="documents encoded per step")
-        axes.grid(alpha=0.3)
-    panels[0].set(ylabel="mean absolute error of the reward")
-    figure.legend(
-        *panels[-1].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8
-    )
-    return figure
 
 
 def unit(vectors: Vectors) -> Vectors:

@@ -13,6 +13,7 @@ from search_r3.cli.index_command import index
 from search_r3.cli.info_command import info
 from search_r3.cli.mteb_command import mteb
 from search_r3.cli.publish_command import publish
+from search_r3.cli.report_command import report
 from search_r3.cli.running import make_app, run_app
 from search_r3.cli.search_command import search
 from search_r3.cli.thoughts_command import thoughts
@@ -36,6 +37,7 @@ app.command(name="thoughts")(thoughts)
 app.add_typer(train, name="train")
 app.command(name="evaluate")(evaluate)
 app.command(name="mteb")(mteb)
+app.command(name="report")(report)
 app.command(name="publish")(publish)
 
 

@@ -1,6 +1,10 @@
-"""Result files: one JSON per task, model, arm and budget, with where and how it was measured.
+"""Result files: one per task, model, arm and budget, with where and how it was measured.
 
 The scores of the single queries are kept, not their mean only: comparing two arms needs them in pairs.
+
+A file is JSON Lines. The first line is an object: the fields of :class:`Result`, where ``per_query`` lists
+the names of the measures, and ``queries``, the number of queries. Every further line is one query: its id,
+then its score in each measure, in the order of that list.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from search_r3.model.thoughts import Thought
 Harness = Literal["mteb", "beir"]
 """The library that evaluates."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _ARMS_WITHOUT_THOUGHT = (None, "never", "empty")
 
@@ -147,7 +151,7 @@ class Result:
 
 
 def write_result(result: Result, folder: Path) -> Path:
-    """Write a result to its own file, ``<task>/<model>--<arm>--<budget>--<size>.json``, whole or not at all.
+    """Write a result to its own file, ``<task>/<model>--<arm>--<budget>--<size>.jsonl``, whole or not at all.
 
     The arm of a model that does not think is ``none``; the budget is left out where no query thinks; a seed
     other than 0 follows at the end. Measured numbers are rounded to 6 decimals. An earlier result of the same
@@ -165,11 +169,19 @@ def write_result(result: Result, folder: Path) -> Path:
     data = asdict(result)
     for name in ("per_query", "thoughts", "tokens_per_query", "seconds"):
         data[name] = _rounded(data[name])
-    text = json.dumps(data, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    scores: dict[str, dict[str, float]] = data["per_query"]
+    measures = sorted(scores)
+    query_ids = sorted(scores[measures[0]])
+    facts = {**data, "per_query": measures, "queries": len(query_ids)}
+    queries = [[query_id, *(scores[measure][query_id] for measure in measures)] for query_id in query_ids]
+    text = "\n".join(
+        json.dumps(line, separators=(",", ":"), sort_keys=True, allow_nan=False, ensure_ascii=False)
+        for line in (facts, *queries)
+    )
     parts = [result.model, result.arm or "none"]
     parts += [] if result.budget is None else [str(result.budget)]
     parts += [result.size, f"seed{result.seed}"] if result.seed else [result.size]
-    path = folder / _safe(result.task) / ("--".join(map(_safe, parts)) + ".json")
+    path = folder / _safe(result.task) / ("--".join(map(_safe, parts)) + ".jsonl")
     if path.exists() and _identity(read_result(path)) != _identity(result):
         raise DataError(
             f"{path}: got a result of another run, {_identity(read_result(path))}; wanted one of "
@@ -188,23 +200,25 @@ def read_result(path: Path) -> Result:
     Raises:
         DataError: It is missing, malformed or of another version of the format.
     """
+    place = str(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-        if not isinstance(data, dict):
-            raise DataError("got JSON that is not an object")
-        version = data.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise DataError(f"got schema version {version!r}, wanted {SCHEMA_VERSION}")
-        names = {field.name for field in fields(Result)}
-        if data.keys() != names:
-            raise DataError(f"got missing or unknown fields: {', '.join(sorted(data.keys() ^ names))}")
-        if data["thoughts"] is not None:
-            data["thoughts"] = ThoughtStatistics(**data["thoughts"])
-        return Result(**data)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        with path.open(encoding="utf-8") as file:
+            place = f"{path}, line 1"
+            facts = _facts(file.readline())
+            scores: dict[str, dict[str, float]] = {measure: {} for measure in facts["per_query"]}
+            queries = facts.pop("queries")
+            for number, line in enumerate(file, 2):
+                place = f"{path}, line {number}"
+                _add_query(line, scores)
+        place = str(path)
+        found = len(next(iter(scores.values()), ()))
+        if found != queries:
+            raise DataError(f"got {found} queries where the first line says {queries}")
+        return Result(**{**facts, "per_query": scores})
+    except (OSError, ValueError, TypeError) as error:
         # DataError is a ValueError too: whatever is wrong, the message has to name the file.
         raise DataError(
-            f"{path}: {error}; wanted a result file as write_result of this version writes it; "
+            f"{place}: {error}; wanted a result file as write_result of this version writes it; "
             "run the evaluation again, or take the file away"
         ) from error
 
@@ -213,14 +227,51 @@ def read_results(folder: Path) -> list[Result]:
     """Read all result files under a folder, ordered by path.
 
     Raises:
-        DataError: A file cannot be read, or there is none.
+        DataError: A file cannot be read, there is none, or one is of the format before: JSON, not JSON Lines.
     """
-    paths = sorted(folder.rglob("*.json"))
+    if old := sorted(folder.rglob("*.json")):
+        raise DataError(
+            f"{old[0]}: got a JSON file among results ({len(old)} in all); wanted JSON Lines (.jsonl), which "
+            "this version writes; run the evaluation again, or take the file away"
+        )
+    paths = sorted(folder.rglob("*.jsonl"))
     if not paths:
         raise DataError(
             f"{folder}: got no result file; wanted at least one; run an evaluation, or correct the folder"
         )
     return [read_result(path) for path in paths]
+
+
+def _facts(line: str) -> dict[str, Any]:
+    """The first line of a file, checked, with the names of the measures in place of the scores."""
+    data = json.loads(line, parse_constant=_refuse_constant)
+    if not isinstance(data, dict):
+        raise DataError("got JSON that is not an object")
+    version = data.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise DataError(f"got schema version {version!r}, wanted {SCHEMA_VERSION}")
+    names = {"queries", *(field.name for field in fields(Result))}
+    if data.keys() != names:
+        raise DataError(f"got missing or unknown fields: {', '.join(sorted(data.keys() ^ names))}")
+    measures = data["per_query"]
+    if not isinstance(measures, list) or not all(isinstance(measure, str) for measure in measures):
+        raise DataError(f"got per_query={measures!r}, wanted a list of the names of measures")
+    if data["thoughts"] is not None:
+        data["thoughts"] = ThoughtStatistics(**data["thoughts"])
+    return data
+
+
+def _add_query(line: str, scores: Mapping[str, dict[str, float]]) -> None:
+    """Check a further line of a file, and add its scores."""
+    data = json.loads(line, parse_constant=_refuse_constant)
+    if not isinstance(data, list) or len(data) != 1 + len(scores) or not isinstance(data[0], str):
+        raise DataError(f"got {line.strip()[:80]}, wanted a query's id and its {', '.join(scores)}")
+    query_id, *values = data
+    for (measure, known), value in zip(scores.items(), values, strict=True):
+        if query_id in known:
+            raise DataError(f"got the query {query_id!r} a second time")
+        _check_score(measure, query_id, value)
+        known[query_id] = value
 
 
 def _check_scores(per_query: Mapping[str, Mapping[str, float]]) -> None:
@@ -236,11 +287,15 @@ def _check_scores(per_query: Mapping[str, Mapping[str, float]]) -> None:
             )
     for measure, scores in per_query.items():
         for query_id, score in scores.items():
-            if not _is_number(score) or not 0 <= score <= 1:
-                raise DataError(
-                    f"got {measure}={score!r} for query {query_id!r}; wanted a number between 0 and 1; "
-                    "look for the cause in the scoring"
-                )
+            _check_score(measure, query_id, score)
+
+
+def _check_score(measure: str, query_id: str, score: object) -> None:
+    if not isinstance(score, (int, float)) or not 0 <= score <= 1:  # NaN is not either
+        raise DataError(
+            f"got {measure}={score!r} for query {query_id!r}; wanted a number between 0 and 1; "
+            "look for the cause in the scoring"
+        )
 
 
 def _is_number(value: object) -> bool:

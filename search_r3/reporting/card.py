@@ -83,7 +83,7 @@ class Release:
         base: Id of its base on the Hub.
         parameters: Number of its weights.
         max_tokens: Where texts are cut.
-        direct: Whether it is the direct exit alone.
+        direct: Whether it is a direct export, which cannot think.
     """
 
     repo: str
@@ -102,11 +102,11 @@ def render_card(
     Args:
         template: Jinja2 text; ``model_cards/template.md``.
         release: The model.
-        results: Of this model, and of what it is set against.
+        results: Of this model and of the baselines.
         training: The runs it was made by, in order; at least one.
 
     Raises:
-        DataError: The model has no results or no training, or the results cannot stand in one report.
+        DataError: The model has no results or no training, or the results cannot be in one report.
     """
     if not training:
         raise DataError(

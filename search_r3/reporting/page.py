@@ -18,7 +18,7 @@ class Plot:
     """A plot of the page.
 
     Attributes:
-        group: Id of the part of the page that it stands in.
+        group: Id of the part of the page that shows it.
         title: What it shows.
         note: How to read it.
         svg: The plot, with an opaque white background.
@@ -49,7 +49,7 @@ def render_page(
     """Render the page.
 
     Args:
-        template: Jinja2 text; ``benchmarks/page.html``.
+        template: Jinja2 text; as :func:`search_r3.reporting.report.page_template` gives it.
         report: Tables in Markdown, as :func:`search_r3.reporting.tables.render` gives them.
         plots: In the order of the page.
         shown: Queries shown whole, and where they come from, as ``benchmarks/show_queries.py`` writes them.

@@ -6,6 +6,10 @@ background is opaque white: they read the same on a light and on a dark page.
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -13,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart. Their yellow is too light on white: wine
-# stands in for it.
+# Okabe and Ito's colours, which colour-blind readers can distinguish. Their yellow is too light on white: it
+# is replaced by wine.
 _COLOURS = {
     None: "#555555",
     "never": "#0072B2",
@@ -28,7 +34,8 @@ _COLOURS = {
     "shuffled": "#882255",
 }
 _MARKERS = "osD^vPX*"
-_HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "ooo", "***")
+# Of lines only: circles and stars would be most of the file.
+_HATCHES = ("", "///", "xxx", "\\\\\\", "+++", "---", "|||", "/")
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def differences_by_task(differences: Sequence[Difference]) -> Figure:
                     xerr=[[one.difference - one.low], [one.high - one.difference]],
                     fmt="o",
                     color=_COLOURS[one.arm],
-                    capsize=3,
+                    elinewidth=2,
                 )
         axes.set_title(task, fontsize=10)
         axes.grid(axis="x", alpha=0.3)
@@ -135,7 +142,7 @@ def quality_against_tokens(series: Sequence[Series]) -> Figure:
                 axes.plot(prices, means, color=_COLOURS["always"], alpha=0.4, zorder=1)
                 named = list(zip(prices, means, numbers, strict=True)) if axes is close else []
                 for place, (price, mean, number) in enumerate(named):
-                    # By turns above and below: budgets that change little lie close together.
+                    # Alternating above and below: budgets that change little lie close together.
                     offset = (0, 14) if place % 2 else (0, -18)
                     axes.annotate(
                         f"{number}", (price, mean), xytext=offset, textcoords="offset points", ha="center"
@@ -162,7 +169,7 @@ def _point(axes: Any, one: Series, marker: str) -> Any:
     colour = _COLOURS[one.arm]
     if one.tokens is None:
         return axes.axhline(one.mean, color=colour, linestyle="--", label=one.label)
-    # Hollow and larger: it has the same place as `never`, by construction.
+    # Hollow and larger: its position is that of `never`, by construction.
     hollow = one.arm == "empty"
     (point,) = axes.plot(
         one.tokens,
@@ -211,22 +218,61 @@ def quality_by_task(series: Sequence[Series]) -> Figure:
     return figure
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write a figure as SVG and PNG, the same bytes every time.
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure to a file of SVG, as :func:`to_svg` gives it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(to_svg(figure), encoding="utf-8")
 
-    Args:
-        figure: The figure.
-        stem: Path of the files without their endings.
 
-    Returns:
-        Both files.
+def to_svg(figure: Figure) -> str:
+    """A figure as SVG: the same text every time, with its numbers' SHA-256 as its description."""
+    buffer = io.StringIO()
+    # A fixed salt for the ids inside, and no date. Text stays text, which is smaller than its outlines.
+    with matplotlib.rc_context({"svg.hashsalt": "search-r3", "svg.fonttype": "none"}):
+        figure.savefig(
+            buffer, format="svg", metadata={"Date": None, "Description": f"numbers: sha256 {_digest(figure)}"}
+        )
+    return buffer.getvalue()
+
+
+def show_the_same(one: str, other: str) -> bool:
+    """Whether two pictures of :func:`to_svg` show the same.
+
+    Of the same version of matplotlib, whether they are the same text; of different ones, whose text and paths
+    differ, whether their numbers are the same.
     """
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png")]
-    # A fixed salt for the ids inside, and no date.
-    with matplotlib.rc_context({"svg.hashsalt": "search-r3"}):
-        figure.savefig(paths[0], metadata={"Date": None})
-    figure.savefig(paths[1], dpi=150)
-    return paths
+    first, second = (
+        [re.findall(f"<dc:{tag}>(.*?)</dc:{tag}>", text, re.DOTALL) for tag in ("title", "description")]
+        for text in (one, other)
+    )
+    if first[0] == second[0] or not first[1]:  # the title is matplotlib with its version
+        return one == other
+    return first[1] == second[1]
+
+
+def _digest(figure: Figure) -> str:
+    """SHA-256 of the numbers and labels of a figure, whatever it looks like."""
+    shown: list[Any] = []
+    every: list[Any] = figure.axes
+    for axes in every:
+        shown += [axes.get_title(), axes.get_xlabel(), axes.get_ylabel()]
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_locator(), FixedLocator):  # other labels are matplotlib's own choice
+                shown.append([label.get_text() for label in axis.get_ticklabels()])
+        shown += [[_label(line), _numbers(line.get_xydata())] for line in axes.lines]
+        shown += [_numbers(patch.get_bbox().bounds) for patch in axes.patches]
+        shown += [[_label(lines), *map(_numbers, lines.get_segments())] for lines in axes.collections]
+        shown += [text.get_text() for text in axes.texts]
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+
+
+def _numbers(array: Any) -> Any:
+    return np.round(np.asarray(array, dtype=float), 6).tolist()
+
+
+def _label(artist: Any) -> str:
+    label = str(artist.get_label())
+    return "" if label.startswith("_") else label  # matplotlib's own
 
 
 def _by_model(series: Sequence[Series], styles: Sequence[str]) -> dict[str, str]:

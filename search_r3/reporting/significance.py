@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from types import SimpleNamespace
 
 import numpy as np
 from scipy import stats
@@ -25,6 +26,8 @@ from search_r3.errors import InvalidInputError, InvalidOptionError
 # numbers are exact, so that sign assignments with equal means are recognised as equal: rounding errors would
 # put them in any order, and the p-value of few queries would be wrong.
 _UNIT = 1e-9
+
+_BLOCK = 2**20  # random bits that are drawn and kept together
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def compare(
     return _compare(tuple(_differences(a, b)), resamples, assignments, seed, confidence)
 
 
-# A report, its plots and a model card show the same comparisons, and one takes about a second.
+# A report, its plots and a model card show the same comparisons.
 @cache
 def _compare(
     differences: tuple[float, ...], resamples: int, assignments: int, seed: int, confidence: float
@@ -167,36 +170,74 @@ def _interval(units: np.ndarray, resamples: int, seed: int, confidence: float) -
         # BCa divides by the spread of the jackknife, which is 0 here. The percentile interval is this point,
         # because every resample has this very mean; scipy computes neither for a single query.
         return float(units[0]), float(units[0])
+    counts = _resampled_counts(units.size, resamples, seed)
+    batch = _batch(units.size)
+    sums = np.concatenate([counts[start : start + batch] @ units for start in range(0, resamples, batch)])
     interval = stats.bootstrap(
         (units,),
         np.mean,
-        n_resamples=resamples,
-        batch=_batch(units),
+        # The resamples are already drawn, once for all comparisons of as many queries.
+        n_resamples=0,
+        bootstrap_result=SimpleNamespace(bootstrap_distribution=sums / units.size),
+        batch=batch,
         confidence_level=confidence,
         method="BCa",
-        rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(interval.low), float(interval.high)
+
+
+@lru_cache(maxsize=4)
+def _resampled_counts(queries: int, resamples: int, seed: int) -> np.ndarray:
+    """How many times every query is in every bootstrap resample; shape (resamples, queries)."""
+    rng = np.random.default_rng(seed)
+    batch = _batch(queries)
+    # A count beyond 255 needs more than 255 queries, and then has a probability below 1e-500.
+    counts = np.empty((resamples, queries), dtype=np.uint8)
+    for start in range(0, resamples, batch):
+        rows = min(batch, resamples - start)
+        drawn = rng.integers(0, queries, (rows, queries)) + queries * np.arange(rows)[:, None]
+        counts[start : start + rows] = np.bincount(drawn.ravel(), minlength=rows * queries).reshape(rows, -1)
+    return counts
 
 
 def _p_value(units: np.ndarray, assignments: int, seed: int) -> float:
     # The sign of a difference of 0 does not matter: without them, more cases are small enough to be exact.
     differing = units[units != 0]
-    if differing.size < 2:
+    queries = differing.size
+    if queries < 2:
         return 1.0  # no difference at all, or a single one, whose two signs are equally far from 0
-    test = stats.permutation_test(
-        (differing,),
-        np.sum,
-        permutation_type="samples",
-        n_resamples=assignments,
-        batch=_batch(differing),
-        alternative="two-sided",
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    )
-    return float(test.pvalue)
+    is_exact = 2**queries <= assignments
+    number = 2**queries if is_exact else assignments
+    batch = _batch(queries)
+    observed = differing.sum()
+    at_most = at_least = 0 if is_exact else 1  # the observed assignment
+    for start in range(0, number, batch):
+        stop = min(start + batch, number)
+        if is_exact:
+            positive = np.arange(start, stop)[:, None] >> np.arange(queries) & 1
+        else:
+            positive = _random_bits(seed, start * queries, stop * queries).reshape(-1, queries)
+        sums = 2 * (positive.astype(np.float64) @ differing) - observed
+        at_most += int((sums <= observed).sum())
+        at_least += int((sums >= observed).sum())
+    return min(1.0, 2 * min(at_most, at_least) / (number if is_exact else number + 1))
 
 
-def _batch(units: np.ndarray) -> int:
-    """Resamples to hold in memory at a time: some 8 MB, whatever the number of queries."""
-    return max(1, 1_000_000 // units.size)
+def _random_bits(seed: int, start: int, stop: int) -> np.ndarray:
+    """A part of the one stream of random bits of a seed, from which every comparison takes its signs."""
+    first, last = start // _BLOCK, -(-stop // _BLOCK)
+    blocks = [_block_of_bits(seed, number) for number in range(first, last)]
+    return np.unpackbits(np.concatenate(blocks))[start - first * _BLOCK : stop - first * _BLOCK]
+
+
+@cache
+def _block_of_bits(seed: int, number: int) -> np.ndarray:
+    """Eight bits in a byte: drawing them takes longer than all the rest of a comparison."""
+    # A draw of 64 bits gives two of the stream, as in numpy's own permutations of two, which scipy uses.
+    draws = np.random.PCG64(seed).advance(number * _BLOCK // 2).random_raw(_BLOCK // 2)
+    return np.packbits((draws[:, None] >> np.array([0, 32], dtype=np.uint64) & np.uint64(1)).astype(np.uint8))
+
+
+def _batch(queries: int) -> int:
+    """Resamples to hold in memory at a time: some 2 MB, whatever the number of queries."""
+    return max(1, 250_000 // queries)

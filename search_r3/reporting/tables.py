@@ -1,12 +1,12 @@
 """Tables of a report: from result files to Markdown.
 
 1. Results are grouped into rows (a model, its arm, budget and seed) for every size of the data; results that
-   cannot stand in one table are refused.
+   cannot be in one table are refused.
 2. One table of quality per size: nDCG@10 by task, their mean, and what it costs.
 3. One table of paired comparisons per size: every arm against ``never`` of the same model, and every control
    arm against ``always``, for each task and pooled.
 
-Under every table stands where its numbers come from.
+Every table is followed by the sources of its numbers.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def render(results: Sequence[Result], before: str | None = None) -> str:
         before: As in :func:`compare_rows`.
 
     Raises:
-        DataError: The results cannot stand in one report (:func:`collect` says when), or there are none of
+        DataError: The results cannot be in one report (:func:`collect` says when), or there are none of
             ``before``.
     """
     sizes = collect(results)
@@ -310,7 +310,7 @@ def _baselines(row: Row, rows: Sequence[Row]) -> list[Row]:
 
 
 def _same_of(before: str | None, row: Row, rows: Sequence[Row]) -> list[Row]:
-    """The row of the model of before that a row of another model can be held against."""
+    """The row of the model before training that a row of another model can be compared with."""
     if before in (None, row.model) or row.arm not in REASONINGS:
         return []
     wanted = (before, row.arm, row.budget, row.seed)

@@ -26,12 +26,14 @@ SCRIPTS = {
     "train/build_thoughts.py": ("thoughts",),
     "train/import_pairs.py": ("import-pairs",),
     "train/publish.py": ("publish",),
+    "benchmarks/report.py": ("report",),
     "benchmarks/run_mteb.py": ("evaluate",),
     "benchmarks/run_beir.py": ("evaluate",),
 }
 """The scripts that are a command, and which one."""
 
 EXPERIMENTS = [
+    "benchmarks/training_curve.py",
     "train/sweep.py",
     "train/ship_adapter.py",
     "benchmarks/run_baselines.py",

@@ -178,13 +178,13 @@ def test_what_is_refused(hub, results, tiny_folder, tmp_path):
     assert dirty.returncode == 1 and "uncommitted changes" in dirty.stderr
     unscored = publish(hub, tmp_path, tiny_folder, results, "--name", "other")
     assert unscored.returncode == 1 and "no results under this name" in unscored.stderr
-    [path] = results.glob("*/tiny--never--mini.json")
-    path.write_text(re.sub(r'"fingerprint": "\w+"', f'"fingerprint": "{"0" * 64}"', path.read_text()))
+    [path] = results.glob("*/tiny--never--mini.jsonl")
+    path.write_text(re.sub(r'"fingerprint":"\w+"', f'"fingerprint":"{"0" * 64}"', path.read_text()))
     changed = publish(hub, tmp_path, tiny_folder, results)
     assert changed.returncode == 1 and "of another model" in changed.stderr
     path.unlink()
-    [path] = results.glob("*/tiny--always*--mini.json")
-    path.write_text(path.read_text().replace('"max_reasoning_tokens": 8', '"max_reasoning_tokens": 9'))
+    [path] = results.glob("*/tiny--always*--mini.jsonl")
+    path.write_text(path.read_text().replace('"max_reasoning_tokens":8', '"max_reasoning_tokens":9'))
     elsewhere = publish(hub, tmp_path, tiny_folder, results)
     assert elsewhere.returncode == 1 and "Got no result of mteb for tiny as it is" in elsewhere.stderr
     outside = publish(hub, tmp_path, tiny_folder, results, cwd=tmp_path)

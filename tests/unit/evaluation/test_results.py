@@ -1,8 +1,12 @@
 import json
 import math
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from search_r3.errors import DataError, InvalidInputError
 from search_r3.evaluation.results import (
@@ -38,14 +42,30 @@ def result(**changes):
 
 
 def test_round_trip(tmp_path):
-    """What is written is read again, and the file is readable JSON with sorted keys."""
-    path = write_result(result(), tmp_path)
-    assert path == tmp_path / "Words" / "org_model--always--64--mini.json"
-    assert read_result(path) == result()
-    assert read_results(tmp_path) == [result()]
-    keys = list(json.loads(path.read_text(encoding="utf-8")))
-    assert keys == sorted(keys)
+    """What is written is read again: facts in the first line, then a line for each query."""
+    scores = {"q\u2028": 0.5, "q1": 0.25}  # a line separator inside of an id does not end the line
+    written = result(per_query={"recall_at_100": {"q1": 1.0, "q\u2028": 0.0}, "ndcg_at_10": scores})
+    path = write_result(written, tmp_path)
+    assert path == tmp_path / "Words" / "org_model--always--64--mini.jsonl"
+    assert read_result(path) == written
+    assert read_results(tmp_path) == [written]
+    facts, *queries = path.read_text(encoding="utf-8").split("\n")
+    found = json.loads(facts)
+    assert list(found) == sorted(found)
+    assert (found["per_query"], found["queries"]) == (["ndcg_at_10", "recall_at_100"], 2)
+    assert queries == ['["q1",0.25,1.0]', '["q\u2028",0.5,0.0]', ""]
     assert list(path.parent.iterdir()) == [path]  # nothing half-written is left
+
+
+SCORES = st.floats(0, 1).map(lambda score: round(score, 6))
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), SCORES, min_size=1))
+def test_any_scores_come_back(scores):
+    """Whatever the ids and the scores are, the file gives them back."""
+    with tempfile.TemporaryDirectory() as folder:
+        written = result(per_query={"ndcg_at_10": scores})
+        assert read_result(write_result(written, Path(folder))) == written
 
 
 def test_measured_numbers_are_rounded_and_the_config_is_not(tmp_path):
@@ -59,11 +79,11 @@ def test_measured_numbers_are_rounded_and_the_config_is_not(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"arm": None, "thoughts": None}, "org_model--none--mini.json"),
-        ({"arm": "never"}, "org_model--never--mini.json"),
-        ({"seed": 3}, "org_model--always--64--mini--seed3.json"),
-        ({"model": '../a:b?"'}, "a_b--always--64--mini.json"),
-        ({"size": "full"}, "org_model--always--64--full.json"),
+        ({"arm": None, "thoughts": None}, "org_model--none--mini.jsonl"),
+        ({"arm": "never"}, "org_model--never--mini.jsonl"),
+        ({"seed": 3}, "org_model--always--64--mini--seed3.jsonl"),
+        ({"model": '../a:b?"'}, "a_b--always--64--mini.jsonl"),
+        ({"size": "full"}, "org_model--always--64--full.jsonl"),
     ],
 )
 def test_file_names(tmp_path, changes, name):
@@ -116,32 +136,78 @@ def test_nan_is_never_written(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data.update(schema_version=2), "schema version 2, wanted 1"),
-        (lambda data: data.pop("seed"), "seed"),
-        (lambda data: data.update(other=1), "other"),
-        (lambda data: data.update(per_query=[1]), "object has no attribute"),
-        (lambda data: data.update(thoughts={"x": 1}), "x"),
-        (lambda data: data.update(tokens_per_query=math.nan), "NaN"),
+        (lambda facts: facts.update(schema_version=1), "schema version 1, wanted 2"),
+        (lambda facts: facts.pop("seed"), "seed"),
+        (lambda facts: facts.update(other=1), "other"),
+        (lambda facts: facts.update(per_query=[1]), "names of measures"),
+        (lambda facts: facts.update(per_query="ndcg_at_10"), "names of measures"),
+        (lambda facts: facts.update(thoughts={"x": 1}), "x"),
+        (lambda facts: facts.update(tokens_per_query=math.nan), "NaN"),
     ],
 )
-def test_malformed_files_are_named(tmp_path, change, message):
-    """A file of another form or version is refused by its path."""
+def test_malformed_facts_are_named(tmp_path, change, message):
+    """A file of another form or version is refused by its path and first line."""
     path = write_result(result(), tmp_path)
-    data = json.loads(path.read_text(encoding="utf-8"))
+    facts, queries = path.read_text(encoding="utf-8").split("\n", 1)
+    data = json.loads(facts)
     change(data)
-    path.write_text(json.dumps(data), encoding="utf-8")
+    path.write_text(f"{json.dumps(data)}\n{queries}", encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         read_results(tmp_path)
+    assert f"{path}, line 1:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('["q2",0.25,0.25', "delimiter"),
+        ('["q2",0.25,0.25]]', "Extra data"),
+        ("", "Expecting value"),
+        ("{}", "wanted a query's id and its ndcg_at_10, recall_at_100, reciprocal_rank"),
+        ('["q2",0.25,0.25]', "wanted a query's id"),
+        ("[2,0.25,0.25,0.25]", "wanted a query's id"),
+        ('["q2",0.25,"high",0.25]', "recall_at_100='high' for query 'q2'"),
+        ('["q2",0.25,1.5,0.25]', "recall_at_100=1.5 for query 'q2'"),
+        ('["q2",0.25,NaN,0.25]', "NaN"),
+        ('["q1",0.25,0.25,0.25]', "'q1' a second time"),
+    ],
+)
+def test_malformed_queries_are_named(tmp_path, line, message):
+    """A query that is damaged is refused by its path and line."""
+    path = write_result(result(), tmp_path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[2] == '["q2",0.25,0.25,0.25]'
+    path.write_text("\n".join([*lines[:2], line, ""]), encoding="utf-8")
+    with pytest.raises(DataError, match=message) as caught:
+        read_results(tmp_path)
+    assert f"{path}, line 3:" in str(caught.value)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_file_that_was_cut_is_refused(tmp_path, kept):
+    """Queries that are missing at the end are noticed, even where a line ends."""
+    path = write_result(result(), tmp_path)
+    path.write_text("\n".join(path.read_text().splitlines()[: 1 + kept]) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=f"got {kept} queries where the first line says 2") as caught:
+        read_result(path)
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3"])
 def test_files_that_are_no_object(tmp_path, text):
-    """Text that is no JSON object is refused by its path."""
-    path = tmp_path / "x.json"
+    """A first line that is no JSON object is refused by its path."""
+    path = tmp_path / "x.jsonl"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"x\.json"):
+    with pytest.raises(DataError, match=r"x\.jsonl, line 1"):
         read_result(path)
+
+
+def test_files_of_the_format_before_are_refused(tmp_path):
+    """Leaving them out would make a report of the others alone."""
+    write_result(result(), tmp_path)
+    (tmp_path / "old.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(DataError, match=r"old\.json: got a JSON file among results \(1 in all\)"):
+        read_results(tmp_path)
 
 
 def test_folder_without_results(tmp_path):

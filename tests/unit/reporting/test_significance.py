@@ -4,6 +4,7 @@ import statistics
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from search_r3.errors import InvalidInputError, InvalidOptionError
 from search_r3.reporting.significance import Comparison, adjust, compare
@@ -36,6 +37,28 @@ def test_p_value_of_few_queries_is_exact(differences):
 def test_p_value_of_many_queries_is_never_0():
     """With random sign assignments the observed one is counted: at best 2 / (assignments + 1)."""
     assert compare(*pair([0.5] * 40), assignments=999).p_value == pytest.approx(2 / 1000)
+
+
+@pytest.mark.parametrize("queries", [2, 9, 16, 17, 40, 333, 1201])
+def test_numbers_are_those_of_scipy(queries):
+    """Drawing the resamples once for all comparisons changes no digit of scipy's own results."""
+    units = np.rint(1e6 * np.random.default_rng(queries).normal(0.01, 0.2, queries).clip(-1, 1))
+    found = compare(*pair((units / 1e6).tolist()), resamples=500, assignments=2**16)
+    order = sorted(range(queries), key=lambda place: f"q{place}")  # that of the ids
+    units = 1000 * units[order]  # the unit is 1e-9
+    test = stats.permutation_test(
+        (units,),
+        np.sum,
+        permutation_type="samples",
+        n_resamples=2**16,
+        batch=1000,
+        rng=np.random.default_rng(0),
+    )
+    interval = stats.bootstrap(
+        (units,), np.mean, n_resamples=500, batch=70, method="BCa", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert found.p_value == test.pvalue
+    assert (found.low, found.high) == (interval.low * 1e-9, interval.high * 1e-9)
 
 
 def test_counts_and_difference():

@@ -1,0 +1,129 @@
+"""What a checkout of the project shows of its results: README's table, the model card, and some pictures."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from search_r3.errors import DataError
+from search_r3.evaluation.results import Result
+from search_r3.reporting.card import Release, read_training, render_card
+from search_r3.reporting.tables import DASH, collect, ndcg, provenance, tasks_of, tokens, without_sweep
+
+MODEL = "search-r3-smollm2-135m"
+"""The default model's name in results."""
+
+PIECES = ("smollm2-135m-sft", "smollm2-135m-own-thoughts", "smollm2-135m-abstracts")
+"""The training runs that made it, in order."""
+
+PICTURES = (
+    "quality-against-tokens-mini.svg",
+    f"differences-mini-{MODEL}.svg",
+    "quality-by-task-mini.svg",
+    f"training/{PIECES[-1]}.svg",
+    "refresh/refresh.svg",
+)
+"""The plots of the report that README and the documentation show; they are kept in docs/assets."""
+
+BEGIN, END = "<!-- results: benchmarks/report.py -->", "<!-- end of results -->"
+
+_HEAD = "nDCG@10, mean of six real tasks (each 100 queries, 1,000 documents)"
+_ROWS = (
+    ("**default model, not thinking**", MODEL, "never"),
+    ("**default model, thinking**", MODEL, "always"),
+    ("its control: another query's thought", MODEL, "shuffled"),
+    ("all-MiniLM-L6-v2", "all-MiniLM-L6-v2", None),
+    ("BM25", "bm25", None),
+    ("the same LLM before training", "smollm2-135m", "never"),
+)
+
+
+def require_project(root: Path) -> None:
+    """Refuse a folder that is not a checkout of the project.
+
+    Raises:
+        DataError: The folder lacks something that is read or written here; the message names it.
+    """
+    readme = root / "README.md"
+    needed = [readme, root / "model_cards" / "template.md", root / "benchmarks" / "search_r3_models.py"]
+    needed += [root / "benchmarks" / "results" / "training" / f"{name}.json" for name in PIECES]
+    missing = [str(path.relative_to(root)) for path in needed if not path.is_file()]
+    if not missing:
+        text = readme.read_text(encoding="utf-8")
+        missing = [f"{marker} in README.md" for marker in (BEGIN, END) if marker not in text]
+    if missing:
+        raise DataError(
+            f"got {root}, which has no {', no '.join(missing)}; wanted a checkout of the project; run the "
+            "command in its folder, or without --project"
+        )
+
+
+def render_project(
+    root: Path, results: Sequence[Result], report: Mapping[str, str] | None = None
+) -> dict[Path, str]:
+    """Render README, the model card, and the pictures that README and the documentation show.
+
+    Args:
+        root: Folder of the checkout.
+        results: All of the project.
+        report: Files of the report, of which some pictures are copied; None leaves them out.
+
+    Returns:
+        Text by path.
+
+    Raises:
+        DataError: The folder is not a checkout of the project, or the results lack something.
+    """
+    require_project(root)
+    head, _, rest = (root / "README.md").read_text(encoding="utf-8").partition(BEGIN)
+    tail = rest.partition(END)[2]
+    template = (root / "model_cards" / "template.md").read_text(encoding="utf-8")
+    training = root / "benchmarks" / "results" / "training"
+    # The weights and limits of the model are those of its entry for mteb; a test compares it with the model.
+    entry = runpy.run_path(str(root / "benchmarks" / "search_r3_models.py"))["search_r3_smollm2_135m"]
+    release = Release(entry.name, MODEL, entry.adapted_from, entry.n_parameters, int(entry.max_tokens))
+    pieces = [read_training(training / f"{name}.json") for name in PIECES]
+    card = render_card(template, release, results=results, training=pieces)
+    pictures = {} if report is None else _pictures(root, report)
+    return {
+        root / "README.md": f"{head}{BEGIN}\n{summary_table(results)}\n{END}{tail}",
+        root / "model_cards" / f"{MODEL}.md": card,
+        **pictures,
+    }
+
+
+def summary_table(results: Sequence[Result]) -> str:
+    """README's table: the default model, a control, and the baselines, on the mini tasks.
+
+    Raises:
+        DataError: A row of the table is missing, or has no result on some task.
+    """
+    rows = without_sweep(collect(results).get("mini", []))
+    tasks = tasks_of(rows)
+    lines = [f"| {_HEAD} | nDCG@10 | tokens per query |", "|---|---|---|"]
+    used = []
+    for label, model, arm in _ROWS:
+        found = [row for row in rows if (row.model, row.arm) == (model, arm)]
+        if len(found) != 1:
+            raise DataError(
+                f"got {len(found)} rows of {model} {arm} on the mini tasks; wanted one for README"
+            )
+        quality, cost = found[0].mean(tasks, ndcg), found[0].mean(tasks, tokens)
+        if quality is None:
+            raise DataError(f"got no mean of {model} {arm}; wanted a result on every mini task for README")
+        score = f"**{quality:.3f}**" if label.startswith("**") else f"{quality:.3f}"
+        lines.append(f"| {label} | {score} | {DASH if cost is None else f'{cost:.0f}'} |")
+        used += found
+    used = [row for row in rows if any(row is one for one in used)]
+    return "\n".join([*lines, "", f"<sub>`benchmarks/run_mteb.py`. {provenance(used)}</sub>"])
+
+
+def _pictures(root: Path, report: Mapping[str, str]) -> dict[Path, str]:
+    missing = [name for name in PICTURES if name not in report]
+    if missing:
+        raise DataError(
+            f"got a report without {', '.join(missing)}; wanted it for the documentation; report the "
+            "project's own results: --runs benchmarks/results/runs --output benchmarks/results"
+        )
+    return {root / "docs" / "assets" / Path(name).name: report[name] for name in PICTURES}
