@@ -167,6 +167,16 @@ class SearchR3(sentence_transformers.SentenceTransformer):
             stacked = torch.nn.functional.normalize(stacked, dim=1)
         return QueryEncoding(stacked.numpy(), found, dropped)
 
+    def dropped_tokens(self, documents: Sequence[str]) -> list[int]:
+        """Count the tokens that embedding would cut from the end of each document; 0 for one that fits.
+
+        Raises:
+            InvalidInputError: If a document cannot be embedded.
+            ModelError: If the pipeline is not a Search-R3 model.
+        """
+        encoder, limit = self.reasoning_module.prompt_encoder, self.max_seq_length
+        return [encoder.encode_document(text, max_tokens=limit).dropped_tokens for text in documents]
+
     def save(self, path: str, *args: Any, **kwargs: Any) -> None:
         """Save the model so that it also loads where search_r3 is not installed.
 

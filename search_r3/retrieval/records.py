@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import sys
-from collections.abc import Collection, Iterator
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from search_r3.errors import InvalidInputError
 from search_r3.text import TITLE_FIELD
 
 ID_FIELDS = ("_id", "id", "doc_id")
 TEXT_FIELDS = ("text", "contents", "content", "body")
-_TEXT_SUFFIXES = (".txt", ".md", ".rst")
+STANDARD_INPUT = "-"
+"""In place of a path: JSON lines from standard input."""
+
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -32,11 +37,19 @@ REPEATED = Repeated.REPEATED
 
 @dataclass(frozen=True)
 class Record:
-    """The named fields of one line, row or file, not checked yet; placed like a `MalformedLine`."""
+    """The named fields of one line, row or file, not checked yet; placed like a `MalformedLine`.
+
+    Attributes:
+        source: The file it stands in.
+        line: Its 1-based line or row number.
+        fields: Values by name.
+        shard: Name of the file within a corpus of several files; empty for a corpus of one.
+    """
 
     source: str
     line: int
     fields: dict[str, Any]
+    shard: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,30 +75,36 @@ class FieldNames:
     text: str
 
 
-def choose_field_names(
-    present: Collection[str], id_field: str | None, text_field: str | None
-) -> FieldNames | None:
-    """Choose the fields asked for, else the first known names present; None if no text field is known."""
-    text = text_field or next((name for name in TEXT_FIELDS if name in present), None)
-    doc_id = id_field or next((name for name in ID_FIELDS if name in present), None)
-    return FieldNames(doc_id=doc_id, text=text) if text else None
+@dataclass(frozen=True)
+class FieldChoice:
+    """How the fields with id and text are chosen: the names asked for, else the first known ones present.
 
-
-def folder_records(folder: Path) -> Iterator[Record | MalformedLine]:
-    """Read every text file below the folder as one record, sorted by its path relative to the folder.
-
-    Raises:
-        InvalidInputError: No text file is there.
+    Attributes:
+        id_field: Name asked for, if any.
+        text_field: Name asked for, if any.
+        known_ids: Names of id fields, in the order of preference.
+        known_texts: Names of text fields, in the order of preference.
     """
-    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if not file.is_dir()}
-    names = sorted(name for name, file in files.items() if file.suffix.lower() in _TEXT_SUFFIXES)
-    if not names:
-        raise InvalidInputError(
-            f"got the folder {folder} without a text file; wanted {', '.join(_TEXT_SUFFIXES)} files at any "
-            "depth; check the path, or give a file with one document per line",
-            folder,
-        )
-    for name in names:
+
+    id_field: str | None = None
+    text_field: str | None = None
+    known_ids: tuple[str, ...] = ID_FIELDS
+    known_texts: tuple[str, ...] = TEXT_FIELDS
+
+    def names(self, present: Collection[str]) -> FieldNames | None:
+        """Choose among the fields that are present; None if there is no known text field."""
+        text = self.text_field or next((name for name in self.known_texts if name in present), None)
+        doc_id = self.id_field or next((name for name in self.known_ids if name in present), None)
+        return FieldNames(doc_id=doc_id, text=text) if text else None
+
+
+def text_file_records(files: Mapping[str, Path]) -> Iterator[Record | MalformedLine]:
+    """Read every text file as one record, whose id is its name; in the order of the names.
+
+    Args:
+        files: Files by the names that become their ids.
+    """
+    for name in sorted(files):
         source = _source(files[name])
         try:
             text = files[name].read_text(encoding="utf-8-sig")
@@ -100,7 +119,7 @@ def folder_records(folder: Path) -> Iterator[Record | MalformedLine]:
 
 def text_line_records(path: Path) -> Iterator[Record | MalformedLine]:
     """Read every line of a text file as one record without an id; an empty line is an empty text."""
-    with path.open("rb") as file:
+    with _open(path) as file:
         for number, line in _numbered_lines(file):
             try:
                 text = line.decode()
@@ -112,7 +131,7 @@ def text_line_records(path: Path) -> Iterator[Record | MalformedLine]:
 
 def json_records(path: Path) -> Iterator[Record | MalformedLine]:
     """Read every line of a JSON Lines file as one record; blank lines are skipped."""
-    with path.open("rb") as file:
+    with _open(path) as file:
         for number, line in _numbered_lines(file):
             if not line.strip():
                 continue
@@ -134,20 +153,18 @@ def json_records(path: Path) -> Iterator[Record | MalformedLine]:
             yield MalformedLine(_source(path), number, reason)
 
 
-def csv_records(
-    path: Path, delimiter: str, id_field: str | None, text_field: str | None
-) -> Iterator[Record | MalformedLine]:
+def csv_records(path: Path, delimiter: str, choice: FieldChoice) -> Iterator[Record | MalformedLine]:
     """Read every row of a CSV file below its header as one record; blank lines are skipped.
 
     Raises:
         InvalidInputError: There is no readable header row, or it lacks a column.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         rows = _csv_rows(file, delimiter)
         _, header = next(rows, (0, []))
         if isinstance(header, str):
             raise InvalidInputError(f"got {path}, whose header row is {header}", path)
-        _check_columns(path, header, id_field, text_field)
+        _check_columns(path, header, choice)
         for line, row in rows:
             if isinstance(row, str):
                 yield MalformedLine(_source(path), line, row)
@@ -160,9 +177,7 @@ def csv_records(
                 yield Record(_source(path), line, dict(zip(header, row, strict=True)))
 
 
-def parquet_records(
-    path: Path, id_field: str | None, text_field: str | None
-) -> Iterator[Record | MalformedLine]:
+def parquet_records(path: Path, choice: FieldChoice) -> Iterator[Record | MalformedLine]:
     """Read every row of a Parquet file as one record, with the columns in use only.
 
     Raises:
@@ -173,7 +188,7 @@ def parquet_records(
     with path.open("rb") as file:
         try:
             parquet = pyarrow.parquet.ParquetFile(file)
-            names = _check_columns(path, parquet.schema_arrow.names, id_field, text_field)
+            names = _check_columns(path, parquet.schema_arrow.names, choice)
             wanted = {names.doc_id, names.text, TITLE_FIELD}
             columns = [name for name in parquet.schema_arrow.names if name in wanted]
             row = 0
@@ -192,6 +207,30 @@ def parquet_records(
             raise InvalidInputError(
                 f"got {path}, which cannot be read as Parquet ({error}); wanted a whole Parquet file; "
                 "write or copy it again",
+                path,
+            ) from error
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to be read, unpacked if its name ends in ``.gz``; ``-`` is standard input.
+
+    Raises:
+        InvalidInputError: The packed file is damaged or incomplete.
+    """
+    if str(path) == STANDARD_INPUT:
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as file:
+        if path.suffix.lower() != ".gz":
+            yield file
+            return
+        try:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise InvalidInputError(
+                f"got {path}, which cannot be unpacked ({error}); wanted a whole gzip file; copy it again",
                 path,
             ) from error
 
@@ -225,14 +264,12 @@ def _csv_rows(file: BinaryIO, delimiter: str) -> Iterator[tuple[int, list[str] |
             yield first_line, row
 
 
-def _check_columns(
-    path: Path, columns: list[str], id_field: str | None, text_field: str | None
-) -> FieldNames:
+def _check_columns(path: Path, columns: list[str], choice: FieldChoice) -> FieldNames:
     """Choose the table's columns; raise InvalidInputError if one is missing or there twice."""
-    names = choose_field_names(columns, id_field, text_field)
+    names = choice.names(columns)
     if names is None:
         raise InvalidInputError(
-            f"got {path} with the columns {columns}; wanted one of {list(TEXT_FIELDS)} for the texts; "
+            f"got {path} with the columns {columns}; wanted one of {list(choice.known_texts)} for the texts; "
             "name the columns in a header row, or say which one holds the texts",
             path,
         )
