@@ -10,7 +10,7 @@ import typer
 from filelock import FileLock, Timeout
 from rich.table import Table
 
-from search_r3.cli.loading import messages, output
+from search_r3.cli.console import note, output, say
 from search_r3.cli.running import resumable
 from search_r3.errors import DataError
 from search_r3.extras import needs_extra
@@ -40,7 +40,7 @@ def data(
     started = time.monotonic()
 
     def report(step: str) -> None:
-        messages.print(f"{time.monotonic() - started:6.0f} s  {step}", markup=False)
+        note(f"{time.monotonic() - started:6.0f} s  {step}")
 
     target.mkdir(parents=True, exist_ok=True)
     failed: dict[str, str] = {}
@@ -54,9 +54,9 @@ def data(
     except Timeout:
         raise DataError(f"Another process is building the data in {target}; wait for it.") from None
     _show(builder, evaluation_only)
-    output.print(f"in {target}, {time.monotonic() - started:.0f} s", markup=False)
+    say(f"in {target}, {time.monotonic() - started:.0f} s")
     for name, reason in failed.items():
-        messages.print(f"error: {name} could not be built: {reason}", markup=False)
+        note(f"error: {name} could not be built: {reason}")
     if failed:
         raise typer.Exit(1)
 
@@ -96,4 +96,4 @@ def _show(builder: Builder, evaluation_only: bool) -> None:
         counts = [f"{facts[key]:,}" for key in ("queries", "documents", "judgements", "dropped_as_leaks")]
         table.add_row(name, *counts)
     output.print(table)
-    output.print(f"leaks found in the finished files: {builder.manifest['leaks']['found']['count']}")
+    say(f"leaks found in the finished files: {builder.manifest['leaks']['found']['count']}")

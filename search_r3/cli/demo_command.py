@@ -6,8 +6,9 @@ import time
 
 from rich.table import Table
 
+from search_r3.cli.console import messages, output, say
 from search_r3.cli.index_command import progress_bar
-from search_r3.cli.loading import load_model, messages, output
+from search_r3.cli.loading import load_model
 from search_r3.cli.options import ModelOption
 from search_r3.cli.running import resumable
 from search_r3.cli.search_command import result_of, show
@@ -30,9 +31,8 @@ def demo(model: ModelOption = None) -> None:
             index, task = stdlib_demo.build_demo_index(
                 loaded, folder, lambda done, total: progress.update(bar, completed=done, total=total)
             )
-        output.print(
+        say(
             f"{len(index.vectors)} functions of the Python standard library, indexed in {folder}",
-            markup=False,
         )
 
         with messages.status("Thinking about five questions"):
@@ -48,4 +48,4 @@ def demo(model: ModelOption = None) -> None:
     for arm in scores:
         table.add_row(arm.arm, f"{arm.ndcg_at_10:.3f}", f"{arm.tokens_per_query:.1f}")
     output.print(table)
-    output.print(f"{time.monotonic() - started:.0f} s")
+    say(f"{time.monotonic() - started:.0f} s")

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from search_r3.cli.loading import load_model, output
+from search_r3.cli.console import say
+from search_r3.cli.loading import load_model
 from search_r3.cli.options import ModelArgument
 from search_r3.errors import InvalidOptionError
 
@@ -26,10 +27,10 @@ def doctor(
     _show_speeds(loaded)
     problems += _check_golden(loaded, default_model_folder() if model is None else Path(model), write_golden)
     for problem in problems:
-        output.print(f"problem: {problem}", markup=False)
+        say(f"problem: {problem}")
     if problems:
         raise typer.Exit(1)
-    output.print("all well")
+    say("all well")
 
 
 def _check_packages() -> list[str]:
@@ -45,7 +46,7 @@ def _check_packages() -> list[str]:
         if not package.optional or package.installed:
             state = "ok" if package.fits else "WRONG"
             version = package.installed or "-"
-            output.print(f"{package.name:38} {version:14} {package.wanted:14} {state}", markup=False)
+            say(f"{package.name:38} {version:14} {package.wanted:14} {state}")
     return problems
 
 
@@ -55,11 +56,11 @@ def _show_speeds(loaded: Any) -> None:
     config = loaded[0].model.config.get_text_config()
     measured = speeds(config.hidden_size, config.intermediate_size)
     for speed in measured:
-        output.print(f"{speed.dtype}, {speed.threads} threads: {speed.milliseconds:.2f} ms per layer product")
+        say(f"{speed.dtype}, {speed.threads} threads: {speed.milliseconds:.2f} ms per layer product")
     best = min(measured, key=lambda speed: speed.milliseconds)
-    output.print(f"fastest here: {best.dtype} with {best.threads} threads")
+    say(f"fastest here: {best.dtype} with {best.threads} threads")
     if best.dtype != "float32":
-        output.print("(thoughts are promised to be the same in every batch in float32 only)")
+        say("(thoughts are promised to be the same in every batch in float32 only)")
 
 
 def _check_golden(loaded: Any, folder: Path, write: bool) -> list[str]:
@@ -69,13 +70,13 @@ def _check_golden(loaded: Any, folder: Path, write: bool) -> list[str]:
     if write:
         if not folder.is_dir():
             raise InvalidOptionError(f"--write-golden needs a model folder, got {folder}.")
-        output.print(f"wrote {golden.write_golden(loaded, folder)}", markup=False)
+        say(f"wrote {golden.write_golden(loaded, folder)}")
         return []
     if not path.is_file():
-        output.print(f"golden vectors: none in {folder} (make them with --write-golden)", markup=False)
+        say(f"golden vectors: none in {folder} (make them with --write-golden)")
         return []
     report = golden.check_golden(loaded, path)
-    output.print(f"golden vectors: worst cosine {report.worst_cosine:.7f}, wanted {report.wanted}")
+    say(f"golden vectors: worst cosine {report.worst_cosine:.7f}, wanted {report.wanted}")
     if report.passed:
         return []
     return [

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from search_r3.cli.loading import load_model, output
+from search_r3.cli.console import say
+from search_r3.cli.loading import load_model
 from search_r3.cli.options import (
     BatchSizeOption,
     IdFieldOption,
     MaxReasoningTokensOption,
     ModelOption,
     ReasoningOption,
-    SourceArgument,
+    SourcesArgument,
     StrictOption,
     TextFieldOption,
 )
-from search_r3.cli.reading import read_file
+from search_r3.cli.reading import read_files
 from search_r3.errors import InvalidOptionError
 from search_r3.extras import needs_extra
 from search_r3.files import atomic_path
 
+_COLUMNS = ("id", "thought", "thought_ending")
+"""What stands beside the vectors."""
+
 
 def embed(
-    source: SourceArgument,
+    sources: SourcesArgument,
     target: Annotated[
         Path,
         typer.Argument(
@@ -50,9 +55,10 @@ def embed(
     if target.suffix == ".parquet":
         with needs_extra("parquet"):
             import pyarrow.parquet  # noqa: F401 - look now, and not after the embedding
-    texts = read_file(
-        source, strict=strict, id_field=id_field, text_field=text_field, as_queries=role == "query"
-    )
+    _refuse_to_overwrite(sources, target)
+    texts = read_files(
+        sources, strict=strict, id_field=id_field, text_field=text_field, as_queries=role == "query"
+    ).items
     loaded = load_model(model)
     inputs = [item.text for item in texts]
     columns: dict[str, Any] = {"id": [item.doc_id for item in texts]}
@@ -70,7 +76,33 @@ def embed(
     else:
         vectors = loaded.encode_document(inputs, batch_size=batch_size, show_progress_bar=True)
     _write(target, columns, vectors)
-    output.print(f"{target}: {vectors.shape[0]} vectors of {vectors.shape[1]} dimensions", markup=False)
+    say(f"{target}: {vectors.shape[0]} vectors of {vectors.shape[1]} dimensions")
+
+
+def _refuse_to_overwrite(sources: Sequence[Path], target: Path) -> None:
+    """Refuse a target, or the file of ids beside it, that this command did not write.
+
+    Raises:
+        InvalidOptionError: One of them is a source, or the file beside the target is somebody else's.
+    """
+    beside = target.with_suffix(".json") if target.suffix == ".npy" else None
+    for path in (target, beside):
+        for source in sources:
+            if path is not None and path.exists() and source.exists() and path.samefile(source):
+                raise InvalidOptionError(
+                    f"Got {target} as the output, which would overwrite {source}. Choose another name."
+                )
+    if beside is None or not beside.exists():
+        return
+    try:
+        columns = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        columns = None
+    if not isinstance(columns, dict) or "id" not in columns or not set(columns) <= set(_COLUMNS):
+        raise InvalidOptionError(
+            f"The ids of {target} go into {beside}, which exists and was not written by this command. "
+            "Choose another name for the output, or move that file away."
+        )
 
 
 def _write(target: Path, columns: dict[str, Any], vectors: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from search_r3.cli.loading import load_model, output
+from search_r3.cli.console import say
+from search_r3.cli.loading import load_model
 from search_r3.cli.options import DirectOption, ModelOption
 
 
@@ -24,4 +25,4 @@ def export(
 
     texts = {} if card is None else {"README.md": card.read_text(encoding="utf-8")}
     folder = stage_release(load_model(model), target, texts, direct=direct)
-    output.print(f"{folder}: {sum(path.is_file() for path in folder.rglob('*'))} files", markup=False)
+    say(f"{folder}: {sum(path.is_file() for path in folder.rglob('*'))} files")

@@ -9,17 +9,20 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from search_r3.cli.loading import load_model, messages, model_name, output
+from search_r3.cli.console import messages, note, say
+from search_r3.cli.loading import load_model, model_name
 from search_r3.cli.options import (
     BatchSizeOption,
     IdFieldOption,
     ModelOption,
-    SourceArgument,
+    SourcesArgument,
     StrictOption,
     TextFieldOption,
 )
-from search_r3.cli.reading import read_file
+from search_r3.cli.reading import read_files
 from search_r3.cli.running import resumable
+
+_SHOWN = 10
 
 
 def progress_bar() -> Progress:
@@ -35,7 +38,7 @@ def progress_bar() -> Progress:
 
 
 def index(
-    source: SourceArgument,
+    sources: SourcesArgument,
     folder: Annotated[Path, typer.Argument(help="Where the index is, or will be made.")],
     model: ModelOption = None,
     batch_size: BatchSizeOption = 16,
@@ -47,7 +50,12 @@ def index(
     """Embed a corpus into an index. Interrupted or repeated, it continues with what is new or changed."""
     from search_r3.retrieval.corpus_index import build_index
 
-    documents = read_file(source, strict=strict, id_field=id_field, text_field=text_field)
+    reading = read_files(sources, strict=strict, id_field=id_field, text_field=text_field)
+    documents = reading.items
+    if prune and reading.malformed:
+        # The document of a malformed line may well be in the index; its line does not say its id for sure.
+        note("nothing is removed: mend or delete the malformed lines, then run it again with --prune")
+        prune = False
     loaded = load_model(model)
     started = time.monotonic()
     with resumable(), progress_bar() as progress:
@@ -61,8 +69,15 @@ def index(
             prune=prune,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    output.print(
+    if report.dropped_tokens:
+        some = list(report.dropped_tokens.items())[:_SHOWN]
+        cut = ", ".join(f"{doc_id} ({tokens})" for doc_id, tokens in some)
+        more = ", ..." if len(report.dropped_tokens) > len(some) else ""
+        note(
+            f"{len(report.dropped_tokens)} documents were cut to the model's limit of "
+            f"{loaded.max_seq_length} tokens; tokens left out: {cut}{more}"
+        )
+    say(
         f"{folder}: {report.encoded} embedded, {report.unchanged} unchanged, {report.removed} removed "
         f"in {time.monotonic() - started:.1f} s",
-        markup=False,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from search_r3.cli.loading import load_model, output
+from search_r3.cli.console import say
+from search_r3.cli.loading import load_model
 from search_r3.cli.options import ModelArgument
 
 
@@ -35,4 +36,4 @@ def info(model: ModelArgument = None) -> None:
         ("document", f"{module.template['document_prefix']!r} text {module.template['document_suffix']!r}"),
         ("fingerprint", fingerprint(loaded)),
     ):
-        output.print(f"{name:18} {value}", markup=False)
+        say(f"{name:18} {value}")

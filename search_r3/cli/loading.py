@@ -1,4 +1,4 @@
-"""What every command shares: the consoles, quiet libraries, the model."""
+"""Loading a model for a command, with the libraries quiet."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from search_r3.cli.console import messages
 from search_r3.errors import InvalidOptionError, ModelError
 
 if TYPE_CHECKING:
     from search_r3.model.sentence_transformer import SearchR3
-
-output = Console(highlight=False, soft_wrap=True)
-"""Results, on standard output."""
-
-messages = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Progress, warnings and hints, on standard error."""
 
 
 def load_model(name: str | None) -> SearchR3:

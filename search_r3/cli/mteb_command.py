@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from search_r3.cli.loading import load_model, messages, output
+from search_r3.cli.console import messages, say
+from search_r3.cli.loading import load_model
 from search_r3.cli.options import (
     ArmOption,
     BatchSizeOption,
@@ -70,8 +71,8 @@ def mteb(
         outdated = overwrite_strategy == "only-missing" and _is_of_other_data(path, one)
         score = _evaluate(encoder, one, cache, batch_size, "always" if outdated else overwrite_strategy)
         name = f"{one.metadata.name} {one.metadata.main_score}"
-        output.print(f"{name} {score:.5f}  {path}", markup=False)
-        output.print(_cost(encoder, one), markup=False)
+        say(f"{name} {score:.5f}  {path}")
+        say(_cost(encoder, one))
 
 
 def _is_of_other_data(path: Path, task: Any) -> bool:

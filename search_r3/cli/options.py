@@ -35,8 +35,13 @@ DEFAULT_ARMS = ["never", "always"]
 DEFAULT_SETS = ["phenotypes"]
 """The sets whose queries are asked unless others are asked for."""
 
-SourceArgument = Annotated[
-    Path, typer.Argument(help="JSONL, CSV, TSV, Parquet or text file, or a folder of text files.")
+SourcesArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="JSONL, CSV, TSV or text files (also packed: .gz), Parquet files, a folder of text files or of "
+        "such files, or - for JSON lines from standard input.",
+    ),
 ]
 ModelArgument = Annotated[
     str | None,

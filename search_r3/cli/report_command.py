@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from search_r3.cli.loading import messages
-from search_r3.cli.loading import output as standard_output
+from search_r3.cli.console import note, say
 from search_r3.cli.options import OutputOption
 
 
@@ -54,9 +53,9 @@ def report(
     if check:
         stale = out_of_date(files, required)
         if stale:
-            messages.print(f"out of date: {', '.join(map(str, stale))}; run without --check", markup=False)
+            note(f"out of date: {', '.join(map(str, stale))}; run without --check")
             raise typer.Exit(1)
         return
     write_files(files)
     for path in files:
-        standard_output.print(str(path), markup=False)
+        say(str(path))

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from search_r3.cli.loading import messages
+from search_r3.cli.console import accept_any_encoding, note
 from search_r3.errors import InvalidOptionError, SearchR3Error
 
 
@@ -24,10 +24,11 @@ def make_app(**options: Any) -> typer.Typer:
 
 def run_app(app: typer.Typer) -> None:
     """Run an application on the command line's arguments; ends the process with an exit code."""
+    accept_any_encoding()
     try:
         app()
     except (SearchR3Error, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        note(f"error: {error}")
         sys.exit(2 if isinstance(error, InvalidOptionError) else 1)
 
 
@@ -49,5 +50,5 @@ def resumable(advice: str = "run the same command to continue") -> Iterator[None
     try:
         yield
     except KeyboardInterrupt:
-        messages.print(f"interrupted; {advice}")
+        note(f"interrupted; {advice}")
         raise typer.Exit(130) from None

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search_r3.cli.loading import load_model, output
-from search_r3.cli.options import BatchSizeOption, MaxReasoningTokensOption, ReasoningOption
-from search_r3.cli.reading import read_file
+from search_r3.cli.console import say, say_json
+from search_r3.cli.loading import load_model
+from search_r3.cli.options import (
+    BatchSizeOption,
+    IdFieldOption,
+    MaxReasoningTokensOption,
+    ReasoningOption,
+    StrictOption,
+    TextFieldOption,
+)
+from search_r3.cli.reading import read_files
 from search_r3.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -21,7 +28,10 @@ if TYPE_CHECKING:
 def search(
     folder: Annotated[Path, typer.Argument(help="An index made by `search-r3 index`.")],
     query: Annotated[str | None, typer.Argument(help="The query.")] = None,
-    queries: Annotated[Path | None, typer.Option(help="A file of queries instead of QUERY.")] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(help="A file of queries instead of QUERY, or - for JSON lines from standard input."),
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Hits per query.")] = 5,
     reasoning: ReasoningOption = None,
     max_reasoning_tokens: MaxReasoningTokensOption = None,
@@ -37,6 +47,9 @@ def search(
         ),
     ] = None,
     batch_size: BatchSizeOption = 16,
+    strict: StrictOption = False,
+    id_field: IdFieldOption = None,
+    text_field: TextFieldOption = None,
 ) -> None:
     """Search an index with one query or a file of queries."""
     from search_r3.model.fingerprint import fingerprint
@@ -55,7 +68,9 @@ def search(
         assert queries is not None
         texts = {
             item.doc_id: item.text
-            for item in read_file(queries, strict=False, id_field=None, text_field=None, as_queries=True)
+            for item in read_files(
+                [queries], strict=strict, id_field=id_field, text_field=text_field, as_queries=True
+            ).items
         }
     corpus = CorpusIndex.load(folder)
     if not len(corpus.vectors):
@@ -82,7 +97,7 @@ def search(
     for (query_id, text), explanation in zip(texts.items(), explanations, strict=True):
         result = result_of(query_id, text, corpus.texts, explanation)
         if as_json:
-            typer.echo(json.dumps(result, ensure_ascii=False))
+            say_json(result)
         else:
             show(result)
 
@@ -129,13 +144,13 @@ def result_of(query_id: str, query: str, texts: dict[str, str], explanation: Exp
 
 def show(result: dict[str, Any]) -> None:
     """Print one query's result for a person."""
-    output.print(f"\n[bold]{_plain(result['query'])}[/bold]")
+    say(f"\n{result['query']}", style="bold")
     thought = result["thought"]
     explain = "cosine_to_direct" in result
     if explain:
         shown = " ".join(thought["text"].split()) or "(nothing)"
-        output.print(f"  thought: [italic]{_plain(shown)}[/italic]")
-        output.print(
+        say(f"  thought: {shown}", style="italic")
+        say(
             f"  {thought['tokens']} tokens, ended by {thought['ending']}; "
             f"cosine to the direct vector {result['cosine_to_direct']:.3f}"
         )
@@ -149,12 +164,5 @@ def show(result: dict[str, Any]) -> None:
                 else f"  ({'up' if change > 0 else 'down'} from {hit['direct_rank']})"
             )
         text = " ".join(hit["text"].split())
-        output.print(f"  {hit['rank']:>2}. {hit['score']:.3f}  {_plain(hit['doc_id'])}{moved}")
-        output.print(f"      [dim]{_plain(text[:110] + ('...' if len(text) > 110 else ''))}[/dim]")
-
-
-def _plain(text: str) -> str:
-    """Text in which brackets are not markup and control characters cannot reach the terminal."""
-    from rich.markup import escape
-
-    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+        say(f"  {hit['rank']:>2}. {hit['score']:.3f}  {hit['doc_id']}{moved}")
+        say(f"      {text[:110] + ('...' if len(text) > 110 else '')}", style="dim")

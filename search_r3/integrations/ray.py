@@ -7,7 +7,8 @@ stopped goes on with what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def embed_parquet(
     model: str = "default",
     id_column: str = "id",
     text_column: str = "text",
-    workers: int = 2,
+    workers: int | None = None,
     cpus_per_worker: float = 1,
     gpus_per_worker: float = 0,
     blocks: int | None = None,
@@ -56,7 +57,8 @@ def embed_parquet(
         model: ``default``, a folder that all machines share, or a Hub id.
         id_column: Column of the documents' ids, each of them once.
         text_column: Column of their texts.
-        workers: Processes that each hold a model.
+        workers: Processes that each hold a model; None means as many as the cluster has CPUs and GPUs for,
+            while one CPU is left for reading and writing.
         cpus_per_worker: CPUs, and threads, of a worker.
         gpus_per_worker: GPUs of a worker.
         blocks: Pieces that the documents are read in, a multiple of ``workers``; a piece that fails is done
@@ -65,7 +67,8 @@ def embed_parquet(
         forward_batch_size: Documents of a forward pass.
 
     Raises:
-        InvalidOptionError: ``output`` holds the vectors of another model, or a column is missing.
+        InvalidOptionError: ``output`` holds the vectors of another model, a column is missing or there twice,
+            or the cluster has fewer CPUs or GPUs than asked for. Without this check Ray would wait for ever.
         ray.exceptions.RayTaskError: A text or title cannot be embedded; the message has its id.
     """
     paths = [source] if isinstance(source, Path) else list(source)
@@ -76,6 +79,13 @@ def embed_parquet(
         raise InvalidOptionError(
             f"Got files with the columns {', '.join(columns)}, wanted {', '.join(sorted(missing))} too."
         )
+    if repeated := sorted(name for name in {id_column, text_column, TITLE_FIELD} if columns.count(name) > 1):
+        raise InvalidOptionError(
+            f"Got files with the columns {', '.join(columns)}, wanted each of {', '.join(repeated)} once. "
+            "Rename or remove columns until one has the name."
+        )
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    workers = _workers(resources, workers, cpus_per_worker, gpus_per_worker)
     title_column = TITLE_FIELD if TITLE_FIELD in columns and text_column != TITLE_FIELD else None
     identity = fingerprint(load_model(model, device="cpu"))
     output = output.resolve()
@@ -168,6 +178,34 @@ class Embedder:
             "fingerprint": [self._identity] * len(texts),
         }
         return pa.table(columns)
+
+
+def _workers(
+    resources: Mapping[str, float], asked: int | None, cpus_per_worker: float, gpus_per_worker: float
+) -> int:
+    """Number of workers for which a cluster has room beside the CPU that reading and writing need.
+
+    Raises:
+        InvalidOptionError: It has none for as many as asked for, or not even for one.
+    """
+    cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+    fitting = [
+        math.floor(number / each)
+        for number, each in ((cpus - 1, cpus_per_worker), (gpus, gpus_per_worker))
+        if each > 0
+    ]
+    most = max(0, min(fitting, default=1))
+    wanted = max(1, most) if asked is None else asked
+    if wanted < 1:
+        raise InvalidOptionError(f"Got workers={asked}, wanted 1 or more.")
+    if wanted > most and fitting:
+        raise InvalidOptionError(
+            f"Got a cluster of {cpus:g} CPUs and {gpus:g} GPUs for {wanted} workers with {cpus_per_worker:g} "
+            f"CPUs and {gpus_per_worker:g} GPUs each, wanted as much, and one CPU more for reading and "
+            f"writing: Ray would wait for ever. There is room for {most} such workers. Ask for fewer workers "
+            "or for less per worker (cpus_per_worker=0.5 will do), or add machines before."
+        )
+    return wanted
 
 
 def _claim(output: Path, identity: str) -> None:

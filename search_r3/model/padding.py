@@ -33,6 +33,15 @@ def to_left_padding(
     return input_ids.gather(1, order), attention_mask.gather(1, order)
 
 
+def to_right_padding(
+    states: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Move padding on either side to the right, in hidden states (B, L, H), ids and mask (B, L)."""
+    order = (1 - attention_mask).argsort(dim=1, stable=True)  # the tokens in their order, then the padding
+    by_row = order[:, :, None].expand_as(states)
+    return states.gather(1, by_row), input_ids.gather(1, order), attention_mask.gather(1, order)
+
+
 def crop(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Drop leading columns that are padding in every row."""
     start = int(attention_mask.argmax(dim=1).min())

@@ -28,7 +28,7 @@ from search_r3.errors import (
     TruncationWarning,
 )
 from search_r3.model.generation import Sampling, last_hidden_states, think
-from search_r3.model.padding import crop, left_pad, right_pad, seeds, to_left_padding
+from search_r3.model.padding import crop, left_pad, right_pad, seeds, to_left_padding, to_right_padding
 from search_r3.model.prompt_encoder import EncodedText, PromptEncoder
 from search_r3.model.template import EMBED_TOKEN, Template
 from search_r3.model.thoughts import ENDINGS, Reasoning
@@ -188,7 +188,7 @@ class ReasoningTransformer(Transformer):
                 f"processing_kwargs={processing_kwargs!r} would be ignored: set max_seq_length instead."
             )
         try:
-            limit = self._limit() if max_length is None else min(max_length, self._limit())
+            limit = self.limit if max_length is None else min(max_length, self.limit)
             encoded = self._encode_inputs(inputs, prompt, task, limit)
         except (TypeError, AttributeError) as error:
             # sentence-transformers answers these two by calling again without the prompt, which would turn a
@@ -229,8 +229,9 @@ class ReasoningTransformer(Transformer):
             on_truncation: Used by :meth:`preprocess`.
 
         Returns:
-            The features, with ``token_embeddings`` (B, L, H) and its ``attention_mask`` for the pooling (L is
-            1 when some rows were read out of a cache), ``thought_ids`` (B, T) padded with -1, and
+            The features, with ``token_embeddings`` (B, L, H), float32 in every dtype of the model, and its
+            ``attention_mask`` for the pooling: padded on the right, or with L = 1 (the embed token alone)
+            when some rows were read out of a cache. Also ``thought_ids`` (B, T) padded with -1, and
             ``thought_ending`` (B,), an index into ``ENDINGS``.
 
         Raises:
@@ -263,9 +264,14 @@ class ReasoningTransformer(Transformer):
                 endings[row] = "budget"
         if reasoning == "never" or budget == 0 or not free:
             states = last_hidden_states(self.model, input_ids, attention_mask)
+            # sentence-transformers cuts the padding of token embeddings at the end of a row only.
+            states, features["input_ids"], features["attention_mask"] = to_right_padding(
+                states, input_ids, attention_mask
+            )
+            read_out_states = states[torch.arange(len(lengths)), attention_mask.sum(dim=1) - 1]
         else:
             # The limit, not the longest prompt: whether an option is valid must not depend on the batch.
-            self._check_positions(self._limit() + budget)
+            self._check_positions(self.limit + budget)
             states = input_ids.new_empty(
                 len(lengths), 1, self.get_embedding_dimension(), dtype=self.model.dtype
             )
@@ -291,12 +297,14 @@ class ReasoningTransformer(Transformer):
             for row, thought, ending in zip(free, read_out.thoughts, read_out.endings, strict=True):
                 thoughts[row], endings[row] = thought, ending
             features["attention_mask"] = attention_mask.new_ones(len(lengths), 1)
-        if not torch.isfinite(states[:, -1]).all():
+            read_out_states = states[:, 0]
+        if not torch.isfinite(read_out_states).all():
             raise ModelError(
                 f"A hidden state is not finite in {self.model.dtype}. Load the model in float32: "
                 'model_kwargs={"dtype": "float32"}.'
             )
-        features["token_embeddings"] = states
+        # In float32 from here on: a vector that is normalised in half precision is no unit vector.
+        features["token_embeddings"] = states.float()
         features["thought_ids"] = right_pad(thoughts, value=-1)
         features["thought_ending"] = torch.tensor([ENDINGS.index(ending) for ending in endings])
         return features
@@ -356,7 +364,13 @@ class ReasoningTransformer(Transformer):
             stacklevel=2,
         )
 
-    def _limit(self) -> int:
+    @property
+    def limit(self) -> int:
+        """Most tokens of template and text together.
+
+        Raises:
+            InvalidOptionError: It was set to None.
+        """
         limit = self.max_seq_length
         if limit is None:
             raise InvalidOptionError("Got max_seq_length=None, wanted a number of tokens.")

@@ -168,6 +168,19 @@ class SearchR3(sentence_transformers.SentenceTransformer):
             stacked = torch.nn.functional.normalize(stacked, dim=1)
         return QueryEncoding(stacked.numpy(), found, dropped)
 
+    def dropped_tokens(self, documents: Sequence[str]) -> list[int]:
+        """Count the tokens that embedding would cut from the end of each document; 0 for one that fits.
+
+        Raises:
+            InvalidInputError: If a document cannot be embedded.
+            ModelError: If the pipeline is not a Search-R3 model.
+        """
+        module = self.reasoning_module
+        return [
+            module.prompt_encoder.encode_document(text, max_tokens=module.limit).dropped_tokens
+            for text in documents
+        ]
+
     def save(self, path: str, *args: Any, **kwargs: Any) -> None:
         """Save the model so that it also loads where search_r3 is not installed.
 

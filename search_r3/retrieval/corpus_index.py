@@ -19,13 +19,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from search_r3.errors import VectorIndexError
 from search_r3.files import remove_leftovers, write_lines, write_text
 from search_r3.model.fingerprint import fingerprint
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.retrieval.documents import Document
 from search_r3.retrieval.vector_index import VectorIndex
 
@@ -35,11 +39,20 @@ FORMAT_VERSION = 2
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: numbers of documents encoded, found unchanged, and removed."""
+    """What a build did.
+
+    Attributes:
+        encoded: Number of documents embedded.
+        unchanged: Number of documents that were there already, with the same text.
+        removed: Number of documents removed.
+        dropped_tokens: For each embedded document that was too long for the model: how many tokens were cut
+            from its end. Empty for models of other packages, which do not tell.
+    """
 
     encoded: int
     unchanged: int
     removed: int
+    dropped_tokens: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -165,24 +178,36 @@ def build_index(
 
         # Longest first: batches hold texts of one length, and a memory problem shows at the start.
         missing = sorted((i for i in wanted if i not in kept), key=lambda i: (-len(wanted[i]), i))
+        dropped: dict[str, int] = {}
         saved_at = time.monotonic()
         for start in range(0, len(missing), batch_size):
             batch = missing[start : start + batch_size]
             try:
-                vectors = model.encode_document(
-                    [wanted[i] for i in batch], batch_size=batch_size, normalize_embeddings=True
-                )
+                vectors, cut = _encode(model, [wanted[i] for i in batch])
             except BaseException:  # Ctrl-C above all: keep what is done
                 index.save(folder)
                 raise
             index.texts.update((i, wanted[i]) for i in batch)
             index.vectors.add(batch, vectors)
+            dropped.update((i, tokens) for i, tokens in zip(batch, cut, strict=True) if tokens)
             on_progress(len(kept) + start + len(batch), len(kept) + len(missing))
             if time.monotonic() - saved_at > save_every_seconds:
                 index.save(folder)
                 saved_at = time.monotonic()
         index.save(folder)
-    return BuildReport(encoded=len(missing), unchanged=len(kept & set(wanted)), removed=len(gone))
+    return BuildReport(len(missing), len(kept & set(wanted)), len(gone), dropped)
+
+
+def _encode(model: SentenceTransformer, texts: list[str]) -> tuple[NDArray[np.float32], list[int]]:
+    """Embed one batch of documents; returns the vectors and how many tokens were cut from each text."""
+    options: dict[str, Any] = {"batch_size": len(texts), "normalize_embeddings": True}
+    dropped = [0] * len(texts)
+    if isinstance(model, SearchR3) and model.thinks:
+        dropped = model.dropped_tokens(texts)
+        if model.reasoning_module.on_truncation == "warn":
+            options["on_truncation"] = "ignore"  # the report names the documents; a warning would not
+    vectors: NDArray[np.float32] = model.encode_document(texts, **options)
+    return vectors, dropped
 
 
 def is_index(folder: Path) -> bool:

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.retrieval.folders import (
+    RECORD_SUFFIXES,
+    TEXT_SUFFIXES,
+    LeftOut,
+    folder_contents,
+    record_suffix,
+)
 from search_r3.retrieval.records import (
     ID_FIELDS,
+    REPEATED,
+    STANDARD_INPUT,
     TEXT_FIELDS,
+    FieldChoice,
     FieldNames,
     MalformedLine,
     Record,
-    choose_field_names,
     csv_records,
-    folder_records,
     json_records,
     parquet_records,
+    text_file_records,
     text_line_records,
 )
 from search_r3.text import TITLE_FIELD, join_title
 
-__all__ = ["Document", "MalformedLine", "read_documents", "read_queries"]
+__all__ = ["Document", "LeftOut", "MalformedLine", "Source", "read_documents", "read_queries"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +53,14 @@ class _MalformedRecordError(Exception):
     """A record cannot be a document; the message is the reason."""
 
 
+Source = Path | str | Sequence[Path | str]
+"""A file, a folder, ``-`` for JSON lines from standard input, or several files."""
+
+
 def read_documents(
-    path: Path, *, id_field: str | None = None, text_field: str | None = None
-) -> Iterator[Document | MalformedLine]:
-    """Read the documents of a file or folder in order; of all it has read, only the ids stay in memory.
+    source: Source, *, id_field: str | None = None, text_field: str | None = None
+) -> Iterator[Document | MalformedLine | LeftOut]:
+    """Read the documents of files or a folder in order; of all it has read, only the ids stay in memory.
 
     The kind is told by the suffix:
 
@@ -56,107 +69,164 @@ def read_documents(
       lines are skipped.
     - ``.parquet``: one document per row.
     - ``.txt``: one text per line, whose id is the line number.
-    - A folder: one document per ``.txt``, ``.md`` and ``.rst`` file at any depth, sorted by its id, which is
-      its path relative to the folder.
+    - A folder with ``.txt``, ``.md`` and ``.rst`` files at any depth: one document per file, sorted by its
+      id, which is its path relative to the folder.
+    - A folder without such files: the documents of all the files of the other kinds in it (shards), in the
+      order of their paths.
+
+    All but Parquet files may be packed with gzip (``.jsonl.gz``). Hidden files and folders are left out.
 
     The id is the field ``_id``, ``id`` or ``doc_id``, the text is ``text``, ``contents``, ``content`` or
-    ``body``: the first of these names that the first document has, for the whole file. A ``title`` is put
+    ``body``: the first of these names that the first document has, for the whole corpus. A ``title`` is put
     before the text by :func:`search_r3.text.join_title`, which also strips outer whitespace. Without an id
-    field, ids are line numbers (in a Parquet file: row numbers).
+    field, ids are line numbers (in a Parquet file: row numbers), of several files with the file before them
+    (``part-0.jsonl:7``).
 
     Args:
-        path: The file or folder.
+        source: The file, the folder, or several files.
         id_field: Name of the field with the id, instead of the names above.
         text_field: Name of the field with the text, instead of the names above.
 
     Yields:
-        A document, or what is wrong with the line that should have been one. No record is left out silently.
+        A document; or what is wrong with the line that should have been one; or what of a folder is not read.
+        No record is left out silently.
 
     Raises:
-        InvalidInputError: The path does not exist or is of no known kind, a folder holds no text file, a
-            Parquet file is not readable, or a table lacks a column for the texts or one asked for. Like the
-            next error, it is raised when the first item is asked for.
-        InvalidOptionError: A field name is given for texts that have no fields (``.txt`` or a folder).
+        InvalidInputError: A path does not exist or is of no known kind, a folder holds no file to read, a
+            Parquet or gzip file is not readable, or a table lacks a column for the texts or one asked for, or
+            has it twice. Like the next error, it is raised when the first item is asked for.
+        InvalidOptionError: A field name is given for texts without fields (``.txt`` or a folder of texts).
     """
-    yield from _documents(_records(path, id_field, text_field), id_field, text_field, _document_text)
+    choice = FieldChoice(id_field, text_field)
+    yield from _documents(_records(source, choice), choice, _document_text)
 
 
 def read_queries(
-    path: Path, *, id_field: str | None = None, text_field: str | None = None
-) -> Iterator[Document | MalformedLine]:
-    """Read the queries of a file or folder; like :func:`read_documents`, but texts stay as they are.
+    source: Source, *, id_field: str | None = None, text_field: str | None = None
+) -> Iterator[Document | MalformedLine | LeftOut]:
+    """Read the queries of files or a folder; like :func:`read_documents`, but texts stay as they are.
 
-    A title is not read, and no whitespace is stripped: mteb and BEIR do neither to a query.
+    A title is not read, and no whitespace is stripped: mteb and BEIR do neither to a query. The id may also
+    be the field ``query_id`` or ``qid``, the text ``query`` or ``question``.
     """
-    yield from _documents(_records(path, id_field, text_field), id_field, text_field, _query_text)
+    choice = FieldChoice(
+        id_field, text_field, (*ID_FIELDS, "query_id", "qid"), (*TEXT_FIELDS, "query", "question")
+    )
+    yield from _documents(_records(source, choice), choice, _query_text)
 
 
-def _records(path: Path, id_field: str | None, text_field: str | None) -> Iterator[Record | MalformedLine]:
-    """Choose the reader for the path's kind."""
-    suffix = path.suffix.lower()
+def _records(source: Source, choice: FieldChoice) -> Iterator[Record | MalformedLine | LeftOut]:
+    """Read the records of every file, numbered within the whole corpus."""
+    if not isinstance(source, Path | str):
+        files = {str(path): Path(path) for path in source}
+        if len(files) != 1:
+            yield from _shards(files, choice)
+            return
+        (source,) = files.values()
+    path = Path(source)
+    if not path.is_dir():
+        yield from _file_records(path, choice)
+        return
+    contents = folder_contents(path)
+    yield from contents.left_out
+    if contents.texts:
+        _refuse_fields(path, choice)
+        for name in contents.records:
+            reason = "a file of records in a folder of texts; give it by its name to read it"
+            yield LeftOut(str(contents.records[name]), reason)
+        yield from text_file_records(contents.texts)
+    elif contents.records:
+        yield from _shards(contents.records, choice)
+    else:
+        raise InvalidInputError(
+            f"got the folder {path} without a file to read; wanted "
+            f"{', '.join(TEXT_SUFFIXES + RECORD_SUFFIXES)} files at any depth; check the path",
+            path,
+        )
+
+
+def _shards(files: Mapping[str, Path], choice: FieldChoice) -> Iterator[Record | MalformedLine]:
+    """Read several files as one corpus; a record keeps the name of its file."""
+    for name in sorted(files):
+        for record in _file_records(files[name], choice):
+            yield record if isinstance(record, MalformedLine) else replace(record, shard=name)
+
+
+def _file_records(path: Path, choice: FieldChoice) -> Iterator[Record | MalformedLine]:
+    """Choose the reader for a file's kind."""
+    if str(path) == STANDARD_INPUT:
+        return json_records(path)
     if not path.exists():
         raise InvalidInputError(
             f"got {path}, which does not exist; wanted a file or folder; check the path", path
         )
-    if path.is_dir() or suffix == ".txt":
-        if id_field is not None or text_field is not None:
-            raise InvalidOptionError(
-                f"got a field name for {path}, whose texts have no fields; wanted none; leave it out"
-            )
-        return folder_records(path) if path.is_dir() else text_line_records(path)
+    suffix = record_suffix(path)
+    if suffix == ".txt":
+        _refuse_fields(path, choice)
+        return text_line_records(path)
     if suffix in (".jsonl", ".ndjson"):
         return json_records(path)
     if suffix in (".csv", ".tsv"):
-        return csv_records(path, "," if suffix == ".csv" else "\t", id_field, text_field)
+        return csv_records(path, "," if suffix == ".csv" else "\t", choice)
     if suffix == ".parquet":
-        return parquet_records(path, id_field, text_field)
+        return parquet_records(path, choice)
     raise InvalidInputError(
-        f"got {path} with the unknown suffix {path.suffix!r}; wanted .jsonl, .ndjson, .csv, .tsv, "
-        ".parquet, .txt or a folder of text files; convert or rename the file",
+        f"got {path} with the unknown suffix {path.suffix!r}; wanted {', '.join(RECORD_SUFFIXES)}, .txt, one "
+        "of these (but Parquet) with .gz behind it, or a folder; convert or rename the file",
         path,
     )
 
 
+def _refuse_fields(path: Path, choice: FieldChoice) -> None:
+    if choice.id_field is not None or choice.text_field is not None:
+        raise InvalidOptionError(
+            f"got a field name for {path}, whose texts have no fields; wanted none; leave it out"
+        )
+
+
 def _documents(
-    records: Iterable[Record | MalformedLine],
-    id_field: str | None,
-    text_field: str | None,
+    records: Iterable[Record | MalformedLine | LeftOut],
+    choice: FieldChoice,
     text_of: Callable[[dict[str, Any], str], str],
-) -> Iterator[Document | MalformedLine]:
+) -> Iterator[Document | MalformedLine | LeftOut]:
     """Turn records into documents with unique ids; the first one with a text field decides on the names."""
     names: FieldNames | None = None
-    line_of_id: dict[str, int] = {}
+    first_of_id: dict[str, tuple[str, int]] = {}
     for record in records:
-        if isinstance(record, MalformedLine):
+        if not isinstance(record, Record):
             yield record
             continue
         try:
-            names = names or choose_field_names(record.fields, id_field, text_field)
-            document = _document(record, names, text_of)
-            if document.doc_id in line_of_id:
+            names = names or choice.names(record.fields)
+            document = _document(record, names, choice, text_of)
+            if document.doc_id in first_of_id:
+                source, line = first_of_id[document.doc_id]
+                where = f"line {line}" if source == record.source else f"line {line} of {source}"
                 raise _MalformedRecordError(
-                    f"the id {document.doc_id!r} is already on line {line_of_id[document.doc_id]}; "
-                    "give every document its own id"
+                    f"the id {document.doc_id!r} is already on {where}; give every document its own id"
                 )
         except _MalformedRecordError as error:
             yield MalformedLine(record.source, record.line, str(error))
         else:
-            line_of_id[document.doc_id] = record.line
+            first_of_id[document.doc_id] = (record.source, record.line)
             yield document
 
 
 def _document(
-    record: Record, names: FieldNames | None, text_of: Callable[[dict[str, Any], str], str]
+    record: Record,
+    names: FieldNames | None,
+    choice: FieldChoice,
+    text_of: Callable[[dict[str, Any], str], str],
 ) -> Document:
     """Check the record's fields and make a document of them."""
     fields = record.fields
     if names is None or names.text not in fields:
-        wanted = " or ".join(map(repr, TEXT_FIELDS if names is None else [names.text]))
+        wanted = " or ".join(map(repr, choice.known_texts if names is None else [names.text]))
         raise _MalformedRecordError(
             f"no text field: got {list(fields)}, wanted {wanted}; add it, or say which field it is"
         )
     text = text_of(fields, names.text)
-    return Document(doc_id=_doc_id(record, names), text=text)
+    return Document(doc_id=_doc_id(record, names, choice), text=text)
 
 
 def _document_text(fields: dict[str, Any], text_field: str) -> str:
@@ -172,18 +242,20 @@ def _query_text(fields: dict[str, Any], text_field: str) -> str:
     return _string(fields, text_field)
 
 
-def _doc_id(record: Record, names: FieldNames) -> str:
+def _doc_id(record: Record, names: FieldNames, choice: FieldChoice) -> str:
     """Return the record's id: its id field, or its line number where the file has no id field."""
     if names.doc_id is None:
-        late = next((name for name in ID_FIELDS if name in record.fields), None)
+        late = next((name for name in choice.known_ids if name in record.fields), None)
         if late is not None:
             # Taking it, or leaving it, would mix two kinds of ids without a word.
             raise _MalformedRecordError(
                 f"an id in the field {late!r}, but the file's first document has none; give all ids or none"
             )
-        return str(record.line)
+        return f"{record.shard}:{record.line}" if record.shard else str(record.line)
     value: Any = record.fields.get(names.doc_id)
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
         return str(value)
     if value is None or value == "":
         raise _MalformedRecordError(f"no id: the field {names.doc_id!r} is absent or empty; give it an id")
@@ -193,6 +265,8 @@ def _doc_id(record: Record, names: FieldNames) -> str:
 def _string(fields: dict[str, Any], name: str) -> str:
     """Return a field's value if it is a string of valid Unicode."""
     value = fields[name]
+    if value is REPEATED:
+        raise _MalformedRecordError(f"the field {name!r} is there twice; wanted it once; remove one of them")
     if not isinstance(value, str):
         got = "null" if value is None else f"of type {type(value).__name__}"
         raise _MalformedRecordError(f"the field {name!r} is {got}; wanted a string; write it as a string")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
-from collections.abc import Collection, Iterator
+import sys
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from search_r3.errors import InvalidInputError
 from search_r3.extras import needs_extra
@@ -15,18 +20,38 @@ from search_r3.text import TITLE_FIELD
 
 ID_FIELDS = ("_id", "id", "doc_id")
 TEXT_FIELDS = ("text", "contents", "content", "body")
-_TEXT_SUFFIXES = (".txt", ".md", ".rst")
 _LARGEST_CELL = 2**31 - 1  # of a C long on every platform
+STANDARD_INPUT = "-"
+"""In place of a path: JSON lines from standard input."""
+
 _UTF8_BOM = b"\xef\xbb\xbf"
+
+
+class Repeated(Enum):
+    """The type of :data:`REPEATED`."""
+
+    REPEATED = "repeated"
+
+
+REPEATED = Repeated.REPEATED
+"""Stands for the value of a field that a JSON object has twice, for nobody knows which one is meant."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """The named fields of one line, row or file, not checked yet; placed like a `MalformedLine`."""
+    """The named fields of one line, row or file, not checked yet; placed like a `MalformedLine`.
+
+    Attributes:
+        source: The file it stands in.
+        line: Its 1-based line or row number.
+        fields: Values by name.
+        shard: Name of the file within a corpus of several files; empty for a corpus of one.
+    """
 
     source: str
     line: int
     fields: dict[str, Any]
+    shard: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,30 +77,36 @@ class FieldNames:
     text: str
 
 
-def choose_field_names(
-    present: Collection[str], id_field: str | None, text_field: str | None
-) -> FieldNames | None:
-    """Choose the fields asked for, else the first known names present; None if no text field is known."""
-    text = text_field or next((name for name in TEXT_FIELDS if name in present), None)
-    doc_id = id_field or next((name for name in ID_FIELDS if name in present), None)
-    return FieldNames(doc_id=doc_id, text=text) if text else None
+@dataclass(frozen=True)
+class FieldChoice:
+    """How the fields with id and text are chosen: the names asked for, else the first known ones present.
 
-
-def folder_records(folder: Path) -> Iterator[Record | MalformedLine]:
-    """Read every text file below the folder as one record, sorted by its path relative to the folder.
-
-    Raises:
-        InvalidInputError: No text file is there.
+    Attributes:
+        id_field: Name asked for, if any.
+        text_field: Name asked for, if any.
+        known_ids: Names of id fields, in the order of preference.
+        known_texts: Names of text fields, in the order of preference.
     """
-    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if not file.is_dir()}
-    names = sorted(name for name, file in files.items() if file.suffix.lower() in _TEXT_SUFFIXES)
-    if not names:
-        raise InvalidInputError(
-            f"got the folder {folder} without a text file; wanted {', '.join(_TEXT_SUFFIXES)} files at any "
-            "depth; check the path, or give a file with one document per line",
-            folder,
-        )
-    for name in names:
+
+    id_field: str | None = None
+    text_field: str | None = None
+    known_ids: tuple[str, ...] = ID_FIELDS
+    known_texts: tuple[str, ...] = TEXT_FIELDS
+
+    def names(self, present: Collection[str]) -> FieldNames | None:
+        """Choose among the fields that are present; None if there is no known text field."""
+        text = self.text_field or next((name for name in self.known_texts if name in present), None)
+        doc_id = self.id_field or next((name for name in self.known_ids if name in present), None)
+        return FieldNames(doc_id=doc_id, text=text) if text else None
+
+
+def text_file_records(files: Mapping[str, Path]) -> Iterator[Record | MalformedLine]:
+    """Read every text file as one record, whose id is its name; in the order of the names.
+
+    Args:
+        files: Files by the names that become their ids.
+    """
+    for name in sorted(files):
         source = _source(files[name])
         try:
             text = files[name].read_text(encoding="utf-8-sig")
@@ -90,7 +121,7 @@ def folder_records(folder: Path) -> Iterator[Record | MalformedLine]:
 
 def text_line_records(path: Path) -> Iterator[Record | MalformedLine]:
     """Read every line of a text file as one record without an id; an empty line is an empty text."""
-    with path.open("rb") as file:
+    with _open(path) as file:
         for number, line in _numbered_lines(file):
             try:
                 text = line.decode()
@@ -102,12 +133,12 @@ def text_line_records(path: Path) -> Iterator[Record | MalformedLine]:
 
 def json_records(path: Path) -> Iterator[Record | MalformedLine]:
     """Read every line of a JSON Lines file as one record; blank lines are skipped."""
-    with path.open("rb") as file:
+    with _open(path) as file:
         for number, line in _numbered_lines(file):
             if not line.strip():
                 continue
             try:
-                fields = json.loads(line.rstrip().decode())
+                fields = json.loads(line.rstrip().decode(), object_pairs_hook=_mark_repeated)
             except UnicodeDecodeError as error:
                 reason = _not_utf8(error)
             except json.JSONDecodeError as error:
@@ -124,20 +155,18 @@ def json_records(path: Path) -> Iterator[Record | MalformedLine]:
             yield MalformedLine(_source(path), number, reason)
 
 
-def csv_records(
-    path: Path, delimiter: str, id_field: str | None, text_field: str | None
-) -> Iterator[Record | MalformedLine]:
+def csv_records(path: Path, delimiter: str, choice: FieldChoice) -> Iterator[Record | MalformedLine]:
     """Read every row of a CSV file below its header as one record; blank lines are skipped.
 
     Raises:
         InvalidInputError: There is no readable header row, or it lacks a column.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         rows = _csv_rows(file, delimiter)
         _, header = next(rows, (0, []))
         if isinstance(header, str):
             raise InvalidInputError(f"got {path}, whose header row is {header}", path)
-        _check_columns(path, header, id_field, text_field)
+        _check_columns(path, header, choice)
         for line, row in rows:
             if isinstance(row, str):
                 yield MalformedLine(_source(path), line, row)
@@ -150,9 +179,7 @@ def csv_records(
                 yield Record(_source(path), line, dict(zip(header, row, strict=True)))
 
 
-def parquet_records(
-    path: Path, id_field: str | None, text_field: str | None
-) -> Iterator[Record | MalformedLine]:
+def parquet_records(path: Path, choice: FieldChoice) -> Iterator[Record | MalformedLine]:
     """Read every row of a Parquet file as one record, with the columns in use only.
 
     Raises:
@@ -165,7 +192,7 @@ def parquet_records(
     with path.open("rb") as file:
         try:
             parquet = pyarrow.parquet.ParquetFile(file)
-            names = _check_columns(path, parquet.schema_arrow.names, id_field, text_field)
+            names = _check_columns(path, parquet.schema_arrow.names, choice)
             wanted = {names.doc_id, names.text, TITLE_FIELD}
             columns = [name for name in parquet.schema_arrow.names if name in wanted]
             row = 0
@@ -173,8 +200,9 @@ def parquet_records(
                 for index in range(batch.num_rows):
                     row += 1
                     try:
+                        # Named by the batch, whose columns are not in the order that was asked for.
                         values = (column[index].as_py() for column in batch.columns)
-                        fields = dict(zip(columns, values, strict=True))
+                        fields = dict(zip(batch.schema.names, values, strict=True))
                     except UnicodeDecodeError as error:
                         yield MalformedLine(_source(path), row, _not_utf8(error))
                     else:
@@ -183,6 +211,30 @@ def parquet_records(
             raise InvalidInputError(
                 f"got {path}, which cannot be read as Parquet ({error}); wanted a whole Parquet file; "
                 "write or copy it again",
+                path,
+            ) from error
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to be read, unpacked if its name ends in ``.gz``; ``-`` is standard input.
+
+    Raises:
+        InvalidInputError: The packed file is damaged or incomplete.
+    """
+    if str(path) == STANDARD_INPUT:
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as file:
+        if path.suffix.lower() != ".gz":
+            yield file
+            return
+        try:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise InvalidInputError(
+                f"got {path}, which cannot be unpacked ({error}); wanted a whole gzip file; copy it again",
                 path,
             ) from error
 
@@ -216,24 +268,33 @@ def _csv_rows(file: BinaryIO, delimiter: str) -> Iterator[tuple[int, list[str] |
             yield first_line, row
 
 
-def _check_columns(
-    path: Path, columns: list[str], id_field: str | None, text_field: str | None
-) -> FieldNames:
+def _check_columns(path: Path, columns: list[str], choice: FieldChoice) -> FieldNames:
     """Choose the table's columns; raise InvalidInputError if one is missing or there twice."""
-    names = choose_field_names(columns, id_field, text_field)
+    names = choice.names(columns)
     if names is None:
         raise InvalidInputError(
-            f"got {path} with the columns {columns}; wanted one of {list(TEXT_FIELDS)} for the texts; "
+            f"got {path} with the columns {columns}; wanted one of {list(choice.known_texts)} for the texts; "
             "name the columns in a header row, or say which one holds the texts",
             path,
         )
-    for name in (names.doc_id, names.text):
-        if name is not None and columns.count(name) != 1:
+    wanted = [name for name in (names.doc_id, names.text) if name is not None]
+    wanted += [TITLE_FIELD] if TITLE_FIELD in columns else []
+    for name in wanted:
+        if columns.count(name) != 1:
             raise InvalidInputError(
-                f"got {path} with the columns {columns}; wanted one column {name!r}; check the header row",
+                f"got {path} with the columns {columns}; wanted one column {name!r}, got "
+                f"{columns.count(name)}; rename or remove columns until one has the name",
                 path,
             )
     return names
+
+
+def _mark_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object's dictionary; Python's own would keep the last of two values without a word."""
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        fields[name] = REPEATED if name in fields else value
+    return fields
 
 
 def _numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

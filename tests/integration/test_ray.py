@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,7 +19,7 @@ ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
 
 from search_r3.errors import InvalidOptionError  # noqa: E402
-from search_r3.integrations.ray import Embedder, _claim, embed_parquet  # noqa: E402
+from search_r3.integrations.ray import Embedder, _claim, _workers, embed_parquet  # noqa: E402
 
 WORDS = ["sea", "sun", "tea", "fish", "lamp", "road", "ship", "wall", "bird", "rain", "salt", "wood", "iron"]
 TEXTS = [" ".join(np.random.default_rng(n).choice(WORDS, 3 + n % 9)) for n in range(240)]
@@ -117,6 +119,61 @@ def test_a_second_run_adds_what_is_missing(cluster, corpus, tmp_path, tiny, tiny
     (tmp_path / "out" / "fingerprint.txt").write_text("0" * 64)
     with pytest.raises(InvalidOptionError, match="another model"):
         embed_parquet(corpus, tmp_path / "out", model=str(tiny_folder))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "asked", "each", "gpus_each", "wanted"),
+    [
+        (4, 0, None, 1, 0, 3),
+        (4, 0, 3, 1, 0, 3),
+        (2, 0, None, 1, 0, 1),
+        (2, 0, None, 0.5, 0, 2),
+        (1, 0, None, 0, 0, 1),  # workers that are said to need no CPU leave all of them
+        (16, 4, None, 1, 1, 4),
+        (16, 4, None, 1, 0.5, 8),
+        (3, 4, None, 1, 1, 2),
+    ],
+)
+def test_workers_leave_a_cpu_for_reading(cpus, gpus, asked, each, gpus_each, wanted):
+    """By hand: CPUs less one, over those of a worker, or GPUs over those of a worker."""
+    assert _workers({"CPU": cpus, "GPU": gpus}, asked, each, gpus_each) == wanted
+
+
+@pytest.mark.parametrize(
+    ("resources", "options", "message"),
+    [
+        ({"CPU": 2.0}, (2, 1, 0), "2 CPUs and 0 GPUs for 2 workers with 1 CPUs and 0 GPUs each.*room for 1 "),
+        ({"CPU": 1.0}, (1, 1, 0), "1 CPUs.*for 1 workers.*room for 0 "),
+        ({"CPU": 1.0}, (None, 1, 0), "1 CPUs.*for 1 workers.*room for 0 "),
+        ({"CPU": 8.0}, (None, 1, 1), "8 CPUs and 0 GPUs for 1 workers.*room for 0 "),
+        ({"CPU": 8.0}, (0, 1, 0), "workers=0, wanted 1 or more"),
+    ],
+)
+def test_what_a_cluster_cannot_run_is_refused_with_numbers(resources, options, message):
+    """Ray itself would wait without a word."""
+    with pytest.raises(InvalidOptionError, match=message):
+        _workers(resources, *options)
+
+
+@pytest.mark.slow
+def test_two_cpus_are_enough_for_the_defaults(corpus, tmp_path, tiny_folder):
+    """On a cluster of two CPUs the defaults finish, and two workers are refused at once."""
+    program = (
+        "import ray, sys; from pathlib import Path; from search_r3.integrations.ray import embed_parquet\n"
+        "ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)\n"
+        "source, output, model = map(Path, sys.argv[1:])\n"
+        "try:\n"
+        "    embed_parquet(source, output, model=str(model), workers=2)\n"
+        "except ValueError as error:\n"
+        "    print(error)\n"
+        "embed_parquet(source, output, model=str(model))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(corpus), str(tmp_path / "out"), str(tiny_folder)],
+        capture_output=True, text=True, timeout=240, check=True,
+    )  # fmt: skip
+    assert "Got a cluster of 2 CPUs" in run.stdout
+    assert vectors(tmp_path / "out")[0] == [f"d{n}" for n in range(240)]
 
 
 def test_a_folder_belongs_to_a_model_and_its_columns(tmp_path):

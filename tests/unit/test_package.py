@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "extras": "errors",
     "files": "",
     "packages": "errors files",
-    "paths": "",
+    "paths": "errors",
     "provenance": "",
     "text": "",
     "model": FOUNDATION,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sentence_transformers
 
-from search_r3 import Template
+from search_r3 import SearchR3, Template
 from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.model.direct_export import TOLERANCE, check_direct, export_direct
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_exported(tiny, fresh_tiny, exported, tmp_path):
     with pytest.raises(FileExistsError, match="never overwritten"):
         export_direct(tiny, exported)
     with pytest.raises(ModelError, match="wanted a Search-R3 model"):
-        export_direct(sentence_transformers.SentenceTransformer(str(exported), device="cpu"), tmp_path / "x")
+        export_direct(SearchR3(str(exported), device="cpu"), tmp_path / "x")
     other = sentence_transformers.SentenceTransformer(str(exported), device="cpu")
     other.prompts["query"] = "document: "
     with pytest.raises(ModelError, match="differ from the model's"):

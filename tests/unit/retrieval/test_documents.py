@@ -396,3 +396,42 @@ def test_lines_are_read_as_they_are_asked_for(tmp_path, name, first, second):
     with path.open("a") as file:
         file.write(second)
     assert [item.text for item in items] == ["b"]
+
+
+@pytest.mark.parametrize("name", ["id", "text", "title"])
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_two_columns_of_one_name_are_refused(tmp_path, name, suffix):
+    """What a join leaves: no reader can know which of the two is meant."""
+    columns = ["id", "title", "text", name]
+    path = tmp_path / f"joined{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(pa.Table.from_arrays([pa.array([one]) for one in "itxy"], names=columns), path)
+    else:
+        write(path, ",".join(columns) + "\ni,t,x,y\n")
+    with pytest.raises(InvalidInputError, match=f"wanted one column '{name}', got 2"):
+        read(path)
+
+
+def test_two_columns_that_are_not_read_do_not_matter(tmp_path):
+    path = tmp_path / "joined.parquet"
+    names = ["other", "text", "other", "title", "id"]
+    pq.write_table(pa.Table.from_arrays([pa.array([one]) for one in "oxpti"], names=names), path)
+    [(doc_id, text)] = documents(read(path))
+    assert doc_id == "i"
+    assert text.split() == ["t", "x"]  # the title first, whatever the order of the columns
+
+
+def test_a_json_key_that_is_there_twice_is_reported(tmp_path):
+    lines = [
+        '{"id": "a", "text": "x", "text": "y"}',
+        '{"id": "b", "id": "c", "text": "x"}',
+        '{"id": "d", "title": "x", "title": "y", "text": "z"}',
+        '{"id": "e", "text": "not read, so fine", "m": {"k": 1, "k": 2}, "n": 1, "n": 2}',
+    ]
+    items = read(write(tmp_path / "c.jsonl", "\n".join(lines)))
+    assert documents(items) == [("e", "not read, so fine")]
+    assert [reason.split(";")[0] for _, reason in malformed(items)] == [
+        "the field 'text' is there twice",
+        "the field 'id' is there twice",
+        "the field 'title' is there twice",
+    ]
