@@ -17,8 +17,9 @@ from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.types import QueryDatasetType
 
+from search_r3.data.beir import read_beir
 from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash, load_task
-from search_r3.data.retrieval_task import RetrievalTask, read_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError, InvalidOptionError
 
 _NLM_TERMS = "https://www.nlm.nih.gov/databases/download/terms_and_conditions.html"
@@ -160,13 +161,16 @@ class CatalogueTask(LocalTask):
 
 
 class FolderTask(LocalTask):
-    """Anybody's task in BEIR's folder format.
+    """Anybody's task in BEIR's folder format, evaluated by BEIR's rules under mteb too.
+
+    The document with the id of a query is left out of the query's results.
 
     Attributes:
         folder: Holds ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/test.tsv``.
     """
 
     folder: Path
+    ignore_identical_ids = True
 
     def read(self) -> RetrievalTask:
         """Read the folder.

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from search_r3.errors import InvalidInputError
+from search_r3.json_lines import json_lines, not_an_object, not_utf8, numbered_lines
 from search_r3.text import TITLE_FIELD
 
 ID_FIELDS = ("_id", "id", "doc_id")
 TEXT_FIELDS = ("text", "contents", "content", "body")
 _TEXT_SUFFIXES = (".txt", ".md", ".rst")
-_UTF8_BOM = b"\xef\xbb\xbf"
-
-
-class Repeated(Enum):
-    """The type of :data:`REPEATED`."""
-
-    REPEATED = "repeated"
-
-
-REPEATED = Repeated.REPEATED
-"""Stands for the value of a field that a JSON object has twice, for nobody knows which one is meant."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +79,7 @@ def folder_records(folder: Path) -> Iterator[Record | MalformedLine]:
             text = files[name].read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
-            yield MalformedLine(source, line, _not_utf8(error))
+            yield MalformedLine(source, line, not_utf8(error))
         except OSError as error:
             yield MalformedLine(source, 1, f"cannot be read ({error.strerror}); repair or remove the file")
         else:
@@ -101,37 +89,26 @@ def folder_records(folder: Path) -> Iterator[Record | MalformedLine]:
 def text_line_records(path: Path) -> Iterator[Record | MalformedLine]:
     """Read every line of a text file as one record without an id; an empty line is an empty text."""
     with path.open("rb") as file:
-        for number, line in _numbered_lines(file):
+        for number, line in numbered_lines(file):
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
-                yield MalformedLine(_source(path), number, _not_utf8(error))
+                yield MalformedLine(_source(path), number, not_utf8(error))
             else:
                 yield Record(_source(path), number, {TEXT_FIELDS[0]: text.rstrip("\r\n")})
 
 
 def json_records(path: Path) -> Iterator[Record | MalformedLine]:
-    """Read every line of a JSON Lines file as one record; blank lines are skipped."""
-    with path.open("rb") as file:
-        for number, line in _numbered_lines(file):
-            if not line.strip():
-                continue
-            try:
-                fields = json.loads(line.rstrip().decode(), object_pairs_hook=_mark_repeated)
-            except UnicodeDecodeError as error:
-                reason = _not_utf8(error)
-            except json.JSONDecodeError as error:
-                reason = (
-                    f"not valid JSON ({error.msg} at column {error.colno}); write one JSON object per line"
-                )
-            except (ValueError, RecursionError) as error:  # numbers of thousands of digits, very deep nesting
-                reason = f"not readable JSON ({error}); write a flat JSON object with an id and a text"
-            else:
-                if isinstance(fields, dict):
-                    yield Record(_source(path), number, fields)
-                    continue
-                reason = f"a JSON {type(fields).__name__} and not an object; write one JSON object per line"
+    """Read every line of a JSON Lines file, plain or gzip, as one record; blank lines are skipped.
+
+    Raises:
+        InvalidInputError: A ``.gz`` file is damaged.
+    """
+    for number, fields in json_lines(path):
+        if reason := not_an_object(fields):
             yield MalformedLine(_source(path), number, reason)
+        else:
+            yield Record(_source(path), number, fields)
 
 
 def csv_records(
@@ -185,7 +162,7 @@ def parquet_records(
                         values = (column[index].as_py() for column in batch.columns)
                         fields = dict(zip(batch.schema.names, values, strict=True))
                     except UnicodeDecodeError as error:
-                        yield MalformedLine(_source(path), row, _not_utf8(error))
+                        yield MalformedLine(_source(path), row, not_utf8(error))
                     else:
                         yield Record(_source(path), row, fields)
         except (pyarrow.ArrowException, OSError) as error:
@@ -199,7 +176,7 @@ def parquet_records(
 def _csv_rows(file: BinaryIO, delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
     """Yield the first line number of every row with its cells, or with the reason why it has none."""
     # Bytes that are not UTF-8 pass as lone surrogates, so that they spoil their own row and not the file.
-    lines = (line.decode(errors="surrogateescape") for _, line in _numbered_lines(file))
+    lines = (line.decode(errors="surrogateescape") for _, line in numbered_lines(file))
     # Strict: otherwise a quote that is never closed takes in the rest of the file without a word.
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
@@ -248,25 +225,6 @@ def _check_columns(
     return names
 
 
-def _mark_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a JSON object's dictionary; Python's own would keep the last of two values without a word."""
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        fields[name] = REPEATED if name in fields else value
-    return fields
-
-
-def _numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the file's lines with their 1-based numbers, without the byte order mark of the first."""
-    for number, line in enumerate(file, start=1):
-        yield number, line.removeprefix(_UTF8_BOM) if number == 1 else line
-
-
 def _source(path: Path) -> str:
     """Return the path as text that can be printed, even if the file's name is not valid Unicode."""
     return str(path).encode(errors="backslashreplace").decode()
-
-
-def _not_utf8(error: UnicodeDecodeError) -> str:
-    """Say which byte is not UTF-8."""
-    return f"not valid UTF-8 (byte 0x{error.object[error.start]:02x}); save the file as UTF-8"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import faiss
@@ -123,6 +124,7 @@ class DocumentRows:
         queries: NDArray[np.float32],
         relevant: list[dict[int, float]],
         among: NDArray[np.int64] | None = None,
+        left_out: Sequence[int | None] | None = None,
     ) -> list[Ranking]:
         """Rank the relevant documents of every query.
 
@@ -130,6 +132,7 @@ class DocumentRows:
             queries: Embeddings, shape (B, D).
             relevant: For each, grades above 0 by row.
             among: The rows that are ranked, the relevant ones among them; None ranks all.
+            left_out: For each query, a row that is not ranked and not relevant; None ranks it too.
 
         Raises:
             InvalidInputError: Numbers differ, or a query has nothing relevant among the rows.
@@ -139,37 +142,47 @@ class DocumentRows:
                 f"got {len(queries)} queries and {len(relevant)} judgements, wanted one each"
             )
         _checked(queries)
+        out = list(left_out or [None] * len(queries))
         if among is None and self._inverted is not None:
-            return [self._rank_nearest(*pair) for pair in zip(queries, relevant, strict=True)]
+            return [self._rank_nearest(*each) for each in zip(queries, relevant, out, strict=True)]
         judged = relevant
         if among is not None:
             place_of = {row: place for place, row in enumerate(among.tolist())}
             judged = [
                 {place_of[row]: grade for row, grade in one.items() if row in place_of} for one in relevant
             ]
+            out = [None if row is None else place_of.get(row) for row in out]
         documents = self._embeddings if among is None else self._embeddings[among]
         rankings: list[Ranking] = []
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             some = slice(start, start + _QUERIES_AT_ONCE)
-            rankings += map(_rank, queries[some] @ documents.T, judged[some])
+            rankings += map(_rank, queries[some] @ documents.T, judged[some], out[some])
         return rankings
 
-    def _rank_nearest(self, query: NDArray[np.float32], grades: dict[int, float]) -> Ranking:
+    def _rank_nearest(
+        self, query: NDArray[np.float32], grades: dict[int, float], left_out: int | None
+    ) -> Ranking:
         """Rank among the nearest rows and the relevant ones: what is beyond the depth stays there."""
         nearest = self.search(query[None], self._depth)[0]
         candidates = np.union1d(nearest[nearest >= 0], np.array(sorted(grades), dtype=np.int64))
+        candidates = candidates[candidates != (-1 if left_out is None else left_out)]
         place_of = {row: place for place, row in enumerate(candidates.tolist())}
         ranking = _rank(
             self._embeddings[candidates] @ query, {place_of[row]: grade for row, grade in grades.items()}
         )
+        documents = len(self) - (left_out is not None)
         return Ranking(
-            ranking.ranks, ranking.grades, ranking.similarities, ranking.best_other, documents=len(self)
+            ranking.ranks, ranking.grades, ranking.similarities, ranking.best_other, documents=documents
         )
 
 
-def _rank(similarities: NDArray[np.float32], grades: dict[int, float]) -> Ranking:
+def _rank(
+    similarities: NDArray[np.float32], grades: dict[int, float], left_out: int | None = None
+) -> Ranking:
     if not grades:
         raise InvalidInputError("got a query without a relevant document among those that are ranked")
+    if left_out is not None:
+        similarities[left_out] = -np.inf
     rows = np.array(sorted(grades), dtype=np.int64)
     own = similarities[rows]
     # Whatever is as similar counts as before it; the document itself makes the 1 that ranks start with.
@@ -180,7 +193,7 @@ def _rank(similarities: NDArray[np.float32], grades: dict[int, float]) -> Rankin
         grades=np.array([grades[row] for row in rows.tolist()], dtype=np.float64),
         similarities=own,
         best_other=float(others.max()) if len(others) else -np.inf,
-        documents=len(similarities),
+        documents=len(similarities) - (left_out is not None),
     )
 
 

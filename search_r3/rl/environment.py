@@ -74,7 +74,9 @@ class RetrievalEnvironment:
     A step is :meth:`refresh`, with the embeddings of the step's rollouts, then :meth:`rank`.
 
     Args:
-        task: Corpus, queries and graded judgements.
+        task: Corpus, queries and graded judgements, all of which can be found
+            (:meth:`search_r3.data.retrieval_task.RetrievalTask.answerable`). The document with the id of a
+            query is neither ranked nor learned from for that query.
         encode: Embeds documents by the weights of the moment.
         policy: Chooses what is encoded again.
         options: See there.
@@ -96,6 +98,7 @@ class RetrievalEnvironment:
             query_id: {row_of[doc_id]: float(grade) for doc_id, grade in grades.items() if grade > 0}
             for query_id, grades in task.qrels.items()
         }
+        self._same_id = {query_id: row_of[query_id] for query_id in task.queries if query_id in row_of}
         self.rows = DocumentRows(encode(self._texts))
         self.neighbours = neighbour_graph(self.rows.embeddings, self.options.neighbours)
         self._hits: NDArray[np.int64] = np.zeros(len(self.rows), dtype=np.int64)
@@ -148,7 +151,9 @@ class RetrievalEnvironment:
             InvalidInputError: A query is not one of the task, or an embedding is not finite.
         """
         among = self._positives(query_ids) if self.policy.ranks_in_batch else None
-        return self.rows.rankings(embeddings, [self._judged(query_id) for query_id in query_ids], among)
+        judged = [self._judged(query_id) for query_id in query_ids]
+        left_out = [self._same_id.get(query_id) for query_id in query_ids]
+        return self.rows.rankings(embeddings, judged, among, left_out)
 
     def contrast(
         self, query_ids: Sequence[str], embeddings: NDArray[np.float32], negatives: int
@@ -164,10 +169,10 @@ class RetrievalEnvironment:
             top = [row for row, grade in judged.items() if grade == max(judged.values())]
             best[place] = top[int(np.argmax(self.rows.embeddings[top] @ embedding))]
         wrong = np.empty((len(query_ids), negatives), dtype=np.int64)
-        most = max(len(self._judged(query_id)) for query_id in query_ids)
+        most = max(len(self._not_wrong(query_id)) for query_id in query_ids)
         found = self.rows.search(embeddings, negatives + most)
         for place, (query_id, near) in enumerate(zip(query_ids, found, strict=True)):
-            others = near[(near >= 0) & ~np.isin(near, list(self._judged(query_id)))]
+            others = near[(near >= 0) & ~np.isin(near, self._not_wrong(query_id))]
             if len(others) < negatives:
                 raise InvalidInputError(
                     f"got a corpus with {len(others)} documents that do not answer {query_id!r}, wanted "
@@ -177,8 +182,8 @@ class RetrievalEnvironment:
         return best, wrong
 
     def is_relevant(self, query_ids: Sequence[str], rows: Rows) -> NDArray[np.bool_]:
-        """Whether each of R rows answers each of B queries, shape (B, R)."""
-        return np.array([np.isin(rows, list(self._judged(query_id))) for query_id in query_ids])
+        """Whether each of R rows answers each of B queries or has its id, shape (B, R)."""
+        return np.array([np.isin(rows, self._not_wrong(query_id)) for query_id in query_ids])
 
     def encode_all(self) -> NDArray[np.float32]:
         """Every document by the weights of the moment, shape (N, D); the rows stay as they are."""
@@ -242,6 +247,11 @@ class RetrievalEnvironment:
             raise InvalidInputError(
                 f"got the query {query_id!r}, which this environment does not have"
             ) from None
+
+    def _not_wrong(self, query_id: str) -> list[int]:
+        """Rows that are no wrong answer to a query: the relevant ones, and that of the document of its id."""
+        same = self._same_id.get(query_id)
+        return [*self._judged(query_id), *([] if same is None else [same])]
 
     def _best(self, query_id: str) -> list[int]:
         judged = self._judged(query_id)

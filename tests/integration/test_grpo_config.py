@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from keyword_task import config
 
-from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.data.beir import write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.rl.grpo_config import read_config
 from search_r3.rl.grpo_run import worse_than_start

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from search_r3.cli import main
+from search_r3.data.beir import write_beir
 from search_r3.data.pairs import TrainingPair, read_pairs, write_pairs
-from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.results import read_results
 from search_r3.model import default as embedded_model

@@ -18,9 +18,10 @@ from search_r3.model.modeling_file import _PARTS
 SOURCE = Path(search_r3.__file__).parent
 
 # Every top-level name of the package, and those that its modules may import, at any depth of their source.
-FOUNDATION = "errors paths provenance text"
+FOUNDATION = "errors json_lines paths provenance text"
 MAY_IMPORT = {
     "errors": "",
+    "json_lines": "errors",
     "paths": "errors",
     "provenance": "",
     "text": "",
