@@ -100,13 +100,14 @@ def _pair_of(fields: dict[str, Any], source: str) -> TrainingPair:
     negatives = fields.get("negatives", [])
     if not isinstance(negatives, list):
         raise InvalidInputError(f"got {negatives!r} for negatives, wanted a list of texts")
+    named = {f"negatives[{place}]": text for place, text in enumerate(negatives)}
     query, positive = _text(fields, "query"), _text(fields, "positive")
     # The documents of a line are untitled: they become the texts that an index or an evaluation embeds.
     positive = join_title(None, positive)
     return TrainingPair(
         query,
         positive,
-        tuple(join_title(None, _text({"negatives": text}, "negatives")) for text in negatives),
+        tuple(join_title(None, _text({name: text}, name)) for name, text in named.items()),
         source,
         id_value(fields, "query_id") if "query_id" in fields else _digest(f"{query}\0{positive}"),
         id_value(fields, "doc_id") if "doc_id" in fields else _digest(positive),

@@ -104,7 +104,7 @@ def test_a_published_folder_has_the_scores_of_beir(tmp_path, harness):
         assert found.per_query[measure_name] == pytest.approx(wanted, abs=1e-6)
     corpus, queries, qrels = GenericDataLoader(str(tmp_path / "published")).load("test")
     run = bm25_run({key: document["text"] for key, document in corpus.items()}, queries)
-    assert list(run["1"])[0] == "1"  # the best match, were it not left out
+    assert next(iter(run["1"])) == "1"  # the best match, were it not left out
     assert found.mean("ndcg_at_10") == pytest.approx(0.462284, abs=1e-6)
     assert EvaluateRetrieval.evaluate(qrels, run, [10])[0]["NDCG@10"] == pytest.approx(0.46228)
 
@@ -139,10 +139,10 @@ def test_a_published_folder_is_warned_of_once(tmp_path):
         task.load_data()
     [warning] = [one for one in caught if issubclass(one.category, DataWarning)]
     assert str(warning.message).split("\n- ")[1:] == [
-        "judgements of documents that are not in the corpus: 1 (gone); such a document is never found, and is "
-        "missed if it is relevant",
-        "queries with the id of a document: 2 (1, 2); that document is left out of the query's results, as in "
-        "BEIR",
+        "judgements of documents that are not in the corpus: 1 (gone); such a document is never found, and "
+        "is missed if it is relevant",
+        "queries with the id of a document: 2 (1, 2); that document is left out of the query's results, as "
+        "in BEIR",
         "queries without a relevant document: 1 (2); every measure gives them 0, as in BEIR and mteb",
     ]
 

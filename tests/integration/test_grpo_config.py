@@ -51,6 +51,23 @@ def test_other_wordings_of_a_dev_answer_are_not_asked(toy):
     assert list(data.task.queries.values()) == ["a fifth"] and len(data.task.corpus) == 4
 
 
+@pytest.mark.filterwarnings("ignore::search_r3.errors.DataWarning")
+def test_only_queries_with_an_answer_are_asked(toy):
+    """Absent documents, the document of the query's own id and grades of 0 are no answers."""
+    queries = config(toy, "x").queries
+    task = RetrievalTask(
+        {"1": "ask one", "2": "ask two", "3": "ask three", "4": "ask four"},
+        {"1": "ask one", "2": "two", "9": "nine"},
+        {"1": {"9": 2, "gone": 3}, "2": {"2": 1}, "3": {"9": 0}, "4": {"gone": 1}},
+    )
+    write_beir(task, toy / "mine", split="train")
+    name, some = str(toy / "mine"), next(iter(queries.sets.values()))
+    data = load_queries(queries.model_copy(update={"sets": {name: some}}), 0)
+    assert data.task.queries == {f"{name}/1": "ask one"}
+    assert data.task.qrels == {f"{name}/1": {f"{name}/9": 2}} and len(data.task.corpus) == 3
+    assert data.hashes[name] == task.data_hash()
+
+
 def test_unknown_keys_fail(tmp_path):
     """A typo is an error that names the key."""
     (tmp_path / "a.toml").write_text('output = "x"\n[queries.sets.a]\nqueries = 1\ndocument = 3\n')

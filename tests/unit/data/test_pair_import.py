@@ -32,8 +32,11 @@ def test_ids_of_a_line_are_strings_or_numbers(tmp_path):
         (b'{"query": "caf\xe9", "positive": "p"}', r"not valid UTF-8 \(byte 0xe9\)"),
         (b'{"query": "\\ud83d", "positive": "p"}', "the field 'query' has the lone surrogate"),
         (b'{"query": "q", "positive": "p\\udc00"}', "the field 'positive' has the lone surrogate"),
-        (b'{"query": "q", "positive": "p", "negatives": ["n\\ud800"]}', "'negatives' has the lone surrogate"),
-        (b'{"query": "q", "positive": "p", "negatives": [3]}', "the field 'negatives' is of type int"),
+        (
+            b'{"query": "q", "positive": "p", "negatives": ["n\\ud800"]}',
+            r"'negatives\[0\]' has the lone surrogate",
+        ),
+        (b'{"query": "q", "positive": "p", "negatives": [3]}', r"the field 'negatives\[0\]' is of type int"),
         (b'{"query": "q", "query": "r", "positive": "p"}', "the field 'query' is there twice"),
         (b'{"query": "q", "positive": "p", "query_id": null}', "the field 'query_id' is absent or empty"),
         (b'{"query": "q", "positive": "p", "doc_id": true}', "the field 'doc_id' is of type bool"),
