@@ -58,7 +58,7 @@ def test_pairs_of_ones_own_become_a_training_set(tmp_path):
         ('{"query": " ", "positive": "A"}', "line 2: got ' ' for query"),
         (
             '{"query": "a", "positive": "A", "negatives": [3]}',
-            "line 2: the field 'negatives[0]' is of type int",
+            "field 'negatives[0]' is of type int",
         ),
         (
             '{"query": "a", "positive": "A", "negatives": "x y"}',

