@@ -47,3 +47,7 @@ class MissingExtraError(SearchR3Error, ImportError):
 
 class TruncationWarning(UserWarning):
     """Texts were cut to the model's limit; the message counts them and the tokens dropped."""
+
+
+class DataWarning(UserWarning):
+    """Data is loaded, but some of it cannot be scored or was there twice; the message counts and names it."""

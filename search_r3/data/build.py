@@ -14,13 +14,14 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
+from search_r3.data.beir import read_beir, write_beir
 from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash
 from search_r3.data.full_tasks import full_task
 from search_r3.data.leaks import LeakCheck
 from search_r3.data.mini import mini_of
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs, write_pairs
 from search_r3.data.parsed import Sources
-from search_r3.data.retrieval_task import RetrievalTask, read_beir, write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.training_sets import GRADED_SETS, TRAINING_SETS, TrainingSet
 from search_r3.errors import DataError
 from search_r3.files import bytes_sha256, file_sha256, write_text

@@ -8,7 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from search_r3.data.retrieval_task import RetrievalTask, read_beir
+from search_r3.data.beir import read_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.paths import data_dir
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
+from search_r3.data.beir import read_beir
 from search_r3.data.pairs import TrainingPair, write_pairs
-from search_r3.data.retrieval_task import read_beir
-from search_r3.errors import DataError
+from search_r3.errors import DataError, InvalidInputError
+from search_r3.json_lines import id_value, json_objects, text_value
 from search_r3.paths import data_dir
 from search_r3.text import join_title
 
@@ -18,7 +18,8 @@ def import_pairs(path: Path, source: str, most: int | None = None) -> tuple[Path
     """Read pairs and write them where the other training sets are.
 
     Args:
-        path: A JSONL file (:func:`read_pair_lines`) or a folder in BEIR's format (:func:`read_pair_folder`).
+        path: A JSONL file, plain or gzip (:func:`read_pair_lines`), or a folder in BEIR's format
+            (:func:`read_pair_folder`).
         source: Name of the training set.
         most: Most pairs of one query of a folder; None means all.
 
@@ -43,12 +44,14 @@ def read_pair_lines(path: Path, source: str) -> list[TrainingPair]:
 
     Raises:
         DataError: A line is not a pair, or an id is there twice.
+        OSError: The file cannot be read.
     """
     pairs: dict[str, TrainingPair] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        pair = _pair_of(line, source, f"{path}, line {number}")
+    for number, fields in json_objects(path):
+        try:
+            pair = _pair_of(fields, source)
+        except InvalidInputError as error:
+            raise DataError(f"{path}, line {number}: {error.reason}.") from None
         if pair.query_id in pairs:
             raise DataError(f"{path}, line {number}: the query_id {pair.query_id!r} was there before.")
         pairs[pair.query_id] = pair
@@ -59,6 +62,8 @@ def read_pair_lines(path: Path, source: str) -> list[TrainingPair]:
 
 def read_pair_folder(folder: Path, source: str, most: int | None) -> list[TrainingPair]:
     """Make pairs of the queries in a folder in BEIR's format and their relevant documents (qrels/train.tsv).
+
+    A judgement of a document that is not in the corpus makes no pair; :func:`read_beir` warns of it.
 
     Args:
         folder: The folder.
@@ -71,7 +76,7 @@ def read_pair_folder(folder: Path, source: str, most: int | None) -> list[Traini
     task = read_beir(folder, split="train")
     pairs = []
     for query_id, grades in task.qrels.items():
-        relevant = [doc_id for doc_id, grade in grades.items() if grade > 0]
+        relevant = [doc_id for doc_id, grade in grades.items() if grade > 0 and doc_id in task.corpus]
         # Among equal grades by a hash, so that queries that share documents do not take the same ones.
         relevant.sort(key=lambda doc_id: (-grades[doc_id], _digest(f"{query_id}\0{doc_id}")))
         pairs += [
@@ -83,35 +88,38 @@ def read_pair_folder(folder: Path, source: str, most: int | None) -> list[Traini
     return pairs
 
 
-def _pair_of(line: str, source: str, place: str) -> TrainingPair:
-    """Read one line."""
-    try:
-        record: Any = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{place}: not JSON: {error}.") from None
-    if not isinstance(record, dict):
-        raise DataError(f"{place}: got {type(record).__name__}, wanted an object with query and positive.")
+def _pair_of(fields: dict[str, Any], source: str) -> TrainingPair:
+    """Make a pair of one line.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
     known = {"query", "positive", "negatives", "query_id", "doc_id"}
-    if unknown := sorted(set(record) - known):
-        raise DataError(f"{place}: got the keys {unknown}, wanted some of {sorted(known)}.")
-    negatives = record.get("negatives", [])
+    if unknown := sorted(set(fields) - known):
+        raise InvalidInputError(f"got the keys {unknown}, wanted some of {sorted(known)}")
+    negatives = fields.get("negatives", [])
     if not isinstance(negatives, list):
-        raise DataError(f"{place}: got {negatives!r} for negatives, wanted a list of texts.")
-    for name, value in [(key, record.get(key)) for key in ("query", "positive")] + [
-        ("negatives", text) for text in negatives
-    ]:
-        if not isinstance(value, str) or not value.strip():
-            raise DataError(f"{place}: got {value!r} for {name}, wanted a text.")
+        raise InvalidInputError(f"got {negatives!r} for negatives, wanted a list of texts")
+    named = {f"negatives[{place}]": text for place, text in enumerate(negatives)}
+    query, positive = _text(fields, "query"), _text(fields, "positive")
     # The documents of a line are untitled: they become the texts that an index or an evaluation embeds.
-    query, positive = record["query"], join_title(None, record["positive"])
+    positive = join_title(None, positive)
     return TrainingPair(
         query,
         positive,
-        tuple(join_title(None, text) for text in negatives),
+        tuple(join_title(None, _text({name: text}, name)) for name, text in named.items()),
         source,
-        str(record.get("query_id", _digest(f"{query}\0{positive}"))),
-        str(record.get("doc_id", _digest(positive))),
+        id_value(fields, "query_id") if "query_id" in fields else _digest(f"{query}\0{positive}"),
+        id_value(fields, "doc_id") if "doc_id" in fields else _digest(positive),
     )
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    """A field that is a text and not blank."""
+    text = text_value(fields, name)
+    if not text.strip():
+        raise InvalidInputError(f"got {text!r} for {name}, wanted a text")
+    return text
 
 
 def _digest(text: str) -> str:

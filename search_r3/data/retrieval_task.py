@@ -1,19 +1,15 @@
-"""A labelled retrieval task in memory, its BEIR folder on disk, and the hash that pins its content."""
+"""A labelled retrieval task in memory, and the hash that pins its content."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import itertools
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from search_r3.errors import DataError
-from search_r3.files import write_lines
-from search_r3.text import TITLE_FIELD, join_title
 
 _BREAKS = re.compile(r"[\t\r\n]")
 
@@ -22,11 +18,18 @@ _BREAKS = re.compile(r"[\t\r\n]")
 class RetrievalTask:
     """Queries, documents and graded judgements.
 
+    A query may have the id of a document, as in ArguAna: that document is left out of the query's results. A
+    judged document need not be in the corpus: it is never found. A query need not have a relevant document:
+    every measure gives it 0. :meth:`unscored` names all these.
+
     Attributes:
-        queries: Query texts by query id. A query id is never also a document id: some evaluators ignore a
-            document that has the id of the query.
+        queries: Query texts by query id.
         corpus: Document texts by document id, as :func:`search_r3.text.join_title` gives them.
-        qrels: For every query id, the grade (1 and above: relevant) of its judged documents.
+        qrels: For every query id, the grade (1 and above: relevant) of its judged documents, at least one.
+
+    Raises:
+        DataError: A query has no judgement, a judged query is not there, or an id is empty or has a tab or
+            a line break.
     """
 
     queries: dict[str, str]
@@ -34,21 +37,11 @@ class RetrievalTask:
     qrels: dict[str, dict[str, int]]
 
     def __post_init__(self) -> None:
-        if set(self.queries) != set(self.qrels):
-            odd = sorted(set(self.queries) ^ set(self.qrels))
+        judged = {query_id for query_id, grades in self.qrels.items() if grades}
+        if odd := sorted((set(self.queries) ^ set(self.qrels)) | (set(self.qrels) - judged)):
             raise DataError(f"Got queries without judgements or the reverse: {odd[:3]} ({len(odd)} in all).")
-        if both := set(self.queries) & set(self.corpus):
-            raise DataError(f"Got ids that are both query and document: {sorted(both)[:3]} ({len(both)}).")
         if odd := [key for key in (*self.queries, *self.corpus) if not key or _BREAKS.search(key)]:
             raise DataError(f"Got the id {odd[0]!r}, wanted one without tabs and line breaks.")
-        for query_id, grades in self.qrels.items():
-            # Not a difference of sets: that would walk the whole corpus for every query.
-            if missing := [doc_id for doc_id in grades if doc_id not in self.corpus]:
-                raise DataError(
-                    f"Query {query_id!r} judges documents that do not exist: {sorted(missing)[:3]}."
-                )
-            if not any(grade > 0 for grade in grades.values()):
-                raise DataError(f"Query {query_id!r} has no relevant document.")
 
     @property
     def judgements(self) -> int:
@@ -70,6 +63,52 @@ class RetrievalTask:
                 )
         return digest.hexdigest()
 
+    def unscored(self) -> list[str]:
+        """Say what evaluators cannot score or leave out, one sentence for each kind with the first ids.
+
+        Returns:
+            Nothing for a task in which every query can reach every measure's 1.
+        """
+        judged = [(key, doc_id) for key, grades in self.qrels.items() for doc_id in grades]
+        kinds = (
+            (
+                "judgements of documents that are not in the corpus",
+                [doc_id for _, doc_id in judged if doc_id not in self.corpus],
+                "such a document is never found, and is missed if it is relevant",
+            ),
+            (
+                "queries with the id of a document",
+                [query_id for query_id in self.queries if query_id in self.corpus],
+                "that document is left out of the query's results, as in BEIR",
+            ),
+            (
+                "queries whose document of the same id is judged relevant",
+                [key for key in self.queries if key in self.corpus and self.qrels[key].get(key, 0) > 0],
+                "it is missed; if it is another text than the query, rename the queries",
+            ),
+            (
+                "queries without a relevant document",
+                [query_id for query_id in self.queries if max(self.qrels[query_id].values()) <= 0],
+                "every measure gives them 0, as in BEIR and mteb",
+            ),
+        )
+        return [f"{counted(kind, ids)}; {meaning}" for kind, ids, meaning in kinds if ids]
+
+    def answerable(self) -> RetrievalTask:
+        """Keep what can be found: judgements of documents in the corpus, and queries with a relevant one.
+
+        The document with the id of the query does not count, as it is left out of the query's results.
+        """
+        found = {
+            query_id: {doc: grade for doc, grade in grades.items() if doc in self.corpus and doc != query_id}
+            for query_id, grades in self.qrels.items()
+        }
+        qrels = {
+            query_id: grades for query_id, grades in found.items() if max(grades.values(), default=0) > 0
+        }
+        queries = {query_id: text for query_id, text in self.queries.items() if query_id in qrels}
+        return RetrievalTask(queries, self.corpus, qrels)
+
     def subset(self, query_ids: Collection[str], doc_ids: Collection[str]) -> RetrievalTask:
         """Keep some queries and documents, in this task's order.
 
@@ -81,97 +120,21 @@ class RetrievalTask:
             raise DataError(
                 f"Got ids that the task does not have: {sorted(unknown)[:3]} ({len(unknown)} in all)."
             )
+        qrels = {
+            key: {doc_id: grade for doc_id, grade in grades.items() if doc_id in kept_documents}
+            for key, grades in self.qrels.items()
+            if key in kept_queries
+        }
+        if lost := [key for key, grades in qrels.items() if max(grades.values(), default=0) <= 0]:
+            raise DataError(f"Query {lost[0]!r} has no relevant document ({len(lost)} in all).")
         return RetrievalTask(
             {key: text for key, text in self.queries.items() if key in kept_queries},
             {key: text for key, text in self.corpus.items() if key in kept_documents},
-            {
-                key: {doc_id: grade for doc_id, grade in grades.items() if doc_id in kept_documents}
-                for key, grades in self.qrels.items()
-                if key in kept_queries
-            },
+            qrels,
         )
 
 
-def write_beir(task: RetrievalTask, folder: Path, split: str = "test") -> None:
-    """Write ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/<split>.tsv`` in the format of BEIR.
-
-    Each file appears whole or not at all.
-
-    Raises:
-        DataError: A document has outer whitespace, so that :func:`read_beir` would read another text.
-    """
-    if odd := [key for key, text in task.corpus.items() if text != join_title(None, text)]:
-        raise DataError(
-            f"Got the document {odd[0]!r} with outer whitespace ({len(odd)} in all), wanted texts without: "
-            "readers strip it, and the data hash would change. Strip it when the task is made."
-        )
-    write_lines(
-        folder / "corpus.jsonl",
-        (_json_line({"_id": key, "title": "", "text": text}) for key, text in task.corpus.items()),
-    )
-    write_lines(
-        folder / "queries.jsonl",
-        (_json_line({"_id": key, "text": text}) for key, text in task.queries.items()),
-    )
-    rows = (
-        f"{key}\t{doc_id}\t{grade}\n"
-        for key, grades in task.qrels.items()
-        for doc_id, grade in grades.items()
-    )
-    write_lines(folder / "qrels" / f"{split}.tsv", _with_header("query-id\tcorpus-id\tscore\n", rows))
-
-
-def read_beir(folder: Path, split: str = "test") -> RetrievalTask:
-    """Read a BEIR folder; documents become the texts of :func:`search_r3.text.join_title`.
-
-    Raises:
-        DataError: A file is missing or malformed; the message names it and, for a line, its number.
-    """
-    corpus = {
-        record["_id"]: join_title(record.get(TITLE_FIELD), record["text"])
-        for record in _records(folder / "corpus.jsonl", ("_id", "text"), optional=TITLE_FIELD)
-    }
-    queries = {
-        record["_id"]: record["text"] for record in _records(folder / "queries.jsonl", ("_id", "text"))
-    }
-    path = folder / "qrels" / f"{split}.tsv"
-    qrels: dict[str, dict[str, int]] = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-            next(rows, None)
-            for query_id, doc_id, grade in rows:
-                qrels.setdefault(query_id, {})[doc_id] = int(grade)
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error}.") from None
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path} is not a table of query-id, corpus-id, score: {error}.") from None
-    return RetrievalTask({key: text for key, text in queries.items() if key in qrels}, corpus, qrels)
-
-
-def _json_line(record: dict[str, str]) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def _with_header(header: str, rows: Iterator[str]) -> Iterator[str]:
-    yield header
-    yield from rows
-
-
-def _records(path: Path, fields: tuple[str, ...], optional: str | None = None) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open(encoding="utf-8") as stream:
-            for number, line in enumerate(stream, start=1):
-                try:
-                    record = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise DataError(f"{path}, line {number}: not JSON: {error}.") from None
-                if not isinstance(record, dict):
-                    raise DataError(f"{path}, line {number}: wanted an object.")
-                if missing := [field for field in fields if not isinstance(record.get(field), str)]:
-                    raise DataError(f"{path}, line {number}: wanted strings in the fields {missing}.")
-                if optional is not None and not isinstance(record.get(optional), str | None):
-                    raise DataError(f"{path}, line {number}: wanted a string or null in {optional!r}.")
-                yield record
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}.") from None
+def counted(kind: str, ids: Collection[str]) -> str:
+    """Count ids and name the first three: ``queries without a relevant document: 4 (a, b, c, ...)``."""
+    first = ", ".join(key[:40] for key in itertools.islice(ids, 3))
+    return f"{kind}: {len(ids)} ({first}{', ...' if len(ids) > 3 else ''})"

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from search_r3.data.beir import read_beir
 from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash, load_task
-from search_r3.data.retrieval_task import RetrievalTask, read_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.extras import needs_extra
 
@@ -162,13 +163,16 @@ class CatalogueTask(LocalTask):
 
 
 class FolderTask(LocalTask):
-    """Anybody's task in BEIR's folder format.
+    """Anybody's task in BEIR's folder format, evaluated by BEIR's rules under mteb too.
+
+    The document with the id of a query is left out of the query's results.
 
     Attributes:
         folder: Holds ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/test.tsv``.
     """
 
     folder: Path
+    ignore_identical_ids = True
 
     def read(self) -> RetrievalTask:
         """Read the folder.

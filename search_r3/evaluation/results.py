@@ -16,10 +16,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from search_r3.errors import DataError, InvalidInputError
 from search_r3.files import write_text
+from search_r3.json_lines import UnreadableLine, json_lines
 from search_r3.model.thoughts import Thought
 
 Harness = Literal["mteb", "beir"]
@@ -200,14 +201,15 @@ def read_result(path: Path) -> Result:
     """
     place = str(path)
     try:
-        with path.open(encoding="utf-8") as file:
-            place = f"{path}, line 1"
-            facts = _facts(file.readline())
-            scores: dict[str, dict[str, float]] = {measure: {} for measure in facts["per_query"]}
-            queries = facts.pop("queries")
-            for number, line in enumerate(file, 2):
-                place = f"{path}, line {number}"
-                _add_query(line, scores)
+        lines = json_lines(path, allow_nan=False)
+        number, first = next(lines, (1, UnreadableLine("got an empty file", "")))
+        place = f"{path}, line {number}"
+        facts = _facts(first)
+        scores: dict[str, dict[str, float]] = {measure: {} for measure in facts["per_query"]}
+        queries = facts.pop("queries")
+        for number, line in lines:
+            place = f"{path}, line {number}"
+            _add_query(line, scores)
         place = str(path)
         found = len(next(iter(scores.values()), ()))
         if found != queries:
@@ -245,9 +247,10 @@ def read_results(folder: Path) -> list[Result]:
     return [read_result(path) for path in paths]
 
 
-def _facts(line: str) -> dict[str, Any]:
+def _facts(data: Any) -> dict[str, Any]:
     """The first line of a file, checked, with the names of the measures in place of the scores."""
-    data = json.loads(line, parse_constant=_refuse_constant)
+    if isinstance(data, UnreadableLine):
+        raise DataError(data.reason)
     if not isinstance(data, dict):
         raise DataError("got JSON that is not an object")
     version = data.get("schema_version")
@@ -264,11 +267,12 @@ def _facts(line: str) -> dict[str, Any]:
     return data
 
 
-def _add_query(line: str, scores: Mapping[str, dict[str, float]]) -> None:
+def _add_query(data: Any, scores: Mapping[str, dict[str, float]]) -> None:
     """Check a further line of a file, and add its scores."""
-    data = json.loads(line, parse_constant=_refuse_constant)
+    if isinstance(data, UnreadableLine):
+        raise DataError(data.reason)
     if not isinstance(data, list) or len(data) != 1 + len(scores) or not isinstance(data[0], str):
-        raise DataError(f"got {line.strip()[:80]}, wanted a query's id and its {', '.join(scores)}")
+        raise DataError(f"got {str(data)[:80]}, wanted a query's id and its {', '.join(scores)}")
     query_id, *values = data
     for (measure, known), value in zip(scores.items(), values, strict=True):
         if query_id in known:
@@ -320,7 +324,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(inner) for key, inner in value.items()}
     return round(value, 6) if isinstance(value, float) else value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise DataError(f"got the number {name}, which JSON does not have")

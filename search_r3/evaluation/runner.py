@@ -26,7 +26,7 @@ from search_r3.model.thoughts import Arm, Thought
 from search_r3.provenance import describe_environment
 from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.fusion import FUSION_DEPTH, RANK_CONSTANT, reciprocal_rank_fusion
-from search_r3.retrieval.metrics import measure
+from search_r3.retrieval.metrics import drop_same_id, measure
 from search_r3.text import TITLE_FIELD, join_title
 
 with needs_extra("eval"):
@@ -189,8 +189,7 @@ def run_mteb(
     reported = results.task_results[0].scores[part.split][0]["ndcg_at_10"]
     run = json.loads(text)[part.subset][part.split]
     if task.ignore_identical_ids:
-        for query_id, scores in run.items():
-            scores.pop(query_id, None)
+        drop_same_id(run)
     measured = _Measured(run, reported, encoded.query_encoding if encoded else None, seconds)
     return _evaluation("mteb", system, part, measured)
 
@@ -221,6 +220,7 @@ def run_beir(
         index = BM25Index({doc_id: join_title(**document) for doc_id, document in corpus.items()})
         indexed = time.monotonic()
         run = index.search(queries, k=TOP_K)
+        drop_same_id(run)  # as BEIR's own search does, for any other model
         seconds = {"documents": indexed - started, "queries": time.monotonic() - indexed}
     else:
         own = None if own_thoughts is None else [own_thoughts[text] for text in queries.values()]
@@ -285,8 +285,7 @@ def _lexical_run(part: _Part, *, with_itself: bool) -> dict[str, dict[str, float
     queries = query_texts(part.data["queries"])
     run = index.search(queries, k=FUSION_DEPTH)
     if not with_itself:
-        for query_id, scores in run.items():
-            scores.pop(query_id, None)
+        drop_same_id(run)
     return run
 
 

@@ -28,6 +28,7 @@ from sentence_transformers import SentenceTransformer
 
 from search_r3.errors import VectorIndexError
 from search_r3.files import remove_leftovers, write_lines, write_text
+from search_r3.json_lines import json_objects
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.retrieval.documents import Document
@@ -91,10 +92,7 @@ class CorpusIndex:
         try:
             recorded = json.loads((folder / "model.json").read_text(encoding="utf-8"))
             model, version = recorded["model"], recorded.get("format_version", 1)
-            # Split at "\n" only: JSON leaves U+2028 and its like inside a string unescaped.
-            lines = (folder / "documents.jsonl").read_text(encoding="utf-8").split("\n")
-            rows = [json.loads(line) for line in lines if line]
-            texts = {row["_id"]: row["text"] for row in rows}
+            texts = {row["_id"]: row["text"] for _, row in json_objects(folder / "documents.jsonl")}
         except FileNotFoundError as error:
             raise VectorIndexError(
                 f"{folder} is damaged: it has no {Path(error.filename).name}. Remove it and build it again."

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.json_lines import STANDARD_INPUT, id_value, text_value
 from search_r3.retrieval.folders import (
     RECORD_SUFFIXES,
     TEXT_SUFFIXES,
@@ -18,8 +18,6 @@ from search_r3.retrieval.folders import (
 )
 from search_r3.retrieval.records import (
     ID_FIELDS,
-    REPEATED,
-    STANDARD_INPUT,
     TEXT_FIELDS,
     FieldChoice,
     FieldNames,
@@ -252,29 +250,15 @@ def _doc_id(record: Record, names: FieldNames, choice: FieldChoice) -> str:
                 f"an id in the field {late!r}, but the file's first document has none; give all ids or none"
             )
         return f"{record.shard}:{record.line}" if record.shard else str(record.line)
-    value: Any = record.fields.get(names.doc_id)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return str(value)
-    if value is None or value == "":
-        raise _MalformedRecordError(f"no id: the field {names.doc_id!r} is absent or empty; give it an id")
-    return _string(record.fields, names.doc_id)
+    try:
+        return id_value(record.fields, names.doc_id)
+    except InvalidInputError as error:
+        raise _MalformedRecordError(error.reason) from error
 
 
 def _string(fields: dict[str, Any], name: str) -> str:
     """Return a field's value if it is a string of valid Unicode."""
-    value = fields[name]
-    if value is REPEATED:
-        raise _MalformedRecordError(f"the field {name!r} is there twice; wanted it once; remove one of them")
-    if not isinstance(value, str):
-        got = "null" if value is None else f"of type {type(value).__name__}"
-        raise _MalformedRecordError(f"the field {name!r} is {got}; wanted a string; write it as a string")
     try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise _MalformedRecordError(
-            f"the field {name!r} has the lone surrogate {value[error.start]!r}, half of a character; wanted "
-            "valid Unicode; write the text again from its source"
-        ) from error
-    return value
+        return text_value(fields, name)
+    except InvalidInputError as error:
+        raise _MalformedRecordError(error.reason) from error

@@ -20,6 +20,15 @@ def ndcg_at_10(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]
     return {query_id: scores["ndcg_at_10"] for query_id, scores in measure(qrels, run).items()}
 
 
+def drop_same_id(run: dict[str, dict[str, float]]) -> None:
+    """Take the document with the id of the query out of every query's results, in place.
+
+    BEIR always does so, and mteb for tasks such as ArguAna, whose queries are documents themselves.
+    """
+    for query_id, scores in run.items():
+        scores.pop(query_id, None)
+
+
 def measure(
     qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]]
 ) -> dict[str, dict[str, float]]:
@@ -31,7 +40,8 @@ def measure(
 
     trec_eval orders a query's documents by score alone: the order of the run's dictionaries does not matter,
     scores are compared in single precision, and equal scores are ordered by document id, last id first.
-    Queries of the run without judgements are left out.
+    Queries of the run without judgements are left out. A judged query without a relevant document has 0 in
+    every measure. A relevant document that was not retrieved counts as missed, in a corpus or not.
 
     Args:
         qrels: For every query id, the grade of every judged document. Grades of 0 and below are not relevant.
@@ -42,14 +52,13 @@ def measure(
         have.
 
     Raises:
-        InvalidInputError: A judged query has no relevant document, so that its nDCG is not defined, or a
-            score is not a number.
+        InvalidInputError: A query in ``qrels`` has no judgement, or a score is not a number.
     """
     for query_id, grades in qrels.items():
-        if not any(grade > 0 for grade in grades.values()):
+        if not grades:
             raise InvalidInputError(
-                f"got query {query_id!r} without a relevant document in its judgements; "
-                "wanted a grade above 0; take the query out of the judgements",
+                f"got query {query_id!r} without a judgement; wanted a grade of some document; "
+                "take the query out of the judgements",
                 item=query_id,
             )
         for doc_id, score in run.get(query_id, {}).items():

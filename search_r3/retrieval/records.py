@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import json
-import sys
-import zlib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from search_r3.errors import InvalidInputError
 from search_r3.extras import needs_extra
+from search_r3.json_lines import json_lines, not_an_object, not_utf8, read_lines
 from search_r3.text import TITLE_FIELD
 
 ID_FIELDS = ("_id", "id", "doc_id")
 TEXT_FIELDS = ("text", "contents", "content", "body")
 _LARGEST_CELL = 2**31 - 1  # of a C long on every platform
-STANDARD_INPUT = "-"
-"""In place of a path: JSON lines from standard input."""
-
-_UTF8_BOM = b"\xef\xbb\xbf"
-
-
-class Repeated(Enum):
-    """The type of :data:`REPEATED`."""
-
-    REPEATED = "repeated"
-
-
-REPEATED = Repeated.REPEATED
-"""Stands for the value of a field that a JSON object has twice, for nobody knows which one is meant."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +93,7 @@ def text_file_records(files: Mapping[str, Path]) -> Iterator[Record | MalformedL
             text = files[name].read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
-            yield MalformedLine(source, line, _not_utf8(error))
+            yield MalformedLine(source, line, not_utf8(error))
         except OSError as error:
             yield MalformedLine(source, 1, f"cannot be read ({error.strerror}); repair or remove the file")
         else:
@@ -121,38 +102,26 @@ def text_file_records(files: Mapping[str, Path]) -> Iterator[Record | MalformedL
 
 def text_line_records(path: Path) -> Iterator[Record | MalformedLine]:
     """Read every line of a text file as one record without an id; an empty line is an empty text."""
-    with _open(path) as file:
-        for number, line in _numbered_lines(file):
-            try:
-                text = line.decode()
-            except UnicodeDecodeError as error:
-                yield MalformedLine(_source(path), number, _not_utf8(error))
-            else:
-                yield Record(_source(path), number, {TEXT_FIELDS[0]: text.rstrip("\r\n")})
+    for number, line in read_lines(path):
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            yield MalformedLine(_source(path), number, not_utf8(error))
+        else:
+            yield Record(_source(path), number, {TEXT_FIELDS[0]: text.rstrip("\r\n")})
 
 
 def json_records(path: Path) -> Iterator[Record | MalformedLine]:
-    """Read every line of a JSON Lines file as one record; blank lines are skipped."""
-    with _open(path) as file:
-        for number, line in _numbered_lines(file):
-            if not line.strip():
-                continue
-            try:
-                fields = json.loads(line.rstrip().decode(), object_pairs_hook=_mark_repeated)
-            except UnicodeDecodeError as error:
-                reason = _not_utf8(error)
-            except json.JSONDecodeError as error:
-                reason = (
-                    f"not valid JSON ({error.msg} at column {error.colno}); write one JSON object per line"
-                )
-            except (ValueError, RecursionError) as error:  # numbers of thousands of digits, very deep nesting
-                reason = f"not readable JSON ({error}); write a flat JSON object with an id and a text"
-            else:
-                if isinstance(fields, dict):
-                    yield Record(_source(path), number, fields)
-                    continue
-                reason = f"a JSON {type(fields).__name__} and not an object; write one JSON object per line"
+    """Read every line of a JSON Lines file, plain or gzip, as one record; blank lines are skipped.
+
+    Raises:
+        InvalidInputError: A ``.gz`` file is damaged.
+    """
+    for number, fields in json_lines(path):
+        if reason := not_an_object(fields):
             yield MalformedLine(_source(path), number, reason)
+        else:
+            yield Record(_source(path), number, fields)
 
 
 def csv_records(path: Path, delimiter: str, choice: FieldChoice) -> Iterator[Record | MalformedLine]:
@@ -161,22 +130,19 @@ def csv_records(path: Path, delimiter: str, choice: FieldChoice) -> Iterator[Rec
     Raises:
         InvalidInputError: There is no readable header row, or it lacks a column.
     """
-    with _open(path) as file:
-        rows = _csv_rows(file, delimiter)
-        _, header = next(rows, (0, []))
-        if isinstance(header, str):
-            raise InvalidInputError(f"got {path}, whose header row is {header}", path)
-        _check_columns(path, header, choice)
-        for line, row in rows:
-            if isinstance(row, str):
-                yield MalformedLine(_source(path), line, row)
-            elif len(row) != len(header):
-                reason = (
-                    f"{len(row)} cells where the header has {len(header)}; check the quotes and delimiters"
-                )
-                yield MalformedLine(_source(path), line, reason)
-            else:
-                yield Record(_source(path), line, dict(zip(header, row, strict=True)))
+    rows = _csv_rows(read_lines(path), delimiter)
+    _, header = next(rows, (0, []))
+    if isinstance(header, str):
+        raise InvalidInputError(f"got {path}, whose header row is {header}", path)
+    _check_columns(path, header, choice)
+    for line, row in rows:
+        if isinstance(row, str):
+            yield MalformedLine(_source(path), line, row)
+        elif len(row) != len(header):
+            reason = f"{len(row)} cells where the header has {len(header)}; check the quotes and delimiters"
+            yield MalformedLine(_source(path), line, reason)
+        else:
+            yield Record(_source(path), line, dict(zip(header, row, strict=True)))
 
 
 def parquet_records(path: Path, choice: FieldChoice) -> Iterator[Record | MalformedLine]:
@@ -204,7 +170,7 @@ def parquet_records(path: Path, choice: FieldChoice) -> Iterator[Record | Malfor
                         values = (column[index].as_py() for column in batch.columns)
                         fields = dict(zip(batch.schema.names, values, strict=True))
                     except UnicodeDecodeError as error:
-                        yield MalformedLine(_source(path), row, _not_utf8(error))
+                        yield MalformedLine(_source(path), row, not_utf8(error))
                     else:
                         yield Record(_source(path), row, fields)
         except (pyarrow.ArrowException, OSError) as error:
@@ -215,34 +181,10 @@ def parquet_records(path: Path, choice: FieldChoice) -> Iterator[Record | Malfor
             ) from error
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to be read, unpacked if its name ends in ``.gz``; ``-`` is standard input.
-
-    Raises:
-        InvalidInputError: The packed file is damaged or incomplete.
-    """
-    if str(path) == STANDARD_INPUT:
-        yield sys.stdin.buffer
-        return
-    with path.open("rb") as file:
-        if path.suffix.lower() != ".gz":
-            yield file
-            return
-        try:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield cast(BinaryIO, unpacked)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise InvalidInputError(
-                f"got {path}, which cannot be unpacked ({error}); wanted a whole gzip file; copy it again",
-                path,
-            ) from error
-
-
-def _csv_rows(file: BinaryIO, delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
+def _csv_rows(numbered: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
     """Yield the first line number of every row with its cells, or with the reason why it has none."""
     # Bytes that are not UTF-8 pass as lone surrogates, so that they spoil their own row and not the file.
-    lines = (line.decode(errors="surrogateescape") for _, line in _numbered_lines(file))
+    lines = (line.decode(errors="surrogateescape") for _, line in numbered)
     # Strict: otherwise a quote that is never closed takes in the rest of the file without a word.
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
@@ -289,25 +231,6 @@ def _check_columns(path: Path, columns: list[str], choice: FieldChoice) -> Field
     return names
 
 
-def _mark_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a JSON object's dictionary; Python's own would keep the last of two values without a word."""
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        fields[name] = REPEATED if name in fields else value
-    return fields
-
-
-def _numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the file's lines with their 1-based numbers, without the byte order mark of the first."""
-    for number, line in enumerate(file, start=1):
-        yield number, line.removeprefix(_UTF8_BOM) if number == 1 else line
-
-
 def _source(path: Path) -> str:
     """Return the path as text that can be printed, even if the file's name is not valid Unicode."""
     return str(path).encode(errors="backslashreplace").decode()
-
-
-def _not_utf8(error: UnicodeDecodeError) -> str:
-    """Say which byte is not UTF-8."""
-    return f"not valid UTF-8 (byte 0x{error.object[error.start]:02x}); save the file as UTF-8"

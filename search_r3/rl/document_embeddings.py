@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import faiss
@@ -116,6 +117,7 @@ class DocumentEmbeddings:
         queries: NDArray[np.float32],
         relevant: list[dict[int, float]],
         among: DocumentIndices | None = None,
+        left_out: Sequence[int | None] | None = None,
     ) -> list[Ranking]:
         """Rank the relevant documents of every query.
 
@@ -123,6 +125,7 @@ class DocumentEmbeddings:
             queries: Embeddings, shape (B, D).
             relevant: For each, grades above 0 by the document's index.
             among: The documents that are ranked, relevant ones among them; None ranks all.
+            left_out: For each query, a document that is not ranked and not relevant; None ranks all.
 
         Raises:
             InvalidInputError: There is not one judgement for each query, or a query has no relevant document
@@ -133,25 +136,32 @@ class DocumentEmbeddings:
                 f"got {len(queries)} queries and {len(relevant)} judgements, wanted one each"
             )
         _checked(queries)
+        out = list(left_out or [None] * len(queries))
         if among is None and self._inverted_file is not None:
-            return [self._rank_nearest(*pair) for pair in zip(queries, relevant, strict=True)]
+            return [self._rank_nearest(*each) for each in zip(queries, relevant, out, strict=True)]
         judged = relevant
         if among is not None:
             judged = [_renumbered(one, among) for one in relevant]
+            index_in = {document: index for index, document in enumerate(among.tolist())}
+            out = [None if document is None else index_in.get(document) for document in out]
         documents = self._embeddings if among is None else self._embeddings[among]
         rankings: list[Ranking] = []
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             some = slice(start, start + _QUERIES_AT_ONCE)
-            rankings += map(_rank, queries[some] @ documents.T, judged[some])
+            rankings += map(_rank, queries[some] @ documents.T, judged[some], out[some])
         return rankings
 
-    def _rank_nearest(self, query: NDArray[np.float32], grades: dict[int, float]) -> Ranking:
+    def _rank_nearest(
+        self, query: NDArray[np.float32], grades: dict[int, float], left_out: int | None
+    ) -> Ranking:
         """Rank among the nearest documents and the relevant ones: what is beyond the depth stays there."""
         nearest = self.search(query[None], self._depth)[0]
         candidates = np.union1d(nearest[nearest >= 0], np.array(sorted(grades), dtype=np.int64))
+        candidates = candidates[candidates != (-1 if left_out is None else left_out)]
         ranking = _rank(self._embeddings[candidates] @ query, _renumbered(grades, candidates))
+        documents = len(self) - (left_out is not None)
         return Ranking(
-            ranking.ranks, ranking.grades, ranking.similarities, ranking.best_other, documents=len(self)
+            ranking.ranks, ranking.grades, ranking.similarities, ranking.best_other, documents=documents
         )
 
 
@@ -161,9 +171,13 @@ def _renumbered(grades: dict[int, float], documents: DocumentIndices) -> dict[in
     return {index_in[document]: grade for document, grade in grades.items() if document in index_in}
 
 
-def _rank(similarities: NDArray[np.float32], grades: dict[int, float]) -> Ranking:
+def _rank(
+    similarities: NDArray[np.float32], grades: dict[int, float], left_out: int | None = None
+) -> Ranking:
     if not grades:
         raise InvalidInputError("got a query without a relevant document among those that are ranked")
+    if left_out is not None:
+        similarities[left_out] = -np.inf
     relevant = np.array(sorted(grades), dtype=np.int64)
     own = similarities[relevant]
     # Whatever is as similar counts as before it; the document itself makes the 1 that ranks start with.
@@ -174,7 +188,7 @@ def _rank(similarities: NDArray[np.float32], grades: dict[int, float]) -> Rankin
         grades=np.array([grades[document] for document in relevant.tolist()], dtype=np.float64),
         similarities=own,
         best_other=float(others.max()) if len(others) else -np.inf,
-        documents=len(similarities),
+        documents=len(similarities) - (left_out is not None),
     )
 
 

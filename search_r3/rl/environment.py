@@ -72,7 +72,9 @@ class RetrievalEnvironment:
     A step is :meth:`refresh`, with the embeddings of the step's rollouts, then :meth:`rank`.
 
     Args:
-        task: Corpus, queries and graded judgements.
+        task: Corpus, queries and graded judgements, all of which can be found
+            (:meth:`search_r3.data.retrieval_task.RetrievalTask.answerable`). The document with the id of a
+            query is neither ranked nor learned from for that query.
         encode: Embeds documents by the weights of the moment.
         policy: Chooses what is encoded again.
         options: How the embeddings are kept up to date; the defaults if None.
@@ -97,6 +99,7 @@ class RetrievalEnvironment:
             query_id: {index_of[doc_id]: float(grade) for doc_id, grade in grades.items() if grade > 0}
             for query_id, grades in task.qrels.items()
         }
+        self._same_id = {query_id: index_of[query_id] for query_id in task.queries if query_id in index_of}
         self.documents = DocumentEmbeddings(encode(self._texts))
         self.neighbours = neighbour_graph(self.documents.embeddings, self.options.neighbours)
         count = len(self.documents)
@@ -149,7 +152,9 @@ class RetrievalEnvironment:
             InvalidInputError: A query is not one of the task, or an embedding is not finite.
         """
         among = self._positives(query_ids) if self.policy.ranks_in_batch else None
-        return self.documents.rankings(embeddings, [self._judged(query_id) for query_id in query_ids], among)
+        judged = [self._judged(query_id) for query_id in query_ids]
+        left_out = [self._same_id.get(query_id) for query_id in query_ids]
+        return self.documents.rankings(embeddings, judged, among, left_out)
 
     def contrast(
         self, query_ids: Sequence[str], embeddings: NDArray[np.float32], negatives: int
@@ -168,10 +173,10 @@ class RetrievalEnvironment:
             top = [document for document, grade in judged.items() if grade == max(judged.values())]
             best[index] = top[int(np.argmax(self.documents.embeddings[top] @ embedding))]
         wrong = np.empty((len(query_ids), negatives), dtype=np.int64)
-        most = max(len(self._judged(query_id)) for query_id in query_ids)
+        most = max(len(self._not_wrong(query_id)) for query_id in query_ids)
         found = self.documents.search(embeddings, negatives + most)
         for index, (query_id, near) in enumerate(zip(query_ids, found, strict=True)):
-            others = near[(near >= 0) & ~np.isin(near, list(self._judged(query_id)))]
+            others = near[(near >= 0) & ~np.isin(near, self._not_wrong(query_id))]
             if len(others) < negatives:
                 raise InvalidInputError(
                     f"got a corpus with {len(others)} documents that do not answer {query_id!r}, wanted "
@@ -181,8 +186,8 @@ class RetrievalEnvironment:
         return best, wrong
 
     def is_relevant(self, query_ids: Sequence[str], documents: DocumentIndices) -> NDArray[np.bool_]:
-        """Whether each of R documents is relevant for each of B queries, shape (B, R)."""
-        return np.array([np.isin(documents, list(self._judged(query_id))) for query_id in query_ids])
+        """Whether each of R documents is relevant for each of B queries or has its id, shape (B, R)."""
+        return np.array([np.isin(documents, self._not_wrong(query_id)) for query_id in query_ids])
 
     def encode_all(self) -> NDArray[np.float32]:
         """Encode every document by the weights of the moment, shape (N, D); what is kept stays as it is."""
@@ -233,6 +238,11 @@ class RetrievalEnvironment:
             raise InvalidInputError(
                 f"got the query {query_id!r}, which this environment does not have"
             ) from None
+
+    def _not_wrong(self, query_id: str) -> list[int]:
+        """Documents that are no negatives of a query: the relevant ones, and the one that has its id."""
+        same = self._same_id.get(query_id)
+        return [*self._judged(query_id), *([] if same is None else [same])]
 
     def _best(self, query_id: str) -> list[int]:
         judged = self._judged(query_id)

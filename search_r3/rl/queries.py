@@ -6,8 +6,9 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from search_r3.data.beir import read_beir
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
-from search_r3.data.retrieval_task import RetrievalTask, read_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError
 from search_r3.paths import data_dir
 from search_r3.rl.grpo_config import QueriesConfig, SetConfig
@@ -36,6 +37,9 @@ def load_queries(config: QueriesConfig, seed: int) -> QueryData:
         config: Which, and how much of each.
         seed: Decides what is chosen of a set that has more.
 
+    Returns:
+        Only queries that have a relevant document in the corpus, other than the one with the query's own id.
+
     Raises:
         DataError: A set is missing or damaged, or has nothing left to ask.
     """
@@ -56,9 +60,11 @@ def load_queries(config: QueriesConfig, seed: int) -> QueryData:
     for name, some in config.sets.items():
         whole = _task(name)
         hashes[name] = whole.data_hash()
-        part = _chosen(_without(whole, held_out), some, random.Random(f"{seed} {name}"))
+        part = _chosen(_without(whole.answerable(), held_out), some, random.Random(f"{seed} {name}"))
         if not part.queries:
-            raise DataError(f"The set {name} has no query that the dev split does not ask.")
+            raise DataError(
+                f"The set {name} has no query with a relevant document that the dev split does not ask."
+            )
         queries |= {f"{name}/{query_id}": text for query_id, text in part.queries.items()}
         corpus |= {f"{name}/{doc_id}": text for doc_id, text in part.corpus.items()}
         for query_id, grades in part.qrels.items():
@@ -84,7 +90,11 @@ def _pairs(name: str) -> list[TrainingPair]:
 
 
 def _task_of(pairs: list[TrainingPair]) -> RetrievalTask:
-    """A training set as a task; pairs that ask the same are one query with several answers."""
+    """A training set as a task; pairs that ask the same are one query with several answers.
+
+    Raises:
+        DataError: A document has the id of a query, and would be left out of the query's results.
+    """
     queries: dict[str, str] = {}
     corpus: dict[str, str] = {}
     qrels: dict[str, dict[str, int]] = {}
@@ -94,6 +104,8 @@ def _task_of(pairs: list[TrainingPair]) -> RetrievalTask:
         queries.setdefault(query_id, pair.query)
         corpus[pair.doc_id] = pair.positive
         qrels.setdefault(query_id, {})[pair.doc_id] = 1
+    if both := queries.keys() & corpus.keys():
+        raise DataError(f"Got pairs with the document id {min(both)!r}, wanted none like 'query <query id>'.")
     return RetrievalTask(queries, corpus, qrels)
 
 

@@ -16,7 +16,7 @@ from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.evaluation.arms import encode_arm
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.thoughts import Arm
-from search_r3.retrieval.metrics import ndcg_at_10
+from search_r3.retrieval.metrics import drop_same_id, ndcg_at_10
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def split_pairs(pairs: Sequence[TrainingPair], *, queries: int, documents: int, 
 
 
 def asked_and_answers(task: RetrievalTask) -> set[str]:
-    """The queries of a task and their relevant documents."""
+    """The queries of a task and their relevant documents, all of which are in its corpus."""
     relevant = {doc_id for grades in task.qrels.values() for doc_id, grade in grades.items() if grade > 0}
     return set(task.queries.values()) | {task.corpus[doc_id] for doc_id in relevant}
 
@@ -157,4 +157,5 @@ class DevEvaluator(BaseEvaluator):
             query_id: dict(zip(doc_ids, map(float, row), strict=True))
             for query_id, row in zip(task.queries, similarities, strict=True)
         }
+        drop_same_id(run)
         return statistics.fmean(ndcg_at_10(task.qrels, run).values())

@@ -7,7 +7,8 @@ import pytest
 from keyword_task import write_keyword_task
 
 from search_r3.data import catalogue
-from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.data.beir import write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.retrieval.vector_index import VectorIndex
 
 WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]

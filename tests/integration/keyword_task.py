@@ -2,8 +2,9 @@
 
 import json
 
+from search_r3.data.beir import write_beir
 from search_r3.data.pairs import TrainingPair, write_pairs
-from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 
 WORDS = "sea sun tea fish lamp road ship wall bird rain salt wood iron corn milk sand moon star tree leaf"
 TASK = RetrievalTask(

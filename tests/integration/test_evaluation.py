@@ -10,8 +10,9 @@ import torch
 
 from search_r3 import SentenceTransformer, fingerprint
 from search_r3.data import catalogue
-from search_r3.data.retrieval_task import write_beir
-from search_r3.errors import DataError, InvalidOptionError, ModelError
+from search_r3.data.beir import write_beir
+from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.errors import DataError, DataWarning, InvalidOptionError, ModelError
 from search_r3.retrieval.metrics import measure
 
 mteb = pytest.importorskip("mteb")
@@ -67,6 +68,83 @@ def test_a_folder_in_beirs_format_is_a_task(tiny, built, tmp_path, harness):
     (tmp_path / "my-task" / "queries.jsonl").unlink()
     with pytest.raises(DataError, match=r"queries\.jsonl"):
         benchmark_task(str(tmp_path / "my-task"))
+
+
+def write_published(folder: Path) -> None:
+    """A folder with what BEIR's published ones have: see the ids."""
+    documents = {"1": "red apple", "2": "red apple tree", "3": "red sea", "4": "green tea", "5": "grey stone"}
+    queries = {"1": "red apple", "2": "grey sky", "q": "green tea"}
+    grades = {"1": {"2": 0, "3": 1, "gone": 1}, "2": {"5": 0}, "q": {"4": 2}}
+    write_beir(RetrievalTask(queries, documents, grades), folder)
+
+
+# Query 1 has the id and the text of document 1, which is left out. Ranking: 2 (0), 3 (1); "gone" is never
+# found. DCG = 1/log2(3), IDCG = 1 + 1/log2(3); recall 1/2; first relevant rank 2.
+# Query 2 has no relevant document: 0. Query q finds document 4 first: 1.
+PUBLISHED = {
+    "ndcg_at_10": {"1": 0.6309298 / 1.6309298, "2": 0.0, "q": 1.0},
+    "recall_at_100": {"1": 0.5, "2": 0.0, "q": 1.0},
+    "reciprocal_rank": {"1": 0.5, "2": 0.0, "q": 1.0},
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("harness", ["mteb", "beir"])
+def test_a_published_folder_has_the_scores_of_beir(tmp_path, harness):
+    """Under both harnesses, worked out by hand; the mean is that of BEIR's own loader and evaluation."""
+    from beir.datasets.data_loader import GenericDataLoader
+    from beir.retrieval.evaluation import EvaluateRetrieval
+
+    from search_r3.retrieval.bm25 import bm25_run
+
+    write_published(tmp_path / "published")
+    task = benchmark_task(str(tmp_path / "published"))
+    [found] = run_arms(harness, System("bm25", None), [None], task, tmp_path)
+    for measure_name, wanted in PUBLISHED.items():
+        assert found.per_query[measure_name] == pytest.approx(wanted, abs=1e-6)
+    corpus, queries, qrels = GenericDataLoader(str(tmp_path / "published")).load("test")
+    run = bm25_run({key: document["text"] for key, document in corpus.items()}, queries)
+    assert next(iter(run["1"])) == "1"  # the best match, were it not left out
+    assert found.mean("ndcg_at_10") == pytest.approx(0.462284, abs=1e-6)
+    assert EvaluateRetrieval.evaluate(qrels, run, [10])[0]["NDCG@10"] == pytest.approx(0.46228)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_harnesses_agree_on_a_published_folder_in_every_arm(tiny, tmp_path):
+    """An embedder's runs, and those joined with BM25: neither has the document with the query's id."""
+    write_published(tmp_path / "published")
+    task = benchmark_task(str(tmp_path / "published"))
+    system = System("tiny", tiny, "never")
+    by_mteb, by_beir = (
+        list(run_arms(harness, system, ["never"], task, tmp_path, hybrid=True))
+        for harness in ("mteb", "beir")
+    )
+    assert [result.model for result in by_mteb] == ["tiny", "tiny-hybrid"]
+    for first, second in zip(by_mteb, by_beir, strict=True):
+        for name, scores in first.per_query.items():
+            assert second.per_query[name] == pytest.approx(scores, abs=1e-4)
+        assert first.per_query["recall_at_100"] == {"1": 0.5, "2": 0.0, "q": 1.0}
+    # "red apple" is a query and a document: with it left out, no run has it.
+    assert "1" not in run_mteb(system, task, cache_folder=tmp_path).run["1"]
+    assert "1" not in run_beir(system, task).run["1"]
+
+
+def test_a_published_folder_is_warned_of_once(tmp_path):
+    """However often an evaluation reads it."""
+    write_published(tmp_path / "published")
+    with pytest.warns(DataWarning) as caught:
+        task = benchmark_task(str(tmp_path / "published"))
+        task.load_data()
+        task.unload_data()
+        task.load_data()
+    [warning] = [one for one in caught if issubclass(one.category, DataWarning)]
+    assert str(warning.message).split("\n- ")[1:] == [
+        "judgements of documents that are not in the corpus: 1 (gone); such a document is never found, and "
+        "is missed if it is relevant",
+        "queries with the id of a document: 2 (1, 2); that document is left out of the query's results, as "
+        "in BEIR",
+        "queries without a relevant document: 1 (2); every measure gives them 0, as in BEIR and mteb",
+    ]
 
 
 @pytest.mark.parametrize("instructions", [None, ["answer briefly", None, " "]])

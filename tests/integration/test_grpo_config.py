@@ -8,7 +8,8 @@ import pytest
 from keyword_task import config
 from pydantic import BaseModel
 
-from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.data.beir import write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.rl.grpo_config import RLConfig, read_config
 from search_r3.rl.grpo_run import worse_than_start
@@ -51,6 +52,23 @@ def test_other_wordings_of_a_dev_answer_are_not_asked(toy):
     some = next(iter(queries.sets.values()))
     data = load_queries(queries.model_copy(update={"sets": {str(toy / "graded"): some}}), 0)
     assert list(data.task.queries.values()) == ["a fifth"] and len(data.task.corpus) == 4
+
+
+@pytest.mark.filterwarnings("ignore::search_r3.errors.DataWarning")
+def test_only_queries_with_an_answer_are_asked(toy):
+    """Absent documents, the document of the query's own id and grades of 0 are no answers."""
+    queries = config(toy, "x").queries
+    task = RetrievalTask(
+        {"1": "ask one", "2": "ask two", "3": "ask three", "4": "ask four"},
+        {"1": "ask one", "2": "two", "9": "nine"},
+        {"1": {"9": 2, "gone": 3}, "2": {"2": 1}, "3": {"9": 0}, "4": {"gone": 1}},
+    )
+    write_beir(task, toy / "mine", split="train")
+    name, some = str(toy / "mine"), next(iter(queries.sets.values()))
+    data = load_queries(queries.model_copy(update={"sets": {name: some}}), 0)
+    assert data.task.queries == {f"{name}/1": "ask one"}
+    assert data.task.qrels == {f"{name}/1": {f"{name}/9": 2}} and len(data.task.corpus) == 3
+    assert data.hashes[name] == task.data_hash()
 
 
 def test_unknown_keys_fail(tmp_path):

@@ -10,8 +10,8 @@ import pytest
 
 from search_r3 import fingerprint
 from search_r3.cli import main
+from search_r3.data.beir import read_beir
 from search_r3.data.pairs import read_pairs, write_pairs
-from search_r3.data.retrieval_task import read_beir
 from search_r3.model.reasoning_transformer import ReasoningTransformer
 from search_r3.retrieval.corpus_index import CorpusIndex
 

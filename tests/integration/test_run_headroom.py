@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from search_r3.cli.running import run
-from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.data.beir import write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]

@@ -10,7 +10,8 @@ import torch
 
 from search_r3 import SentenceTransformer
 from search_r3.cli.running import run
-from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.data.beir import write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.rl.refresh import RefreshState
 from search_r3.training.lora import add_adapter
 from search_r3.training.run_config import AdapterConfig

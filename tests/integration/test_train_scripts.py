@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from search_r3.cli import main
+from search_r3.data.beir import write_beir
 from search_r3.data.pairs import TrainingPair, read_pairs, write_pairs
-from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.results import read_results
 from search_r3.model import default as embedded_model
@@ -51,11 +52,14 @@ def test_pairs_of_ones_own_become_a_training_set(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 2: not JSON"),
-        ("[1]", "line 2: got list, wanted an object"),
-        ('{"query": "a"}', "line 2: got None for positive, wanted a text"),
+        ("{", "line 2: not valid JSON"),
+        ("[1]", "line 2: a JSON list and not an object"),
+        ('{"query": "a"}', "line 2: no field 'positive'; wanted a string"),
         ('{"query": " ", "positive": "A"}', "line 2: got ' ' for query"),
-        ('{"query": "a", "positive": "A", "negatives": [3]}', "line 2: got 3 for negatives"),
+        (
+            '{"query": "a", "positive": "A", "negatives": [3]}',
+            "field 'negatives[0]' is of type int",
+        ),
         (
             '{"query": "a", "positive": "A", "negatives": "x y"}',
             "line 2: got 'x y' for negatives, wanted",

@@ -18,11 +18,12 @@ from search_r3.model.modeling_file import _PARTS
 SOURCE = Path(search_r3.__file__).parent
 
 # Every top-level name of the package, and those that its modules may import, at any depth of their source.
-FOUNDATION = "errors extras files packages paths provenance text"
+FOUNDATION = "errors extras files json_lines packages paths provenance text"
 MAY_IMPORT = {
     "errors": "",
     "extras": "errors",
     "files": "",
+    "json_lines": "errors",
     "packages": "errors files",
     "paths": "errors",
     "provenance": "",

@@ -12,8 +12,9 @@ import hashlib
 import json
 from pathlib import Path
 
+from search_r3.data.beir import write_beir
 from search_r3.data.pairs import TrainingPair, read_pairs
-from search_r3.data.retrieval_task import RetrievalTask, write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.files import write_lines
 from search_r3.paths import data_dir
 

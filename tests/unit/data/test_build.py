@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 from search_r3.cli import app as cli
 from search_r3.data import build, catalogue
+from search_r3.data.beir import read_beir
 from search_r3.data.build import Builder
 from search_r3.data.mining import mine_negatives
 from search_r3.data.pairs import TrainingPair, read_pairs, write_pairs
-from search_r3.data.retrieval_task import RetrievalTask, read_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.training_sets import GradedSet, TrainingSet
 from search_r3.errors import DataError
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from search_r3.data.beir import read_beir
 from search_r3.data.catalogue import SIZES, TASKS, expected_hash
 from search_r3.data.pins import pinned_packages
-from search_r3.data.retrieval_task import RetrievalTask, read_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.task_builders import HELD_OUT_PACKAGES
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "code_task"

@@ -1,14 +1,12 @@
 import hashlib
 import json
-from pathlib import Path
 
 import pytest
 
 from search_r3.data import catalogue, mini
-from search_r3.data.retrieval_task import RetrievalTask, read_beir, write_beir
+from search_r3.data.beir import write_beir
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError, InvalidOptionError
-
-CODE_TASK = Path(__file__).parents[2] / "fixtures" / "code_task"
 
 
 def small() -> RetrievalTask:
@@ -24,17 +22,41 @@ def small() -> RetrievalTask:
     [
         ({"q": "x"}, {"a": "y"}, {}, r"without judgements or the reverse: \['q'\]"),
         ({}, {"a": "y"}, {"q": {"a": 1}}, r"without judgements or the reverse: \['q'\]"),
-        ({"a": "x"}, {"a": "y"}, {"a": {"a": 1}}, r"both query and document: \['a'\]"),
-        ({"q": "x"}, {"a": "y"}, {"q": {"a": 1, "b": 0}}, r"documents that do not exist: \['b'\]"),
-        ({"q": "x"}, {"a": "y"}, {"q": {"a": 0}}, "'q' has no relevant document"),
-        ({"q": "x"}, {"a": "y"}, {"q": {"a": -1}}, "'q' has no relevant document"),
-        ({"q": "x"}, {"a": "y"}, {"q": {}}, "'q' has no relevant document"),
+        ({"q": "x"}, {"a": "y"}, {"q": {}}, r"without judgements or the reverse: \['q'\]"),
+        ({"q": "x"}, {"a\tb": "y"}, {"q": {"a": 1}}, r"the id 'a\\tb', wanted one without tabs"),
+        ({"": "x"}, {"a": "y"}, {"": {"a": 1}}, r"the id '', wanted one without tabs"),
     ],
 )
 def test_inconsistent_task_raises(queries, corpus, qrels, said):
     """A task that cannot be measured cannot be made; the message names the odd id."""
     with pytest.raises(DataError, match=said):
         RetrievalTask(queries, corpus, qrels)
+
+
+def test_what_cannot_be_scored_is_counted_and_named():
+    """Each kind has its number and its first three ids; a task in which all can be found has none."""
+    queries = {key: f"text {key}" for key in ("1", "2", "3", "q4", "q5")}
+    corpus = {key: f"text {key}" for key in ("1", "2", "3", "9")}
+    grades = {"1": {"9": 1, "g1": 1}, "2": {"2": 1, "g2": 0}, "3": {"9": 0, "g1": -1}, "q4": {"g3": 1}}
+    task = RetrievalTask(queries, corpus, {**grades, "q5": {"1": 1, "q5": 2}})
+    assert [note.split("; ")[0] for note in task.unscored()] == [
+        "judgements of documents that are not in the corpus: 5 (g1, g2, g1, ...)",
+        "queries with the id of a document: 3 (1, 2, 3)",
+        "queries whose document of the same id is judged relevant: 1 (2)",
+        "queries without a relevant document: 1 (3)",
+    ]
+    assert small().unscored() == []
+
+
+def test_answerable_keeps_what_can_be_found():
+    """Absent documents, a query's own document and queries that are left without an answer are taken out."""
+    task = RetrievalTask(
+        {"1": "a", "2": "b", "3": "c", "4": "d"},
+        {"1": "a", "2": "b", "9": "e"},
+        {"1": {"9": 2, "gone": 3, "1": 1, "2": 0}, "2": {"2": 1}, "3": {"9": 0}, "4": {"gone": 1}},
+    )
+    assert task.answerable() == RetrievalTask({"1": "a"}, task.corpus, {"1": {"9": 2, "2": 0}})
+    assert small().answerable() == small()
 
 
 def test_judgements_counts_relevant_ones_only():
@@ -91,110 +113,6 @@ def test_subset_that_is_none_raises(queries, documents, said):
     """Unknown ids, and a query that loses its answers, are errors."""
     with pytest.raises(DataError, match=said):
         small().subset(queries, documents)
-
-
-ODD_TEXTS = [
-    "text",
-    '"quoted" and \\ back',
-    "a\nb\r\nc\td\u2028e\x85f\x00g",
-    "naïve 東京 🎉",
-    "",
-    "two  spaces  inside",
-]
-
-
-@pytest.mark.parametrize("text", [*ODD_TEXTS, "def f(self):\n        return 1", "\ufeffmark"])
-def test_beir_round_trip_keeps_every_document(tmp_path, text):
-    """What is written is read back to the character, with the same hash."""
-    task = RetrievalTask({"q": text}, {"d": text}, {"q": {"d": 1}})
-    write_beir(task, tmp_path)
-    assert read_beir(tmp_path) == task
-    assert read_beir(tmp_path).data_hash() == task.data_hash()
-
-
-@pytest.mark.parametrize("text", ["    def f(self):\n        return 1", "trailing \n", " "])
-def test_documents_are_stripped_and_queries_are_not(tmp_path, text):
-    """As in mteb and BEIR; a document that would be read back as another text is not written."""
-    with pytest.raises(DataError, match="document 'd' with outer whitespace"):
-        write_beir(RetrievalTask({"q": text}, {"d": text}, {"q": {"d": 1}}), tmp_path)
-    record = json.dumps({"_id": "d", "title": "", "text": text}).encode()
-    query = json.dumps({"_id": "q", "text": text}).encode()
-    write(tmp_path, corpus=record, queries=query)
-    assert read_beir(tmp_path) == RetrievalTask({"q": text}, {"d": text.strip()}, {"q": {"d": 1}})
-
-
-def test_beir_round_trip_of_odd_ids(tmp_path):
-    """Ids with quotes, spaces, colons and letters beyond ASCII survive the table of judgements."""
-    corpus = {key: str(index) for index, key in enumerate(('"', "a b", "HP:1/2", "é", "'", "#x"))}
-    task = RetrievalTask({f"q{key}": "x" for key in corpus}, corpus, {f"q{key}": {key: 1} for key in corpus})
-    write_beir(task, tmp_path, split="dev")
-    assert read_beir(tmp_path, split="dev") == task
-    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert files == {"corpus.jsonl", "queries.jsonl", "qrels/dev.tsv"}
-
-
-def test_written_files_are_those_of_beir(tmp_path):
-    """The three files have BEIR's names, fields, header and order."""
-    write_beir(RetrievalTask({"q": "é?"}, {"b": "x", "a": "y"}, {"q": {"b": 2, "a": 0}}), tmp_path)
-    assert (tmp_path / "corpus.jsonl").read_text(encoding="utf-8") == (
-        '{"_id": "b", "title": "", "text": "x"}\n{"_id": "a", "title": "", "text": "y"}\n'
-    )
-    assert (tmp_path / "queries.jsonl").read_text(encoding="utf-8") == '{"_id": "q", "text": "é?"}\n'
-    assert (tmp_path / "qrels" / "test.tsv").read_text(encoding="utf-8") == (
-        "query-id\tcorpus-id\tscore\nq\tb\t2\nq\ta\t0\n"
-    )
-
-
-def write(folder, corpus=None, queries=None, qrels=None):
-    (folder / "qrels").mkdir()
-    for name, content, usual in (
-        ("corpus.jsonl", corpus, b'{"_id": "d", "title": "T", "text": "x"}\n'),
-        ("queries.jsonl", queries, b'{"_id": "q", "text": "x"}\n{"_id": "unjudged", "text": "y"}\n'),
-        ("qrels/test.tsv", qrels, b"query-id\tcorpus-id\tscore\nq\td\t1\n"),
-    ):
-        if content != b"absent":
-            (folder / name).write_bytes(usual if content is None else content)
-
-
-def test_title_goes_before_the_text_and_unjudged_queries_stay_out(tmp_path):
-    """Other people's BEIR folders have titles, extra fields and queries of other splits."""
-    write(tmp_path, corpus=b'{"_id": "d", "title": "T", "text": "x", "metadata": {}}\n'
-          b'{"_id": "e", "title": null, "text": "y"}\n{"_id": "g", "text": " z "}\n')  # fmt: skip
-    assert read_beir(tmp_path) == RetrievalTask({"q": "x"}, {"d": "T x", "e": "y", "g": "z"}, {"q": {"d": 1}})
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "said"),
-    [
-        ("corpus", b"absent", r"corpus\.jsonl"),
-        ("queries", b"absent", r"queries\.jsonl"),
-        ("qrels", b"absent", r"test\.tsv"),
-        ("corpus", b'{"_id": "d", "text": "x"}\n{"_id": "e"}\n', r"corpus\.jsonl, line 2: .*'text'"),
-        ("corpus", b'{"_id": 7, "text": "x"}\n', r"corpus\.jsonl, line 1: .*'_id'"),
-        ("corpus", b'{"_id": "d", "title": 7, "text": "x"}\n', r"corpus\.jsonl, line 1: .*'title'"),
-        ("corpus", b'{"_id": "d", "text": "x"}\n{"_id": "e", "te\n', r"corpus\.jsonl, line 2"),
-        ("corpus", b'{"_id": "d", "text": "x"}\n\n', r"corpus\.jsonl, line 2"),
-        ("queries", b'["q", "x"]\n', r"queries\.jsonl, line 1"),
-        ("corpus", b'{"_id": "d", "text": "\xff"}\n', r"corpus\.jsonl"),
-        ("qrels", b"query-id\tcorpus-id\tscore\nq\td\n", r"test\.tsv"),
-        ("qrels", b"query-id\tcorpus-id\tscore\nq\td\tmuch\n", r"test\.tsv"),
-        ("qrels", b"query-id\tcorpus-id\tscore\nq\td\t\xff\n", r"test\.tsv"),
-        ("qrels", b"query-id\tcorpus-id\tscore\nq\t" + b"d" * 140_000 + b"\t1\n", r"test\.tsv"),
-        ("qrels", b"query-id\tcorpus-id\tscore\nother\td\t1\n", "'other'"),
-        ("qrels", b"query-id\tcorpus-id\tscore\nq\tother\t1\n", "'other'"),
-    ],
-)
-def test_malformed_folder_raises_and_names_the_place(tmp_path, file, content, said):
-    """A missing or damaged file is a DataError with its name and, for a line of records, its number."""
-    write(tmp_path, **{file: content})
-    with pytest.raises(DataError, match=said):
-        read_beir(tmp_path)
-
-
-def test_committed_code_task_reads():
-    """The fixture is what its maker promises: 40 queries, 160 functions, one answer each."""
-    task = read_beir(CODE_TASK)
-    assert (len(task.queries), len(task.corpus), task.judgements) == (40, 160, 40)
 
 
 def install(monkeypatch, tmp_path, hashes):

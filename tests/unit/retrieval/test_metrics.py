@@ -4,7 +4,7 @@ import random
 import pytest
 
 from search_r3.errors import InvalidInputError
-from search_r3.retrieval.metrics import measure, ndcg_at_10
+from search_r3.retrieval.metrics import drop_same_id, measure, ndcg_at_10
 
 
 def test_one_relevant_document_at_each_rank():
@@ -64,11 +64,31 @@ def test_equal_scores_are_ordered_by_last_id_first():
         )
 
 
-@pytest.mark.parametrize("grades", [{}, {"a": 0}, {"a": -1, "b": 0}])
-def test_query_without_relevant_document_raises(grades):
-    with pytest.raises(InvalidInputError, match="query 'q' without a relevant document") as raised:
-        ndcg_at_10({"fine": {"a": 1}, "q": grades}, {})
+@pytest.mark.parametrize("grades", [{"a": 0}, {"a": -1, "b": 0}])
+def test_query_without_relevant_document_counts_0(grades):
+    # As in trec_eval, and so in the means of mteb and BEIR.
+    run = {"fine": {"a": 1.0}, "q": {"a": 1.0}}
+    nothing = {"ndcg_at_10": 0.0, "recall_at_100": 0.0, "reciprocal_rank": 0.0}
+    assert measure({"fine": {"a": 1}, "q": grades}, run)["q"] == nothing
+
+
+def test_query_that_is_not_judged_at_all_raises():
+    with pytest.raises(InvalidInputError, match="query 'q' without a judgement") as raised:
+        ndcg_at_10({"fine": {"a": 1}, "q": {}}, {})
     assert raised.value.item == "q"
+
+
+def test_relevant_document_outside_of_the_corpus_counts_as_missed():
+    # Ranking: x (not judged), a (1); gone (1) is nowhere. DCG = 1/log2(3), IDCG = 1 + 1/log2(3).
+    measured = measure({"q": {"a": 1, "gone": 1}}, {"q": {"x": 2.0, "a": 1.0}})["q"]
+    assert measured["ndcg_at_10"] == pytest.approx(0.6309298 / 1.6309298, abs=1e-6)
+    assert measured["recall_at_100"] == 0.5
+
+
+def test_document_of_the_same_id_is_dropped():
+    run = {"1": {"1": 3.0, "2": 2.0}, "2": {"1": 3.0}, "q": {}}
+    drop_same_id(run)
+    assert run == {"1": {"2": 2.0}, "2": {"1": 3.0}, "q": {}}
 
 
 def test_score_that_is_not_a_number_raises():

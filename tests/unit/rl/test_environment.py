@@ -63,6 +63,52 @@ def test_ranks_by_hand():
     assert among.ranks.tolist() == [2] and among.documents == 2
 
 
+def test_ranks_without_a_row_that_is_left_out():
+    """A row that is left out for a query stands before nothing, among all rows or some."""
+    table = np.array([[1, 0], [0, 1], [0.6, 0.8], [0.8, 0.6]], dtype=np.float32)
+    rows = DocumentEmbeddings(table)
+    queries = np.array([[0, 1]] * 2, dtype=np.float32)
+    whole, part = rows.rankings(queries, [{3: 1.0}] * 2, None, [None, 1])
+    assert (whole.ranks.tolist(), whole.documents) == ([3], 4)
+    assert (part.ranks.tolist(), part.documents) == ([2], 3)
+    assert (whole.best_other, part.best_other) == (pytest.approx(1.0), pytest.approx(0.8))
+    [among] = rows.rankings(queries[:1], [{3: 1.0}], np.array([1, 3]), [1])
+    assert (among.ranks.tolist(), among.documents) == ([1], 1)
+
+
+def test_inverted_file_leaves_rows_out_too():
+    """With every list probed it ranks as exact rows do."""
+    table = unit(np.random.default_rng(1).normal(size=(64, D)))
+    exact, inverted = DocumentEmbeddings(table), DocumentEmbeddings(table, exact_up_to=10, probes=32)
+    relevant, left_out = [{5: 1.0, 9: 2.0}] * 3, [0, None, 2]
+    for first, second in zip(
+        *(rows.rankings(table[:3], relevant, None, left_out) for rows in (exact, inverted)), strict=True
+    ):
+        assert (first.ranks.tolist(), first.documents) == (second.ranks.tolist(), second.documents)
+        assert first.best_other == pytest.approx(second.best_other)
+    assert exact.rankings(table[:1], relevant[:1])[0].best_other == pytest.approx(1.0)
+    assert inverted.rankings(table[:1], relevant[:1], None, [0])[0].best_other < 0.99
+
+
+def test_the_document_of_the_same_id_is_neither_ranked_nor_a_negative():
+    """As in an evaluation; for every other query it is a document like any other."""
+    weights = Weights()
+    task = RetrievalTask(
+        {"d3": "3", "q": "three"}, {f"d{n}": str(n) for n in range(N)}, {"d3": {"d5": 1}, "q": {"d5": 1}}
+    )
+    world = RetrievalEnvironment(task, weights, NoRefresh(), EnvironmentOptions(neighbours=0))
+    at_3 = np.stack([weights(["3"])[0]] * 2)
+    same, other = world.rank(["d3", "q"], at_3)
+    assert other.ranks[0] == same.ranks[0] + 1 and (same.documents, other.documents) == (N - 1, N)
+    _, wrong = world.contrast(["d3", "q"], at_3, 2)
+    assert wrong[1, 0] == 3 and 3 not in wrong[0] and 5 not in wrong
+    assert wrong[0, 0] == wrong[1, 1]
+    assert world.is_relevant(["d3", "q"], np.array([3, 5, 7])).tolist() == [
+        [True, True, False],
+        [False, True, False],
+    ]
+
+
 def test_a_collapsed_encoder_earns_nothing():
     """If all documents are alike, every relevant one is last."""
     documents = DocumentEmbeddings(np.tile(unit(np.ones((1, 4))), (50, 1)))
