@@ -8,6 +8,7 @@ stopped goes on with what is missing.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from search_r3.text import TITLE_FIELD, join_title
 
 
 def embed_parquet(
-    source: Path | Sequence[Path],
-    output: Path,
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
     *,
     model: str = "default",
     id_column: str = "id",
@@ -67,9 +68,9 @@ def embed_parquet(
             or the cluster has fewer CPUs or GPUs than asked for. Without this check Ray would wait for ever.
         ray.exceptions.RayTaskError: A text or title cannot be embedded; the message has its id.
     """
-    paths = [source] if isinstance(source, Path) else list(source)
+    paths = [source] if isinstance(source, str | os.PathLike) else source
     # Ray takes no relative paths.
-    dataset = ray.data.read_parquet([str(path.resolve()) for path in paths], override_num_blocks=blocks)
+    dataset = ray.data.read_parquet([str(Path(path).resolve()) for path in paths], override_num_blocks=blocks)
     columns = dataset.schema().names
     if missing := {id_column, text_column} - set(columns):
         raise InvalidOptionError(
@@ -80,10 +81,11 @@ def embed_parquet(
             f"Got files with the columns {', '.join(columns)}, wanted each of {', '.join(repeated)} once. "
             "Rename or remove columns until one has the name."
         )
-    workers = _workers(ray.cluster_resources(), workers, cpus_per_worker, gpus_per_worker)
+    resources: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    workers = _workers(resources, workers, cpus_per_worker, gpus_per_worker)
     title_column = TITLE_FIELD if TITLE_FIELD in columns and text_column != TITLE_FIELD else None
     identity = fingerprint(load_model(model, device="cpu"))
-    output = output.resolve()
+    output = Path(output).resolve()
     embedded = text_column if title_column is None else f"{title_column} and {text_column}"
     _claim(output, f"{identity} of {embedded} by {id_column}")
     # Of this dataset alone: it is read here and goes no further.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -17,7 +18,11 @@ CHECKSUMS = "SHA256SUMS"
 
 
 def stage_release(
-    model: SearchR3, folder: Path, texts: Mapping[str, str] | None = None, *, direct: bool = False
+    model: SearchR3,
+    folder: str | os.PathLike[str],
+    texts: Mapping[str, str] | None = None,
+    *,
+    direct: bool = False,
 ) -> Path:
     """Write the files of a release.
 
@@ -37,6 +42,7 @@ def stage_release(
         InvalidOptionError: The direct exit of this model cannot be exported.
         ModelError: The exported direct exit gives other vectors.
     """
+    folder = Path(folder)
     if folder.exists():
         raise FileExistsError(f"{folder} exists; a release never overwrites. Remove it or choose another.")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -70,12 +76,13 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
     return digests
 
 
-def verify_release(folder: Path) -> None:
+def verify_release(folder: str | os.PathLike[str]) -> None:
     """Check the files of a release against its list.
 
     Raises:
         ModelError: There is no list, or a file is missing, another one, or not listed.
     """
+    folder = Path(folder)
     path = folder / CHECKSUMS
     if not path.is_file():
         raise ModelError(f"{folder} has no {CHECKSUMS}: it is not a release.")
