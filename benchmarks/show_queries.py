@@ -13,10 +13,8 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import typer
-from numpy.typing import NDArray
 
 from search_r3 import SearchR3, Thought, fingerprint
 from search_r3.cli.options import BatchSizeOption, DtypeOption, NamedModelOption, OutputOption, TasksOption
@@ -88,15 +86,15 @@ def compare(name: str, task: RetrievalTask, model: SearchR3, batch_size: int) ->
     documents = model.encode_document(
         list(task.corpus.values()), batch_size=batch_size, normalize_embeddings=True, on_truncation="ignore"
     )
-    index.add(list(task.corpus), unit(documents))
+    index.add(list(task.corpus), documents)
     encodings = {
         arm: model.encode_query_with_thoughts(
-            list(task.queries.values()), reasoning=arm, batch_size=batch_size, normalize_embeddings=True
+            list(task.queries.values()), reasoning=arm, batch_size=batch_size
         )
         for arm in ("never", "always")
     }
     arms = {
-        arm: index.search(unit(encoding.embeddings), len(index), fingerprint="")
+        arm: index.search(encoding.embeddings, len(index), fingerprint="")
         for arm, encoding in encodings.items()
     }
     runs = {
@@ -121,13 +119,6 @@ def compare(name: str, task: RetrievalTask, model: SearchR3, batch_size: int) ->
         }
         for place, (query_id, query) in enumerate(task.queries.items())
     ]
-
-
-def unit(vectors: Any) -> NDArray[np.float32]:
-    """Unit vectors in float32: what half precision calls normalised is off by more than an index accepts."""
-    found = np.asarray(vectors, dtype=np.float32)
-    normed: NDArray[np.float32] = found / np.linalg.norm(found, axis=1, keepdims=True)
-    return normed
 
 
 def view(task: RetrievalTask, query_id: str, hits: list[SearchHit], score: float) -> dict[str, Any]:

@@ -15,18 +15,23 @@ if TYPE_CHECKING:
     from search_r3.model.sentence_transformer import QueryEncoding, SearchR3, SentenceTransformer
     from search_r3.model.template import COMPACT_TEMPLATE, Template
     from search_r3.model.thoughts import Thought
+    from search_r3.retrieval.corpus_index import CorpusIndex, build_index
+    from search_r3.retrieval.documents import Document
     from search_r3.retrieval.vector_index import VectorIndex
 
 __version__ = "0.1.0"
 
 _HOME = {
     "COMPACT_TEMPLATE": "model.template",
+    "CorpusIndex": "retrieval.corpus_index",
+    "Document": "retrieval.documents",
     "QueryEncoding": "model.sentence_transformer",
     "SearchR3": "model.sentence_transformer",
     "SentenceTransformer": "model.sentence_transformer",
     "Template": "model.template",
     "Thought": "model.thoughts",
     "VectorIndex": "retrieval.vector_index",
+    "build_index": "retrieval.corpus_index",
     "default_model": "model.default",
     "default_model_folder": "model.default",
     "embedded_base_folder": "model.default",
@@ -36,6 +41,8 @@ _HOME = {
 
 __all__ = [
     "COMPACT_TEMPLATE",
+    "CorpusIndex",
+    "Document",
     "QueryEncoding",
     "SearchR3",
     "SentenceTransformer",
@@ -43,6 +50,7 @@ __all__ = [
     "Thought",
     "VectorIndex",
     "__version__",
+    "build_index",
     "default_model",
     "default_model_folder",
     "embedded_base_folder",

@@ -21,8 +21,7 @@ from search_r3.cli.reading import read_files
 from search_r3.errors import InvalidOptionError
 
 if TYPE_CHECKING:
-    from search_r3.retrieval.explain import Explanation
-    from search_r3.retrieval.vector_index import SearchHit
+    from search_r3.retrieval.corpus_search import Explanation
 
 
 def search(
@@ -52,11 +51,7 @@ def search(
     text_field: TextFieldOption = None,
 ) -> None:
     """Search an index with one query or a file of queries."""
-    from search_r3.model.fingerprint import fingerprint
     from search_r3.retrieval.corpus_index import CorpusIndex
-    from search_r3.retrieval.explain import Explanation
-    from search_r3.retrieval.explain import explain as explain_queries
-    from search_r3.retrieval.fusion import FUSION_DEPTH
 
     if (query is None) == (queries is None):
         raise typer.BadParameter("give either QUERY or --queries FILE")
@@ -75,52 +70,25 @@ def search(
     corpus = CorpusIndex.load(folder)
     if not len(corpus.vectors):
         raise InvalidOptionError(f"{folder} is empty.")
+    if model is None and not corpus.model:
+        raise InvalidOptionError(f"{folder} does not record its model: give it with --model.")
     recorded = None if corpus.model == "default" else corpus.model
-    loaded = load_model(model if model is not None else recorded)
-    identity = fingerprint(loaded)
-    encoding = loaded.encode_query_with_thoughts(
+    explanations = corpus.search_with_thoughts(
         list(texts.values()),
-        batch_size=batch_size,
+        k,
+        load_model(model if model is not None else recorded),
         reasoning=reasoning,
         max_reasoning_tokens=max_reasoning_tokens,
+        batch_size=batch_size,
+        hybrid=hybrid,
+        explain=explain,
     )
-    if explain:
-        explanations = explain_queries(loaded, corpus.vectors, identity, list(texts.values()), encoding, k)
-    else:
-        depth = max(k, FUSION_DEPTH) if hybrid else k
-        found = corpus.vectors.search(encoding.embeddings, depth, fingerprint=identity)
-        if hybrid:
-            # A prune that was interrupted leaves texts without vectors: they are not in the index any more.
-            indexed = {doc_id: corpus.texts[doc_id] for doc_id in corpus.vectors.doc_ids}
-            found = fuse_with_bm25(list(texts.values()), indexed, found, k)
-        explanations = [Explanation(*pair) for pair in zip(encoding.thoughts, found, strict=True)]
     for (query_id, text), explanation in zip(texts.items(), explanations, strict=True):
         result = result_of(query_id, text, corpus.texts, explanation)
         if as_json:
             say_json(result)
         else:
             show(result)
-
-
-def fuse_with_bm25(
-    queries: list[str], corpus: dict[str, str], found: list[list[SearchHit]], k: int
-) -> list[list[SearchHit]]:
-    """Join the hits of every query with BM25's; a hit's score is then that of reciprocal rank fusion."""
-    from search_r3.retrieval.bm25 import bm25_run
-    from search_r3.retrieval.fusion import FUSION_DEPTH, reciprocal_rank_fusion
-    from search_r3.retrieval.vector_index import SearchHit
-
-    numbers = [str(number) for number in range(len(queries))]
-    dense = {
-        number: {hit.doc_id: -float(hit.rank) for hit in hits}
-        for number, hits in zip(numbers, found, strict=True)
-    }
-    lexical = bm25_run(corpus, dict(zip(numbers, queries, strict=True)), k=max(k, FUSION_DEPTH))
-    fused = reciprocal_rank_fusion(dense, lexical, k=k)
-    return [
-        [SearchHit(doc_id, score, rank) for rank, (doc_id, score) in enumerate(fused[number].items(), 1)]
-        for number in numbers
-    ]
 
 
 def result_of(query_id: str, query: str, texts: dict[str, str], explanation: Explanation) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from search_r3.demo.stdlib_corpus import demo_task
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.retrieval.bm25 import bm25_run
 from search_r3.retrieval.corpus_index import CorpusIndex, build_index
+from search_r3.retrieval.corpus_search import Explanation
 from search_r3.retrieval.documents import Document
-from search_r3.retrieval.explain import Explanation, explain
 from search_r3.retrieval.metrics import ndcg_at_10
 
 QUESTIONS = (
@@ -50,8 +50,7 @@ def build_demo_index(
 
 def ask(model: SearchR3, index: CorpusIndex, k: int = 3) -> list[Explanation]:
     """Answer the fixed questions after thinking, and say what each thought changed."""
-    encoding = model.encode_query_with_thoughts(QUESTIONS)
-    return explain(model, index.vectors, index.vectors.fingerprint, QUESTIONS, encoding, k)
+    return index.search_with_thoughts(QUESTIONS, k, model, explain=True)
 
 
 def score(model: SearchR3, index: CorpusIndex, task: RetrievalTask, batch_size: int = 64) -> list[ArmScore]:

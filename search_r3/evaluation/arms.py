@@ -16,12 +16,14 @@ random and repeated thoughts.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import cycle, islice
 from typing import Any
 
+from search_r3.arguments import as_integer, checked_list
 from search_r3.errors import InvalidInputError, InvalidOptionError
 from search_r3.model.reasoning_transformer import OnTruncation
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
@@ -30,7 +32,7 @@ from search_r3.model.thoughts import ARMS, REASONINGS, Arm, Thought
 
 def encode_arm(
     model: SearchR3,
-    queries: Sequence[str],
+    queries: Iterable[str],
     arm: Arm,
     *,
     max_reasoning_tokens: int | None = None,
@@ -67,6 +69,9 @@ def encode_arm(
     """
     if arm not in ARMS:
         raise InvalidOptionError(f"Got the arm {arm!r}, wanted one of {', '.join(ARMS)}.")
+    if (number := as_integer(seed, -math.inf)) is None:
+        raise InvalidOptionError(f"Got seed={seed!r}, wanted an integer.")
+    queries = checked_list(queries, "queries")
     shared: dict[str, Any] = {
         "batch_size": batch_size,
         "prompt": prompt,
@@ -91,7 +96,7 @@ def encode_arm(
         raise InvalidInputError(
             f"got {len(own_thoughts)} own thoughts for {len(queries)} queries, wanted one each."
         )
-    given = _given_thoughts(model, queries, arm, own_thoughts, seed)
+    given = _given_thoughts(model, queries, arm, own_thoughts, number)
     return model.encode_query_with_thoughts(queries, thoughts=given, **shared)
 
 

@@ -16,6 +16,7 @@ from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.arms import encode_arm
 from search_r3.evaluation.embedding_cache import cached_vectors
 from search_r3.extras import needs_extra
+from search_r3.model.default import EMBEDDED_MODELS, load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import ARMS, Arm, Thought
@@ -59,11 +60,12 @@ class SearchR3Encoder(AbsEncoder):
 
         ModelMeta(loader=SearchR3Encoder, name="org/model", experiment_kwargs={"reasoning": "never"}, ...)
 
-    A local folder is named ``local/<folder name>``. The revision, unless one is given, is the beginning of
-    the model's fingerprint: another checkpoint or dtype under the same name is another cache entry.
+    A local folder or embedded model is named ``local/<its name>``. The revision, unless one is given, is the
+    beginning of the model's fingerprint: another checkpoint or dtype under the same name is another cache
+    entry.
 
     Args:
-        model_name: Model folder or Hub id.
+        model_name: ``default``, ``embedded``, a model folder, or a Hub id.
         revision: Revision of the Hub id.
         model: The model itself, if it is loaded already.
         device: Device to load it on; None lets sentence-transformers choose.
@@ -102,7 +104,7 @@ class SearchR3Encoder(AbsEncoder):
         if reasoning not in ARMS:
             raise InvalidOptionError(f"Got reasoning={reasoning!r}, wanted one of {', '.join(ARMS)}.")
         if model is None:
-            model = SearchR3(model_name, revision=revision, device=device)
+            model = load_model(model_name, revision=revision, device=device)
         default_budget = model.reasoning_module.max_reasoning_tokens
         self.model: SearchR3 = model
         self.reasoning = reasoning
@@ -188,11 +190,12 @@ class SearchR3Encoder(AbsEncoder):
 
     def _meta(self, model_name: str, revision: str | None) -> ModelMeta:
         folder = Path(model_name)
+        is_local = model_name in EMBEDDED_MODELS or folder.is_dir()
         language_model: Any = self.model.reasoning_module.model
         return ModelMeta.create_empty(
             {
                 "loader": type(self),
-                "name": f"local/{folder.resolve().name}" if folder.is_dir() else model_name,
+                "name": f"local/{folder.resolve().name}" if is_local else model_name,
                 "revision": revision or self.fingerprint[:REVISION_DIGITS],
                 "n_parameters": sum(weights.numel() for weights in self.model.parameters()),
                 "n_embedding_parameters": language_model.get_input_embeddings().weight.numel(),

@@ -14,7 +14,7 @@ from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.evaluation.baselines import mean_pooled
 from search_r3.evaluation.mteb_encoder import prompt_tokens, query_prompt
 from search_r3.extras import needs_extra
-from search_r3.model.default import EMBEDDED_MODELS
+from search_r3.model.default import EMBEDDED_MODELS, load_model
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import Arm
 
@@ -82,7 +82,7 @@ def load_system(
             raise InvalidOptionError(f"Got --mean-pooled for {model}, wanted a prepared model folder.")
         loaded, name = mean_pooled(folder), f"{name}-mean-pooled"
     else:
-        loaded = SearchR3(str(folder) if is_local else model, local_files_only=is_local)
+        loaded = load_model(model)
     return System(name, loaded.to(getattr(torch, dtype)), **options)
 
 

@@ -7,6 +7,7 @@ thoughts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -26,8 +27,9 @@ class SearchR3Embeddings(BaseModel, Embeddings):
     The asynchronous methods run in a thread, as LangChain's default has it.
 
     Attributes:
-        model_name: ``default``, a folder, or a Hub id. A loaded model goes into :meth:`of` instead.
-        model_kwargs: Options of :class:`search_r3.SearchR3`, such as ``device``.
+        model_name: ``default``, ``embedded``, a folder, or a Hub id. A loaded model goes into :meth:`of`
+            instead.
+        model_kwargs: Options of :func:`search_r3.model.default.load_model`, such as ``device`` and ``dtype``.
         reasoning: ``always``, ``never`` or ``auto``; None means the model's default.
         max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
         query_prompt: An instruction before every query; None means the model's own prompt.
@@ -61,14 +63,12 @@ class SearchR3Embeddings(BaseModel, Embeddings):
         """
         return cls.model_validate({"model_name": "given", **options}, context={"model": model})
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+    def embed_documents(self, texts: Iterable[str]) -> list[list[float]]:
         """Embed documents, without thinking.
 
         Raises:
             InvalidInputError: A text cannot be embedded; the message has its index.
         """
-        if not texts:
-            return []
         vectors: list[list[float]] = self._model.encode_document(
             texts,
             batch_size=self.batch_size,
@@ -96,7 +96,6 @@ class SearchR3Embeddings(BaseModel, Embeddings):
             reasoning=self.reasoning,
             max_reasoning_tokens=self.max_reasoning_tokens,
             prompt=self.query_prompt,
-            normalize_embeddings=True,
         )
         vector: list[float] = encoding.embeddings[0].tolist()
         return vector, encoding.thoughts[0]

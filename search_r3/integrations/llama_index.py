@@ -32,9 +32,9 @@ class SearchR3Embedding(BaseEmbedding):
     and is refused where that gives another one.
 
     Args:
-        model_name: ``default``, a folder, or a Hub id.
+        model_name: ``default``, ``embedded``, a folder, or a Hub id.
         model: A Search-R3 model that is loaded already. Such an embedding cannot be copied.
-        model_kwargs: Options of :class:`search_r3.SearchR3`, such as ``device``.
+        model_kwargs: Options of :func:`search_r3.model.default.load_model`, such as ``device`` and ``dtype``.
         reasoning: ``always``, ``never`` or ``auto``; None means the model's default.
         max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
         query_prompt: An instruction before every query; None means the model's own prompt.
@@ -103,7 +103,6 @@ class SearchR3Embedding(BaseEmbedding):
             reasoning=self.reasoning,
             max_reasoning_tokens=self.max_reasoning_tokens,
             prompt=self.query_prompt,
-            normalize_embeddings=True,
         )
         vector: list[float] = encoding.embeddings[0].tolist()
         return vector, encoding.thoughts[0]

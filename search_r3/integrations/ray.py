@@ -8,6 +8,7 @@ stopped goes on with what is missing.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ with needs_extra("ray"):
 
 
 def embed_parquet(
-    source: Path | Sequence[Path],
-    output: Path,
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
     *,
     model: str = "default",
     id_column: str = "id",
@@ -71,9 +72,9 @@ def embed_parquet(
             or the cluster has fewer CPUs or GPUs than asked for. Without this check Ray would wait for ever.
         ray.exceptions.RayTaskError: A text or title cannot be embedded; the message has its id.
     """
-    paths = [source] if isinstance(source, Path) else list(source)
+    paths = [source] if isinstance(source, str | os.PathLike) else source
     # Ray takes no relative paths.
-    dataset = ray.data.read_parquet([str(path.resolve()) for path in paths], override_num_blocks=blocks)
+    dataset = ray.data.read_parquet([str(Path(path).resolve()) for path in paths], override_num_blocks=blocks)
     columns = dataset.schema().names
     if missing := {id_column, text_column} - set(columns):
         raise InvalidOptionError(
@@ -88,7 +89,7 @@ def embed_parquet(
     workers = _workers(resources, workers, cpus_per_worker, gpus_per_worker)
     title_column = TITLE_FIELD if TITLE_FIELD in columns and text_column != TITLE_FIELD else None
     identity = fingerprint(load_model(model, device="cpu"))
-    output = output.resolve()
+    output = Path(output).resolve()
     embedded = text_column if title_column is None else f"{title_column} and {text_column}"
     _claim(output, f"{identity} of {embedded} by {id_column}")
     # Of this dataset alone: it is read here and goes no further.

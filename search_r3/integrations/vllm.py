@@ -10,7 +10,8 @@ weights: the first writes the thought, the second reads prompt, thought and embe
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
+from search_r3.arguments import as_integer, checked_list
 from search_r3.errors import InvalidOptionError
 from search_r3.model.prompt_encoder import PromptEncoder
 from search_r3.model.sentence_transformer import QueryEncoding
@@ -39,7 +41,8 @@ class TwoEngines:
             which are not followed here.
     """
 
-    def __init__(self, folder: Path, generator: Any, pooler: Any) -> None:
+    def __init__(self, folder: str | os.PathLike[str], generator: Any, pooler: Any) -> None:
+        folder = Path(folder)
         config = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
         pipeline = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
         saved = pipeline["prompts"]
@@ -64,7 +67,7 @@ class TwoEngines:
         self._generator, self._pooler = generator, pooler
 
     @classmethod
-    def load(cls, folder: Path, **options: Any) -> TwoEngines:
+    def load(cls, folder: str | os.PathLike[str], **options: Any) -> TwoEngines:
         """Start both engines, each with half of the memory unless told otherwise.
 
         Args:
@@ -81,7 +84,7 @@ class TwoEngines:
 
     def encode_query_with_thoughts(
         self,
-        queries: Sequence[str],
+        queries: Iterable[str],
         *,
         reasoning: Reasoning | None = None,
         max_reasoning_tokens: int | None = None,
@@ -100,10 +103,12 @@ class TwoEngines:
             InvalidOptionError: The budget or the way to reason is not valid.
         """
         how = self._reasoning if reasoning is None else reasoning
-        budget = self._budget if max_reasoning_tokens is None else max_reasoning_tokens
-        if how not in REASONINGS or budget < 0:
+        asked_budget = self._budget if max_reasoning_tokens is None else max_reasoning_tokens
+        budget = as_integer(asked_budget, 0)
+        if how not in REASONINGS or budget is None:
             raise InvalidOptionError(
-                f"Got reasoning={how!r} with {budget} tokens, wanted always, never or auto, and 0 or more."
+                f"Got reasoning={how!r} with {asked_budget!r} tokens, wanted always, never or auto, and an "
+                "integer of 0 or more."
             )
         asked = "" if prompt == self._query_prompt else prompt
         encoded = [
@@ -113,7 +118,7 @@ class TwoEngines:
                 instruction=asked,
                 max_tokens=self._max_tokens,
             )
-            for query in queries
+            for query in checked_list(queries, "queries")
         ]
         prompts = [one.token_ids[:-1] for one in encoded]  # without the embed token
         thoughts = [Thought("", (), "skipped")] * len(prompts)
@@ -123,14 +128,15 @@ class TwoEngines:
         rows = [[*ids, *thought.token_ids, end] for ids, thought in zip(prompts, thoughts, strict=True)]
         return QueryEncoding(self._embed(rows), thoughts, [one.dropped_tokens for one in encoded])
 
-    def encode_document(self, documents: Sequence[str]) -> NDArray[np.float32]:
+    def encode_document(self, documents: Iterable[str]) -> NDArray[np.float32]:
         """Embed documents: unit vectors, shape (N, D), float32.
 
         Raises:
             InvalidInputError: A document cannot be embedded.
         """
         encoder, limit = self._encoder, self._max_tokens
-        return self._embed([encoder.encode_document(text, max_tokens=limit).token_ids for text in documents])
+        texts = checked_list(documents, "documents")
+        return self._embed([encoder.encode_document(text, max_tokens=limit).token_ids for text in texts])
 
     def _think(self, prompts: list[list[int]], budget: int, *, may_skip: bool) -> list[Thought]:
         if budget == 0 or not prompts:

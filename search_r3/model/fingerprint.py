@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -36,8 +37,13 @@ def fingerprint(model: SentenceTransformer) -> str:
         described.append([type(module).__name__, kept])
     digest.update(json.dumps(_instructions(model), sort_keys=True).encode())
     digest.update(_tokenizer_state(model.tokenizer).encode())
-    digest.update(json.dumps(described, sort_keys=True, default=str).encode())
+    digest.update(json.dumps(described, sort_keys=True, default=_plain).encode())
     return digest.hexdigest()
+
+
+def _plain(value: object) -> int | str:
+    """What JSON does not know: numpy's integers as the same number, anything else by its text."""
+    return int(value) if isinstance(value, Integral) else str(value)
 
 
 def _instructions(model: SentenceTransformer) -> dict[str, str | None]:

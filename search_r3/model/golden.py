@@ -6,6 +6,7 @@ replay is promised to be the same everywhere.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,15 +76,15 @@ def golden_vectors(model: SentenceTransformer) -> NDArray[np.float32]:
     return vectors
 
 
-def write_golden(model: SentenceTransformer, folder: Path) -> Path:
+def write_golden(model: SentenceTransformer, folder: str | os.PathLike[str]) -> Path:
     """Write the golden vectors of ``model`` into its folder and return their path."""
-    path = folder / GOLDEN_FILE
+    path = Path(folder) / GOLDEN_FILE
     with atomic_path(path) as part:
         save_file({"vectors": golden_vectors(model)}, part)
     return path
 
 
-def check_golden(model: SentenceTransformer, path: Path) -> GoldenReport:
+def check_golden(model: SentenceTransformer, path: str | os.PathLike[str]) -> GoldenReport:
     """Compare ``model`` with golden vectors: cosine >= 0.9999 in float32, >= 0.999 in half precision.
 
     Raises:

@@ -14,6 +14,7 @@ MODELING_CLASS = "modeling_search_r3.ReasoningTransformer"
 
 _PARTS = (
     "errors",
+    "arguments",
     "model/padding",
     "model/template",
     "model/thoughts",

@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 import torch
 from sentence_transformers.base.modules import Transformer
 
+from search_r3.arguments import as_integer
 from search_r3.errors import (
     InvalidInputError,
     InvalidOptionError,
@@ -117,12 +118,11 @@ class ReasoningTransformer(Transformer):
         self.document_prompt = document_prompt
         self.default_role: Role = _one_of("default_role", default_role, Role)
         self.reasoning = _one_of("reasoning", reasoning, Reasoning)
-        self.max_reasoning_tokens = max_reasoning_tokens
+        self.max_reasoning_tokens = _checked_budget(max_reasoning_tokens)
         self.on_truncation = _one_of("on_truncation", on_truncation, OnTruncation)
         if self.tokenizer is None:
             raise ModelError(f"{model_name_or_path} has no tokenizer.")
         self.prompt_encoder = PromptEncoder(self.tokenizer, Template.from_dict(template), embed_token)
-        _check_budget(max_reasoning_tokens)
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         """Write weights (safetensors), tokenizer and configuration to ``output_path``.
@@ -239,14 +239,9 @@ class ReasoningTransformer(Transformer):
             ModelError: If a hidden state is not finite.
         """
         reasoning = self.reasoning if reasoning is None else _one_of("reasoning", reasoning, Reasoning)
-        budget = self.max_reasoning_tokens if max_reasoning_tokens is None else max_reasoning_tokens
-        _check_budget(budget)
-        numbers = isinstance(temperature, Real) and isinstance(top_p, Real)
-        if not numbers or not 0 <= temperature < math.inf or not 0 < top_p <= 1:
-            raise InvalidOptionError(
-                f"Got temperature={temperature!r}, top_p={top_p!r}, "
-                "wanted temperature >= 0 and 0 < top_p <= 1."
-            )
+        asked = self.max_reasoning_tokens if max_reasoning_tokens is None else max_reasoning_tokens
+        budget = _checked_budget(asked)
+        seed = _checked_seed(temperature, top_p, seed)
         input_ids, attention_mask = features["input_ids"], features["attention_mask"]
         if self.training:
             features["token_embeddings"] = last_hidden_states(self.model, input_ids, attention_mask)
@@ -393,6 +388,21 @@ def _one_of(name: str, value: Any, choices: Any) -> Any:
     return value
 
 
-def _check_budget(budget: Any) -> None:
-    if not isinstance(budget, int) or isinstance(budget, bool) or budget < 0:
+def _checked_seed(temperature: object, top_p: object, seed: object) -> int:
+    """Check the options of sampling; the seed comes back as a plain integer, on whose text samples depend."""
+    numbers = isinstance(temperature, Real) and isinstance(top_p, Real)
+    if not numbers or not 0 <= temperature < math.inf or not 0 < top_p <= 1:  # type: ignore[operator]
+        raise InvalidOptionError(
+            f"Got temperature={temperature!r}, top_p={top_p!r}, wanted temperature >= 0 and 0 < top_p <= 1."
+        )
+    checked = as_integer(seed, -math.inf)
+    if checked is None:
+        raise InvalidOptionError(f"Got seed={seed!r}, wanted an integer.")
+    return checked
+
+
+def _checked_budget(budget: object) -> int:
+    checked = as_integer(budget, 0)
+    if checked is None:
         raise InvalidOptionError(f"Got max_reasoning_tokens={budget!r}, wanted an integer of 0 or more.")
+    return checked

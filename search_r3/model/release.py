@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +16,11 @@ CHECKSUMS = "SHA256SUMS"
 
 
 def stage_release(
-    model: SearchR3, folder: Path, texts: Mapping[str, str] | None = None, *, direct: bool = False
+    model: SearchR3,
+    folder: str | os.PathLike[str],
+    texts: Mapping[str, str] | None = None,
+    *,
+    direct: bool = False,
 ) -> Path:
     """Write the files of a release.
 
@@ -35,6 +40,7 @@ def stage_release(
         InvalidOptionError: Direct embeddings of this model cannot be exported.
         ModelError: The export gives other direct embeddings.
     """
+    folder = Path(folder)
     with atomic_folder(folder) as part:
         if direct:
             export_direct(model, part)
@@ -62,12 +68,13 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
     return digests
 
 
-def verify_release(folder: Path) -> None:
+def verify_release(folder: str | os.PathLike[str]) -> None:
     """Check the files of a release against its list.
 
     Raises:
         ModelError: There is no list, or a file is missing, another one, or not listed.
     """
+    folder = Path(folder)
     path = folder / CHECKSUMS
     if not path.is_file():
         raise ModelError(f"{folder} has no {CHECKSUMS}: it is not a release.")

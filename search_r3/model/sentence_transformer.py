@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from search_r3.arguments import as_integer, as_list, checked_list, is_column
 from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
 from search_r3.files import write_text
 from search_r3.model.modeling_file import MODELING_CLASS, MODELING_FILE, modeling_source
@@ -63,13 +64,32 @@ class SearchR3(sentence_transformers.SentenceTransformer):
     Only this package's own module classes are resolved from the installed package; any other custom class in
     a ``modules.json`` meets the usual gate. What :meth:`save` writes, the plain class loads (with the flag),
     also where this package is not installed.
+
+    Args:
+        model_name_or_path: A folder, a Hub id, or the name of an embedded model: ``default`` or ``embedded``
+            (see :func:`search_r3.model.default.load_model`). A folder of such a name is given as a ``Path``
+            or with a separator (``./default``).
+        **kwargs: Of ``sentence_transformers.SentenceTransformer``.
+
+    Attributes:
+        name_or_path: What to load the model by again: the name of an embedded model, an absolute folder or a
+            Hub id. None if it was put together from modules.
     """
 
     def __init__(
         self, model_name_or_path: str | os.PathLike[str] | None = None, *args: Any, **kwargs: Any
     ) -> None:
-        name = None if model_name_or_path is None else os.fspath(model_name_or_path)
-        super().__init__(name, *args, **kwargs)
+        name = path = None if model_name_or_path is None else os.fspath(model_name_or_path)
+        if isinstance(model_name_or_path, str):
+            # Imported late: preparing an embedded model takes this class.
+            from search_r3.model.default import EMBEDDED_MODELS
+
+            if name in EMBEDDED_MODELS:
+                path = str(EMBEDDED_MODELS[name]())
+                kwargs.setdefault("local_files_only", True)
+        super().__init__(path, *args, **kwargs)
+        is_folder = name is not None and name == path and Path(name).is_dir()
+        self.name_or_path = str(Path(name).resolve()) if name is not None and is_folder else name
 
     @property
     def thinks(self) -> bool:
@@ -101,30 +121,56 @@ class SearchR3(sentence_transformers.SentenceTransformer):
             return self.reasoning_module.preprocess(inputs, prompt=prompt, **kwargs) if inputs else {}
         return super().preprocess(inputs, prompt=prompt, **kwargs)
 
-    def encode(self, *args: Any, **kwargs: Any) -> Any:
+    def is_singular_input(self, inputs: Any) -> bool:  # type: ignore[override]  # it promises a type as well
+        """Whether an input is one text; to a model that thinks, any column of texts is several."""
+        return not is_column(inputs) if self.thinks else super().is_singular_input(inputs)
+
+    def encode(
+        self,
+        inputs: Any = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Compute embeddings; see ``sentence_transformers.SentenceTransformer.encode``.
+
+        Inputs may be any column of texts (:func:`search_r3.arguments.is_column`), such as a pandas series or
+        a generator. No text gives an array of shape (0, D).
 
         Raises:
             InvalidInputError: If an input cannot be embedded; the message gives its index in ``inputs``.
+            InvalidOptionError: If ``batch_size`` is not an integer of 1 or more.
             TruncationError: If a text is too long and ``on_truncation="error"``; likewise.
         """
+        inputs = kwargs.pop("sentences", inputs)  # its old name in sentence-transformers
+        if not self.thinks:
+            return super().encode(inputs, prompt_name, prompt, batch_size, *args, **kwargs)
+        size = _checked_batch_size(batch_size)
+        is_one = self.is_singular_input(inputs)
+        inputs = inputs if is_one else as_list(inputs)
         try:
-            return super().encode(*args, **kwargs)
+            found: Any = super().encode(inputs, prompt_name, prompt, size, *args, **kwargs)
         except InvalidInputError as error:
-            inputs: Any = args[0] if args else kwargs.get("inputs", kwargs.get("sentences"))
-            raise _named(error, [inputs] if self.is_singular_input(inputs) else inputs) from None
+            raise _named(error, [inputs] if is_one else inputs) from None
+        if not is_one and not inputs and isinstance(found, np.ndarray | torch.Tensor):
+            width = self.get_embedding_dimension() or 0
+            found = found.reshape(0, min(kwargs.get("truncate_dim") or width, width))
+            return found.astype(np.float32) if isinstance(found, np.ndarray) else found
+        return found
 
     def encode_query_with_thoughts(
         self,
-        queries: Sequence[str],
+        queries: Iterable[str],
         *,
-        thoughts: Sequence[Thought | str | Sequence[int]] | None = None,
+        thoughts: Iterable[Thought | str | Sequence[int]] | None = None,
         **options: Any,
     ) -> QueryEncoding:
         """Embed queries and return what was thought for each; or replay given thoughts.
 
         Args:
-            queries: Q texts.
+            queries: Q texts: any column of them, as for :meth:`encode`.
             thoughts: One per query: a :class:`Thought` (replayed token by token), a string or token ids. None
                 lets the model think.
             **options: Options of :meth:`encode_query`: ``reasoning``, ``max_reasoning_tokens``,
@@ -138,9 +184,7 @@ class SearchR3(sentence_transformers.SentenceTransformer):
         inputs = _paired(queries, thoughts)
         if shaping := _SHAPING_OPTIONS & set(options):
             raise InvalidOptionError(f"{sorted(shaping)} cannot be combined with thoughts; use encode_query.")
-        batch_size = options.setdefault("batch_size", 32)
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise InvalidOptionError(f"Got batch_size={batch_size!r}, wanted an integer of 1 or more.")
+        batch_size = options["batch_size"] = _checked_batch_size(options.get("batch_size", 32))
         normalize_embeddings = options.pop("normalize_embeddings", False)
         show_progress_bar = options.pop("show_progress_bar", False)
         module = self.reasoning_module
@@ -215,20 +259,25 @@ SentenceTransformer = SearchR3
 """The name under which it is a drop-in: code written for sentence-transformers changes its import only."""
 
 
-def _paired(queries: Sequence[str], thoughts: Sequence[Thought | str | Sequence[int]] | None) -> list[Any]:
-    for name, given in (("queries", queries), ("thoughts", thoughts)):
-        if isinstance(given, str):
-            raise InvalidInputError(f"got one string, wanted a list of {name}.", given)
+def _paired(queries: Iterable[str], thoughts: Iterable[Thought | str | Sequence[int]] | None) -> list[Any]:
+    asked = checked_list(queries, "queries")
     if thoughts is None:
-        return list(queries)
-    if len(thoughts) != len(queries):
-        raise InvalidInputError(f"got {len(thoughts)} thoughts for {len(queries)} queries, wanted one each.")
-    return list(zip(queries, thoughts, strict=True))
+        return asked
+    given = checked_list(thoughts, "thoughts")
+    if len(given) != len(asked):
+        raise InvalidInputError(f"got {len(given)} thoughts for {len(asked)} queries, wanted one each.")
+    return list(zip(asked, given, strict=True))
 
 
-def _named(error: InvalidInputError, inputs: Iterable[Any]) -> InvalidInputError:
+def _checked_batch_size(batch_size: object) -> int:
+    checked = as_integer(batch_size, 1)
+    if checked is None:
+        raise InvalidOptionError(f"Got batch_size={batch_size!r}, wanted an integer of 1 or more.")
+    return checked
+
+
+def _named(error: InvalidInputError, items: list[Any]) -> InvalidInputError:
     """The same error, naming the index of its item in the caller's own list."""
-    items = inputs.tolist() if isinstance(inputs, np.ndarray) else list(inputs)
     index = next((i for i, item in enumerate(items) if item is error.item), None)
     if index is None:  # a copy: it came from an array, or back from another process
         wanted = (type(error.item), repr(error.item))  # NaN is not equal to itself

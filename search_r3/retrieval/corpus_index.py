@@ -13,24 +13,27 @@ in the vectors has exactly the text that was embedded, and a killed build contin
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, overload
 
-import numpy as np
+import sentence_transformers
+import torch
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
 
-from search_r3.errors import VectorIndexError
+from search_r3.arguments import checked_list
+from search_r3.errors import InvalidInputError, ModelError, VectorIndexError
 from search_r3.files import remove_leftovers, write_lines, write_text
 from search_r3.json_lines import json_objects
+from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
+from search_r3.retrieval.corpus_search import CorpusHit, Explanation, SearchOptions, search_corpus
 from search_r3.retrieval.documents import Document
 from search_r3.retrieval.vector_index import VectorIndex
 
@@ -58,20 +61,149 @@ class BuildReport:
 
 @dataclass
 class CorpusIndex:
-    """A corpus ready to be searched.
+    """A corpus ready to be searched: what ``search-r3 index`` and :func:`build_index` write.
+
+    ::
+
+        index = CorpusIndex.load("my-index")
+        for hit in index.search("copy a folder", k=5):
+            print(hit.rank, hit.doc_id, hit.score, hit.text)
 
     Attributes:
         vectors: One vector per document.
         texts: Document id to the text that was embedded.
-        model: Folder or Hub id of the model, as it was given when the index was built.
+        model: What to load the model by: a folder, a Hub id, ``default`` or ``embedded``. Empty if the model
+            that built the index had no name.
     """
 
     vectors: VectorIndex
     texts: dict[str, str] = field(default_factory=dict)
     model: str = ""
+    _loaded: SearchR3 | None = field(default=None, init=False, repr=False, compare=False)
 
-    def save(self, folder: Path) -> None:
+    @overload  # a string is an iterable of strings as well
+    def search(  # type: ignore[overload-overlap]
+        self, queries: str, k: int = 10, model: SearchR3 | None = None, **options: Unpack[SearchOptions]
+    ) -> list[CorpusHit]: ...
+
+    @overload
+    def search(
+        self,
+        queries: Iterable[str],
+        k: int = 10,
+        model: SearchR3 | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> list[list[CorpusHit]]: ...
+
+    def search(
+        self,
+        queries: str | Iterable[str],
+        k: int = 10,
+        model: SearchR3 | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> list[CorpusHit] | list[list[CorpusHit]]:
+        """Find the documents closest to a query, or to each of several.
+
+        Args:
+            queries: One query, or Q of them in a list or any other column.
+            k: Hits per query; all documents if there are fewer.
+            model: The model that made the index. None loads the one that the index records, at the first
+                search, and keeps it for the next. A model that is given is checked against the index at every
+                search, which reads all of its weights.
+            **options: Of :class:`search_r3.retrieval.corpus_search.SearchOptions`: ``reasoning``,
+                ``max_reasoning_tokens``, ``batch_size`` and ``hybrid``.
+
+        Returns:
+            The hits of a single query, best first; of several queries, one such list each.
+
+        Raises:
+            InvalidInputError: If a query cannot be embedded; the message gives its index.
+            InvalidOptionError: If an option is not valid.
+            ModelError: If the recorded model cannot be loaded, or the model does not think.
+            VectorIndexError: If the model is not the one that made the index.
+        """
+        found = self.search_with_thoughts(queries, k, model, **options)
+        return found.hits if isinstance(found, Explanation) else [one.hits for one in found]
+
+    @overload
+    def search_with_thoughts(  # type: ignore[overload-overlap]
+        self,
+        queries: str,
+        k: int = 10,
+        model: SearchR3 | None = None,
+        *,
+        explain: bool = False,
+        **options: Unpack[SearchOptions],
+    ) -> Explanation: ...
+
+    @overload
+    def search_with_thoughts(
+        self,
+        queries: Iterable[str],
+        k: int = 10,
+        model: SearchR3 | None = None,
+        *,
+        explain: bool = False,
+        **options: Unpack[SearchOptions],
+    ) -> list[Explanation]: ...
+
+    def search_with_thoughts(
+        self,
+        queries: str | Iterable[str],
+        k: int = 10,
+        model: SearchR3 | None = None,
+        *,
+        explain: bool = False,
+        **options: Unpack[SearchOptions],
+    ) -> Explanation | list[Explanation]:
+        """Search as :meth:`search` does, and return what was thought for each query beside its hits.
+
+        Args:
+            queries: As for :meth:`search`.
+            k: As for :meth:`search`.
+            model: As for :meth:`search`.
+            explain: Compare every query with itself without its thought; not together with ``hybrid``.
+            **options: As for :meth:`search`.
+        """
+        asked = [queries] if isinstance(queries, str) else checked_list(queries, "queries")
+        loaded = self._model_of(model)
+        found = search_corpus(loaded, self.vectors, self.texts, asked, k, explain=explain, **options)
+        return found[0] if isinstance(queries, str) else found
+
+    def _model_of(self, given: SearchR3 | None) -> SearchR3:
+        """The model to search with, which is that of the vectors."""
+        if given is None and self._loaded is not None:
+            return self._loaded
+        if given is not None and not isinstance(given, SearchR3):
+            raise ModelError(
+                f"Got a {type(given).__name__} as the model, wanted one that was loaded with "
+                "search_r3.SentenceTransformer or search_r3.default_model."
+            )
+        model = self._recorded_model() if given is None else given
+        if (found := fingerprint(model)) != self.vectors.fingerprint:
+            raise VectorIndexError(
+                f"Got the model {model.name_or_path} ({found[:12]}), wanted {self.model or 'the one'} "
+                f"({self.vectors.fingerprint[:12]}), which made the index: use one model for both. Another "
+                "dtype, max_seq_length or truncate_dim makes another model. Give the model that made the "
+                "index, or build the index again with this one."
+            )
+        if given is None:
+            self._loaded = model
+        return model
+
+    def _recorded_model(self) -> SearchR3:
+        if not self.model:
+            raise ModelError("The index does not record its model: give the model that made it as model=.")
+        try:
+            return load_model(self.model)
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"Cannot load {self.model!r}, the model that made the index: {error}. Give it as model=."
+            ) from error
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
         """Write all three parts, in the order that keeps a killed save consistent."""
+        folder = Path(folder)
         recorded = {"format_version": FORMAT_VERSION, "model": self.model}
         write_text(folder / "model.json", json.dumps(recorded) + "\n")
         lines = (json.dumps({"_id": i, "text": text}, ensure_ascii=False) for i, text in self.texts.items())
@@ -79,15 +211,18 @@ class CorpusIndex:
         self.vectors.save(folder / "vectors")
 
     @classmethod
-    def load(cls, folder: Path) -> CorpusIndex:
-        """Read a saved index.
+    def load(cls, folder: str | os.PathLike[str]) -> CorpusIndex:
+        """Read a saved index; its model is loaded at the first search.
 
         Raises:
             VectorIndexError: If there is none, or a part of it is missing or damaged, or its format is not
                 known, or it is of format 1 and may hold titles.
         """
+        folder = Path(folder)
         if not is_index(folder):
-            raise VectorIndexError(f"{folder} is not an index. Build it with `search-r3 index`.")
+            raise VectorIndexError(
+                f"{folder} is not an index. Build it with `search-r3 index` or search_r3.build_index."
+            )
         vectors = VectorIndex.load(folder / "vectors")
         try:
             recorded = json.loads((folder / "model.json").read_text(encoding="utf-8"))
@@ -132,11 +267,11 @@ class CorpusIndex:
 
 
 def build_index(
-    folder: Path,
-    model: SentenceTransformer,
+    folder: str | os.PathLike[str],
+    model: sentence_transformers.SentenceTransformer,
     documents: Iterable[Document],
     *,
-    model_name: str,
+    model_name: str | None = None,
     batch_size: int = 32,
     prune: bool = False,
     save_every_seconds: float = 30.0,
@@ -151,17 +286,21 @@ def build_index(
         folder: Where the index is or will be.
         model: Embeds the documents.
         documents: What to index; of two with the same id the later one counts.
-        model_name: Recorded for `search`.
+        model_name: What a search loads the model by; None means what this model was loaded by.
         batch_size: Documents per forward pass.
         prune: Remove documents that are in the index but not in ``documents``.
         save_every_seconds: Most work that a kill can lose, in seconds of encoding.
         on_progress: Called with (documents done, documents in all).
 
     Raises:
+        InvalidInputError: If a document is none, or its text cannot be embedded; the message gives its id.
         VectorIndexError: If the index belongs to another model, is damaged, or is being written by another
             process, or if ``folder`` holds other files.
     """
-    wanted = {document.doc_id: document.text for document in documents}
+    folder = Path(folder)
+    if model_name is None:
+        model_name = (model.name_or_path if isinstance(model, SearchR3) else None) or ""
+    wanted = _texts_by_id(documents)
     with _only_writer(folder):
         remove_leftovers(folder)
         index = _open(folder, model, model_name)
@@ -182,8 +321,11 @@ def build_index(
             batch = missing[start : start + batch_size]
             try:
                 vectors, cut = _encode(model, [wanted[i] for i in batch])
-            except BaseException:  # Ctrl-C above all: keep what is done
+            except BaseException as error:  # Ctrl-C above all: keep what is done
                 index.save(folder)
+                if isinstance(error, InvalidInputError):
+                    at_fault = [i for i in batch if wanted[i] is error.item]
+                    raise type(error)(error.reason, error.item, f"Document {at_fault[0]!r}") from None
                 raise
             index.texts.update((i, wanted[i]) for i in batch)
             index.vectors.add(batch, vectors)
@@ -196,16 +338,34 @@ def build_index(
     return BuildReport(len(missing), len(kept & set(wanted)), len(gone), dropped)
 
 
-def _encode(model: SentenceTransformer, texts: list[str]) -> tuple[NDArray[np.float32], list[int]]:
-    """Embed one batch of documents; returns the vectors and how many tokens were cut from each text."""
-    options: dict[str, Any] = {"batch_size": len(texts), "normalize_embeddings": True}
+def _texts_by_id(documents: Iterable[Document]) -> dict[str, str]:
+    texts = {}
+    for document in documents:
+        if not isinstance(document, Document):
+            raise InvalidInputError(
+                f"got {type(document).__name__} ({document!r:.60}), wanted Document(doc_id, text).", document
+            )
+        if not isinstance(document.doc_id, str) or not isinstance(document.text, str):
+            raise InvalidInputError(
+                f"got {document!r:.100}, wanted an id and a text that are strings.", document
+            )
+        texts[document.doc_id] = document.text
+    return texts
+
+
+def _encode(
+    model: sentence_transformers.SentenceTransformer, texts: list[str]
+) -> tuple[torch.Tensor, list[int]]:
+    """Embed one batch of documents; returns unit vectors and how many tokens were cut from each text."""
+    options: dict[str, Any] = {"batch_size": len(texts), "convert_to_tensor": True}
     dropped = [0] * len(texts)
     if isinstance(model, SearchR3) and model.thinks:
         dropped = model.dropped_tokens(texts)
         if model.reasoning_module.on_truncation == "warn":
             options["on_truncation"] = "ignore"  # the report names the documents; a warning would not
-    vectors: NDArray[np.float32] = model.encode_document(texts, **options)
-    return vectors, dropped
+    vectors = model.encode_document(texts, **options)
+    # Normalised here, because a model of another package does it in its own dtype, or not at all.
+    return torch.nn.functional.normalize(vectors.float(), dim=1).cpu(), dropped
 
 
 def is_index(folder: Path) -> bool:
@@ -213,7 +373,7 @@ def is_index(folder: Path) -> bool:
     return (folder / "vectors" / "index.json").is_file()
 
 
-def _open(folder: Path, model: SentenceTransformer, model_name: str) -> CorpusIndex:
+def _open(folder: Path, model: sentence_transformers.SentenceTransformer, model_name: str) -> CorpusIndex:
     identity = fingerprint(model)
     if not is_index(folder):
         foreign = [path.name for path in folder.iterdir() if path.name not in (".lock", "vectors")]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from search_r3.arguments import as_integer, as_list
 from search_r3.errors import InvalidInputError, VectorIndexError
 from search_r3.files import bytes_sha256, remove_leftovers, write_bytes
 
@@ -20,6 +22,8 @@ _FORMAT_VERSION = 1
 _MANIFEST = "index.json"
 _PAYLOAD = re.compile(r"vectors-[0-9a-f]{16}\.faiss|ids-[0-9a-f]{16}\.json")
 _UNIT_TOLERANCE = 1e-3
+
+Vectors = NDArray[np.float32] | torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,9 @@ class SearchHit:
 class VectorIndex:
     """Exact inner-product search over float32 unit vectors, each under its own string id.
 
-    Every method checks all of its arguments before it changes anything. Vectors are arrays of shape
-    (n, dimension), finite, every norm 1 within 1e-3; n is the number of document ids, or of queries.
+    Every method checks all of its arguments before it changes anything. Ids are any iterable of strings.
+    Vectors are arrays or tensors of shape (n, dimension), finite, every norm 1 within 1e-3; n is the number
+    of document ids, or of queries. An empty list is no vectors.
 
     Args:
         dimension: Width of the vectors, at least 1.
@@ -51,12 +56,13 @@ class VectorIndex:
     """
 
     def __init__(self, dimension: int, *, fingerprint: str) -> None:
-        if not isinstance(dimension, int) or dimension < 1 or not isinstance(fingerprint, str):
+        width = as_integer(dimension, 1)
+        if width is None or not isinstance(fingerprint, str):
             wanted = "wanted a positive int and a string"
             raise InvalidInputError(f"got dimension {dimension!r}, fingerprint {fingerprint!r}: {wanted}")
         self._fingerprint = fingerprint
         self._row_of: dict[str, int] = {}
-        self._faiss = faiss.IndexFlatIP(dimension)
+        self._faiss = faiss.IndexFlatIP(width)
 
     @property
     def dimension(self) -> int:
@@ -79,7 +85,7 @@ class VectorIndex:
     def __contains__(self, doc_id: object) -> bool:
         return doc_id in self._row_of
 
-    def add(self, doc_ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
+    def add(self, doc_ids: Iterable[str], vectors: Vectors) -> None:
         """Append new documents; refuses ids that are present already."""
         ids = _checked_ids(doc_ids)
         if present := [doc_id for doc_id in ids if doc_id in self._row_of]:
@@ -87,24 +93,24 @@ class VectorIndex:
         self._faiss.add(_unit_rows(vectors, self._faiss.d, ids))
         self._row_of.update(zip(ids, range(len(self), len(self) + len(ids)), strict=True))
 
-    def update(self, doc_ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
+    def update(self, doc_ids: Iterable[str], vectors: Vectors) -> None:
         """Overwrite the vectors of present documents; the row order stays."""
         ids = _checked_ids(doc_ids)
         _storage(self._faiss)[self._rows(ids)] = _unit_rows(vectors, self._faiss.d, ids)
 
-    def remove(self, doc_ids: Sequence[str]) -> None:
+    def remove(self, doc_ids: Iterable[str]) -> None:
         """Remove present documents; the others keep their order."""
         ids = _checked_ids(doc_ids)
         self._faiss.remove_ids(faiss.IDSelectorBatch(self._rows(ids)))
         kept = self._row_of.keys() - ids
         self._row_of = {doc_id: row for row, doc_id in enumerate(filter(kept.__contains__, self._row_of))}
 
-    def vectors(self, doc_ids: Sequence[str] | None = None) -> NDArray[np.float32]:
+    def vectors(self, doc_ids: Iterable[str] | None = None) -> NDArray[np.float32]:
         """Return a copy of the vectors of these documents, in this order (None: all, in row order)."""
         stored = _storage(self._faiss)
         return stored.copy() if doc_ids is None else stored[self._rows(_checked_ids(doc_ids, distinct=False))]
 
-    def search(self, queries: NDArray[np.float32], k: int, *, fingerprint: str) -> list[list[SearchHit]]:
+    def search(self, queries: Vectors, k: int, *, fingerprint: str) -> list[list[SearchHit]]:
         """Find the k closest documents of every query, exactly; all of them if k is beyond their number.
 
         A score is the inner product summed in float64 and rounded to float32: it depends on the two vectors
@@ -116,9 +122,9 @@ class VectorIndex:
         if fingerprint != self._fingerprint:
             wanted = f"wanted those of {self._fingerprint!r}, which made the index"
             raise VectorIndexError(f"got queries of {fingerprint!r}, {wanted}: use one model for both")
-        if not isinstance(k, int) or k < 1:
+        if (asked := as_integer(k, 1)) is None:
             raise InvalidInputError(f"got k {k!r}, wanted an int of at least 1", k)
-        rows, k = _unit_rows(queries, self._faiss.d, None), min(k, len(self))
+        rows, k = _unit_rows(queries, self._faiss.d, None), min(asked, len(self))
         if k == 0 or len(rows) == 0:
             return [[] for _ in rows]
         stored, ids, results = _storage(self._faiss), self.doc_ids, []
@@ -193,29 +199,34 @@ class VectorIndex:
         return index
 
 
-def _checked_ids(doc_ids: Sequence[str], *, distinct: bool = True) -> list[str]:
+def _checked_ids(doc_ids: Iterable[str], *, distinct: bool = True) -> list[str]:
     if isinstance(doc_ids, str):
         raise InvalidInputError(f"got the string {doc_ids!r}, wanted a list of document ids", doc_ids)
-    seen: set[str] = set()
-    for doc_id in doc_ids:
+    ids, seen = as_list(doc_ids), set[str]()
+    for doc_id in ids:
         # JSON would join two lone surrogates into another character, and a run file cannot hold even one.
         if not isinstance(doc_id, str) or re.search("[\ud800-\udfff]", doc_id):
             raise InvalidInputError(f"got document id {doc_id!r}, wanted a valid Unicode string", doc_id)
         if distinct and doc_id in seen:
             raise VectorIndexError(f"document {doc_id!r} is given twice: give every id once")
         seen.add(doc_id)
-    return list(doc_ids)
+    return [str(doc_id) for doc_id in ids]  # numpy's strings as Python's
 
 
 def _unit_rows(vectors: object, dimension: int, ids: Sequence[str] | None) -> NDArray[np.float32]:
     try:
-        array = np.asarray(vectors)
+        array = _as_array(vectors)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidInputError(f"vectors: {error}: convert them to a float32 array", vectors) from error
+    if array.shape == (0,):  # of an empty list
+        array = np.zeros((0, dimension), dtype=np.float32)
     count = "n" if ids is None else len(ids)
     if array.dtype.kind not in "fiu" or array.shape[1:] != (dimension,) or count not in ("n", len(array)):
         got = f"got {array.dtype} vectors of shape {array.shape}"
-        raise InvalidInputError(f"{got}, wanted real numbers of shape ({count}, {dimension})", vectors)
+        advice = ": put the text into a list" if array.shape == (dimension,) else ""
+        raise InvalidInputError(
+            f"{got}, wanted real numbers of shape ({count}, {dimension}){advice}", vectors
+        )
     with np.errstate(over="ignore"):
         rows = np.ascontiguousarray(array, dtype=np.float32)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
@@ -227,6 +238,17 @@ def _unit_rows(vectors: object, dimension: int, ids: Sequence[str] | None) -> ND
         got = f"norm {norms[row]:.6g} (normalise it)" if norms[row] < np.inf else "NaN or infinity"
         raise InvalidInputError(f"{label}: wanted norm 1 within {_UNIT_TOLERANCE}, got {got}", rows[row])
     return rows
+
+
+def _as_array(vectors: object) -> NDArray[Any]:
+    if isinstance(vectors, list | tuple) and vectors and isinstance(vectors[0], torch.Tensor):
+        vectors = torch.stack(list(vectors))
+    if isinstance(vectors, torch.Tensor):
+        vectors = vectors.detach().cpu()
+        vectors = (
+            vectors.float() if vectors.is_floating_point() else vectors
+        ).numpy()  # numpy has no bfloat16
+    return np.asarray(vectors)
 
 
 def _storage(index: Any) -> NDArray[np.float32]:

@@ -341,8 +341,6 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         together = np.empty((len(texts), self.pipeline.get_embedding_dimension() or 0), dtype=np.float32)
         for process, part in enumerate(gather_object([np.asarray(found, dtype=np.float32)])):
             together[process :: self.accelerator.num_processes] = part.reshape(-1, together.shape[1])
-        # Again, in float32: half precision leaves lengths that differ by more than neighbours' similarities.
-        together /= np.linalg.norm(together, axis=1, keepdims=True)
         return together
 
     def _encode_frozen(self, texts: list[str]) -> NDArray[np.float32]:

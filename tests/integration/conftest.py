@@ -1,4 +1,4 @@
-"""The tiny retrieval task that stands for CodeDoc, and its scores without a harness."""
+"""The command line in this process; the tiny retrieval task that stands for CodeDoc, and its scores."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from keyword_task import write_keyword_task
 
+from search_r3.cli import main
 from search_r3.data import catalogue
 from search_r3.data.beir import write_beir
 from search_r3.data.retrieval_task import RetrievalTask
@@ -31,6 +32,20 @@ def tiny_task() -> RetrievalTask:
         }
     queries["q11"] = "unheard"  # BM25 finds nothing
     return RetrievalTask(queries, corpus, qrels)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run `search-r3 ...` in this process; returns (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["search-r3", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+        captured = capsys.readouterr()
+        return int(exit_info.value.code or 0), captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture

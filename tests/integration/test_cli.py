@@ -11,7 +11,7 @@ import pytest
 import sentence_transformers
 
 from search_r3 import SentenceTransformer
-from search_r3.cli import embed_command, main
+from search_r3.cli import embed_command
 from search_r3.errors import ModelError
 from search_r3.model import default as embedded_model
 from search_r3.model.direct_export import export_direct
@@ -31,20 +31,6 @@ def corpus(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run `search-r3 ...` in this process; returns (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["search-r3", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_info:
-            main()
-        captured = capsys.readouterr()
-        return int(exit_info.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

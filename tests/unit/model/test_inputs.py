@@ -5,6 +5,7 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import sentence_transformers
 import torch
@@ -461,3 +462,83 @@ def test_batch_is_left_padded_and_masked(tiny):
     assert features["attention_mask"].tolist() == [[0] * (21 - len(row)) + [1] * len(row) for row in rows]
     assert features["thought_length"].tolist() == [-1, -1, 2]
     assert features["dropped_tokens"].tolist() == [0, 0, 0]
+
+
+# ------------------------------------------------------------------------------- columns and numpy integers
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_any_column_of_texts_has_the_vectors_of_its_list(tiny, call):
+    """A series (whatever its index), a generator or an array of strings is its texts, by position."""
+    wanted = call(tiny, GOOD)
+    columns = [
+        pd.Series(GOOD, index=range(5, 10)),
+        pd.Series(GOOD, index=range(4, -1, -1)),
+        pd.Series(GOOD, dtype="string"),
+        (text for text in GOOD),
+        np.array(GOOD, dtype=np.dtypes.StringDType()),
+        [np.str_(text) for text in GOOD],
+        dict(enumerate(GOOD)).values(),
+    ]
+    for column in columns:
+        assert np.array_equal(call(tiny, column), wanted)
+
+
+def test_columns_think_and_replay_like_lists(tiny):
+    """Queries and given thoughts may both be columns."""
+    wanted = tiny.encode_query_with_thoughts(GOOD)
+    for column in (pd.Series(GOOD, index=range(5, 10)), np.array(GOOD), (text for text in GOOD)):
+        found = tiny.encode_query_with_thoughts(column)
+        assert found.thoughts == wanted.thoughts
+        assert np.array_equal(found.embeddings, wanted.embeddings)
+    own = ["one", "two", "three", "four", "five"]
+    again = tiny.encode_query_with_thoughts(pd.Series(GOOD), thoughts=pd.Series(own, index=range(5, 10)))
+    assert np.array_equal(again.embeddings, tiny.encode_query(list(zip(GOOD, own, strict=True))))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda bad: pd.Series(bad, index=range(6, 12)), iter], ids=["series", "generator"]
+)
+def test_invalid_item_of_a_column_is_named_by_its_position(tiny, make):
+    """The index is the position, not the label of the series; a generator is not read twice for it."""
+    with pytest.raises(InvalidInputError, match=r"^Input 2: got bytes"):
+        tiny.encode_document(make([*GOOD[:2], b"text", *GOOD[2:]]), batch_size=2)
+    with pytest.raises(InvalidInputError, match=r"^Input 2: got bytes"):
+        tiny.encode_query_with_thoughts(make([*GOOD[:2], b"text", *GOOD[2:]]), batch_size=2)
+
+
+def test_a_table_is_refused(tiny):
+    """Iterating over a frame gives its column names, which nobody wants embedded."""
+    frame = pd.DataFrame({"text": GOOD})
+    with pytest.raises(InvalidInputError, match=r"^Input 0: got DataFrame"):
+        tiny.encode_document(frame)
+    with pytest.raises(InvalidInputError, match="got one DataFrame, wanted a list of queries"):
+        tiny.encode_query_with_thoughts(frame)
+
+
+def test_no_texts_have_the_width_of_the_vectors(tiny):
+    """An empty column has an array that goes into an index or onto others."""
+    for empty in ([], (), pd.Series([], dtype=str), np.array([], dtype=str), iter([])):
+        found = tiny.encode_document(empty)
+        assert (found.shape, found.dtype) == ((0, 32), np.float32)
+    assert tiny.encode_query([], convert_to_tensor=True).shape == (0, 32)
+    assert tiny.encode_query([], truncate_dim=8).shape == (0, 8)
+
+
+def test_integers_of_numpy_mean_the_same(tiny):
+    """Budget, batch size and seed of numpy give the vectors, thoughts and samples of the plain numbers."""
+    sampled = {"temperature": 1.0, "max_reasoning_tokens": 4, "batch_size": 2, "seed": 7}
+    of_numpy = {name: np.int64(value) if name != "temperature" else value for name, value in sampled.items()}
+    wanted, found = (tiny.encode_query_with_thoughts(GOOD, **options) for options in (sampled, of_numpy))
+    assert found.thoughts == wanted.thoughts
+    assert np.array_equal(found.embeddings, wanted.embeddings)
+    assert np.array_equal(tiny.encode_query(GOOD, **of_numpy), tiny.encode_query(GOOD, **sampled))
+
+
+@pytest.mark.parametrize("name", ["batch_size", "max_reasoning_tokens", "seed"])
+@pytest.mark.parametrize("value", [True, np.True_, 2.0, "2"])
+def test_what_is_no_integer_is_refused(tiny, name, value):
+    """Booleans and whole floats are no integers."""
+    for call in (tiny.encode_query, tiny.encode_query_with_thoughts):
+        with pytest.raises(InvalidOptionError, match=f"Got {name}=.*, wanted an integer"):
+            call(GOOD, **{name: value})

@@ -17,8 +17,10 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+import pandas as pd
 import pytest
 import pytrec_eval
+import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -723,3 +725,96 @@ while True:
         assert state(VectorIndex.load(tmp_path)) in expected
     namespace["version"](1).save(tmp_path)
     assert len(files_of(tmp_path)) == 3
+
+
+# ------------------------------------------------------------------------- forms of ids, vectors and numbers
+
+
+IDS = {
+    "series": lambda ids: pd.Series(ids, index=range(5, 5 + len(ids))),
+    "numpy": np.array,
+    "objects": lambda ids: np.array(ids, dtype=object),
+    "numpy-strings": lambda ids: [np.str_(one) for one in ids],
+    "generator": iter,
+    "keys": lambda ids: dict.fromkeys(ids).keys(),
+}
+
+
+@pytest.mark.parametrize("form", IDS.values(), ids=IDS)
+def test_ids_of_any_column_are_plain_strings(form):
+    """Every method takes ids from any column, by position; a generator is read once."""
+    rows = np.eye(3, dtype=np.float32)
+    index = VectorIndex(np.int64(3), fingerprint=MODEL)
+    index.add(form(["c", "a", "b"]), rows)
+    assert index.doc_ids == ("c", "a", "b") and all(type(one) is str for one in index.doc_ids)
+    assert np.array_equal(index.vectors(form(["b", "c"])), rows[[2, 0]])
+    index.update(form(["a", "b"]), rows[[2, 1]])
+    assert np.array_equal(index.vectors(), rows[[0, 2, 1]])
+    index.remove(form(["c", "b"]))
+    assert index.doc_ids == ("a",)
+
+
+TENSORS = {
+    "float32": lambda rows: torch.tensor(rows),
+    "float64": lambda rows: torch.tensor(rows, dtype=torch.float64),
+    "bfloat16": lambda rows: torch.tensor(rows, dtype=torch.bfloat16),
+    "float16": lambda rows: torch.tensor(rows, dtype=torch.float16),
+    "gradient": lambda rows: torch.tensor(rows, requires_grad=True),
+    "list": lambda rows: list(torch.tensor(rows, dtype=torch.bfloat16)),
+    "integers": lambda rows: torch.tensor(rows).int(),
+}
+
+
+@pytest.mark.parametrize("form", TENSORS.values(), ids=TENSORS)
+def test_tensors_are_vectors(form):
+    """Tensors of any real type, also those that numpy does not know, are stored and searched."""
+    rows = np.eye(3, dtype=np.float32)[[2, 0, 1]]
+    index = VectorIndex(3, fingerprint=MODEL)
+    index.add(["a", "b", "c"], form(rows))
+    assert np.array_equal(index.vectors(), rows)
+    assert [hits[0].doc_id for hits in index.search(form(rows), 1, fingerprint=MODEL)] == ["a", "b", "c"]
+
+
+def test_a_boolean_tensor_is_no_vectors():
+    with pytest.raises(InvalidInputError, match="got bool vectors"):
+        VectorIndex(2, fingerprint=MODEL).add(["a"], torch.tensor([[True, False]]))
+
+
+@pytest.mark.parametrize("vectors", [[], np.zeros((0, 3)), np.array([]), torch.zeros(0, 3)])
+def test_nothing_can_be_added_and_asked(vectors):
+    """No document and no query is no error."""
+    index = filled(names(2), np.eye(3, dtype=np.float32)[:2])
+    before = state(index)
+    for operation in (index.add, index.update):
+        operation([], vectors)
+        assert state(index) == before
+    assert index.search(vectors, 2, fingerprint=MODEL) == []
+    with pytest.raises(InvalidInputError, match=r"wanted real numbers of shape \(1, 3\)"):
+        index.add(["x"], vectors)
+    assert state(index) == before
+
+
+def test_no_vectors_of_another_width_are_refused():
+    with pytest.raises(InvalidInputError, match=r"shape \(0, 4\), wanted real numbers of shape \(0, 3\)"):
+        VectorIndex(3, fingerprint=MODEL).add([], np.zeros((0, 4)))
+
+
+@pytest.mark.parametrize("k", [np.int64(2), np.uint8(2), np.int32(2)])
+def test_k_of_numpy_is_k(k):
+    index = filled(names(3), np.eye(3, dtype=np.float32))
+    assert index.search(np.eye(3)[:1], k, fingerprint=MODEL) == index.search(
+        np.eye(3)[:1], 2, fingerprint=MODEL
+    )
+
+
+@pytest.mark.parametrize("number", [True, np.True_, np.float64(2)])
+def test_a_boolean_is_no_number(number):
+    with pytest.raises(InvalidInputError, match="wanted an int of at least 1"):
+        filled(["a"], unit([1, 0])).search(unit([1, 0]), number, fingerprint=MODEL)
+    with pytest.raises(InvalidInputError, match="wanted a positive int"):
+        VectorIndex(number, fingerprint=MODEL)
+
+
+def test_one_vector_alone_is_refused_with_advice():
+    with pytest.raises(InvalidInputError, match="put the text into a list"):
+        filled(["a"], unit([1, 0])).search(unit([1, 0])[0], 1, fingerprint=MODEL)
