@@ -40,6 +40,7 @@ def snippet_with(words: str) -> str:
             "index.search(model.encode_query(['first']), k=1, fingerprint=fingerprint(model))[0][0].doc_id",
             "a",
         ),
+        ("CorpusIndex.load", "hit.doc_id", "a"),
     ],
 )
 def test_snippets_that_need_the_default_model_find_what_they_should(
