@@ -18,7 +18,7 @@ from search_r3.cli.options import (
     TextFieldOption,
 )
 from search_r3.cli.reading import read_files
-from search_r3.errors import InvalidOptionError
+from search_r3.errors import InvalidOptionError, ModelError
 
 if TYPE_CHECKING:
     from search_r3.retrieval.corpus_search import Explanation
@@ -69,14 +69,21 @@ def search(
         }
     corpus = CorpusIndex.load(folder)
     if not len(corpus.vectors):
-        raise InvalidOptionError(f"{folder} is empty.")
+        raise InvalidOptionError(f"{folder} is empty. Add documents with `search-r3 index SOURCE {folder}`.")
     if model is None and not corpus.model:
         raise InvalidOptionError(f"{folder} does not record its model: give it with --model.")
-    recorded = None if corpus.model == "default" else corpus.model
+    try:
+        loaded = load_model(corpus.model if model is None else model)
+    except (InvalidOptionError, ModelError) as error:
+        if model is not None:
+            raise
+        raise ModelError(
+            f"{error} {folder} was built with this model: say with --model where it is now."
+        ) from error
     explanations = corpus.search_with_thoughts(
         list(texts.values()),
         k,
-        load_model(model if model is not None else recorded),
+        loaded,
         reasoning=reasoning,
         max_reasoning_tokens=max_reasoning_tokens,
         batch_size=batch_size,

@@ -111,7 +111,8 @@ def check_direct(model: SearchR3, exported: sentence_transformers.SentenceTransf
     if not worst <= TOLERANCE:
         raise ModelError(
             f"The export's vectors differ from the model's by up to {worst:.1e}, wanted {TOLERANCE:.0e}. "
-            "Export a float32 model; if it is one, please report its tokenizer."
+            'Export a float32 model, such as load_model(..., dtype="float32"); if it is one, please report '
+            "its tokenizer."
         )
     return worst
 

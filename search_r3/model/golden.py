@@ -93,9 +93,15 @@ def check_golden(model: SentenceTransformer, path: str | os.PathLike[str]) -> Go
     try:
         expected = load_file(path)["vectors"]
     except (SafetensorError, KeyError) as error:
-        raise ModelError(f"{path} is damaged: {error}. Restore it, or write it anew.") from None
+        raise ModelError(
+            f"{path} is damaged: {error}. Restore it, or write it anew with `search-r3 doctor MODEL "
+            "--write-golden`."
+        ) from None
     got = golden_vectors(model)
     if expected.shape != got.shape:
-        raise ModelError(f"{path} holds vectors of shape {expected.shape}, this model gives {got.shape}.")
+        raise ModelError(
+            f"{path} holds vectors of shape {expected.shape}, this model gives {got.shape}: it is of another "
+            "model. Restore it, or write it anew with `search-r3 doctor MODEL --write-golden`."
+        )
     wanted = 0.9999 if model.dtype == torch.float32 else 0.999
     return GoldenReport(float((expected * got).sum(axis=1).min()), wanted)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
@@ -232,6 +233,8 @@ class PromptEncoder:
         if isinstance(thought, str):
             return self.encode_text(thought)
         token_ids: Any = thought.token_ids if isinstance(thought, Thought) else thought
+        if isinstance(token_ids, np.ndarray | torch.Tensor):
+            token_ids = token_ids.tolist()
         is_row = isinstance(token_ids, Sequence) and not isinstance(token_ids, bytes | bytearray)
         if not is_row or not all(isinstance(i, Integral) for i in token_ids):
             raise InvalidInputError(

@@ -389,7 +389,8 @@ def _open(folder: Path, model: sentence_transformers.SentenceTransformer, model_
     if index.vectors.fingerprint != identity:
         raise VectorIndexError(
             f"{folder} was built with another model ({index.model}, {index.vectors.fingerprint[:12]}), "
-            f"this one is {model_name} ({identity[:12]}). Use that model, or another folder."
+            f"this one is {model_name} ({identity[:12]}). Another dtype, max_seq_length or truncate_dim "
+            "makes another model. Use the model that built it, or another folder."
         )
     return index
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import sentence_transformers
 
-from search_r3 import SentenceTransformer
+from search_r3 import Document, SentenceTransformer, build_index
 from search_r3.cli import embed_command
 from search_r3.errors import ModelError
 from search_r3.model import default as embedded_model
@@ -329,3 +330,27 @@ def test_the_default_model_has_a_name(
     assert CorpusIndex.load(tmp_path / "i").model == "default"
     found = [run("search", tmp_path / "i", "x", "--json", *more)[1] for more in ((), ("--model", "default"))]
     assert found[0] == found[1] and json.loads(found[0])["hits"]
+
+
+def test_an_index_whose_model_is_not_found_asks_for_it(run, tiny_folder: Path, tmp_path: Path) -> None:
+    """A recorded model that has moved, or none at all, is given with --model; an empty index is filled."""
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"id": "a", "text": "red sea"}\n')
+    model = shutil.copytree(tiny_folder, tmp_path / "model")
+    assert run("index", corpus, tmp_path / "moved", "--model", model)[0] == 0
+    shutil.move(model, tmp_path / "elsewhere")
+    code, _, err = run("search", tmp_path / "moved", "sea")
+    assert code == 1 and "say with --model where it is now" in err
+    assert run("search", tmp_path / "moved", "sea", "--model", tmp_path / "elsewhere")[0] == 0
+
+    loaded = SentenceTransformer(tiny_folder, device="cpu")
+    build_index(tmp_path / "nameless", loaded, [Document("a", "red sea")], model_name="")
+    code, _, err = run("search", tmp_path / "nameless", "sea")
+    assert code == 2 and "give it with --model" in err
+    assert run("search", tmp_path / "nameless", "sea", "--model", tiny_folder)[0] == 0
+
+    build_index(tmp_path / "empty", loaded, [])
+    code, _, err = run("search", tmp_path / "empty", "sea")
+    assert code == 2 and "Add documents with" in err
+    assert run("index", corpus, tmp_path / "empty", "--model", tiny_folder)[0] == 0
+    assert run("search", tmp_path / "empty", "sea")[0] == 0

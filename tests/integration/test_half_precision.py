@@ -125,6 +125,10 @@ def test_the_command_line_takes_a_half_precision_model(run, half_folder, tmp_pat
     hits = index.search("copy a folder", k=2)
     code, out, err = run("search", tmp_path / "index", "copy a folder", "--json", "-k", "2")
     assert code == 0 and [hit.doc_id for hit in hits] == [hit["doc_id"] for hit in json.loads(out)["hits"]]
+    code, out, err = run("doctor", half_folder, "--write-golden")
+    assert code == 0 and "wrote" in out, err
+    code, out, err = run("doctor", half_folder)
+    assert code == 0 and "wanted 0.999" in out and "all well" in out, out
     for role in ("document", "query"):
         assert (
             run("embed", corpus, tmp_path / f"{role}.parquet", "--model", half_folder, "--as", role)[0] == 0

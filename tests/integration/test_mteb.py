@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from search_r3.model import default as embedded_model
 from search_r3.model import reasoning_transformer
 
 mteb = pytest.importorskip("mteb")
@@ -137,3 +138,13 @@ def test_the_entry_for_mteb_describes_the_default_model(smollm2):
     )
     assert meta.memory_usage_mb == round(4 * meta.n_parameters / 2**20)
     assert (meta.max_tokens, meta.embed_dim) == (smollm2.max_seq_length, smollm2.get_embedding_dimension())
+
+
+def test_an_embedded_model_is_taken_by_its_name(tiny, tiny_folder, monkeypatch):
+    """mteb wants a name with a slash; the revision is the model's fingerprint, as for a folder."""
+    monkeypatch.setitem(embedded_model.EMBEDDED_MODELS, "default", lambda: tiny_folder)
+    from search_r3.evaluation.mteb_encoder import SearchR3Encoder
+
+    encoder = SearchR3Encoder("default", device="cpu")
+    assert encoder.mteb_model_meta.name == "local/default"
+    assert encoder.fingerprint == SearchR3Encoder(str(tiny_folder), model=tiny).fingerprint

@@ -507,6 +507,20 @@ def test_invalid_item_of_a_column_is_named_by_its_position(tiny, make):
         tiny.encode_query_with_thoughts(make([*GOOD[:2], b"text", *GOOD[2:]]), batch_size=2)
 
 
+def test_token_ids_of_a_thought_may_be_an_array(tiny):
+    """Arrays and tensors of token ids replay like the list; arrays of other numbers are refused."""
+    ids = [70, 81, 69]
+    wanted = tiny.encode_query_with_thoughts(["copy"], thoughts=[ids])
+    for given in (np.array(ids), torch.tensor(ids)):
+        found = tiny.encode_query_with_thoughts(["copy"], thoughts=[given])
+        assert found.thoughts == wanted.thoughts and found.thoughts[0].token_ids == tuple(ids)
+        assert np.array_equal(found.embeddings, wanted.embeddings)
+        assert np.array_equal(tiny.encode_query([("copy", given)]), wanted.embeddings)
+    for bad in (np.array([1.5]), np.array([[70]]), np.array(70)):
+        with pytest.raises(InvalidInputError, match="wanted a Thought, a string or token ids"):
+            tiny.encode_query_with_thoughts(["copy"], thoughts=[bad])
+
+
 def test_a_table_is_refused(tiny):
     """Iterating over a frame gives its column names, which nobody wants embedded."""
     frame = pd.DataFrame({"text": GOOD})
