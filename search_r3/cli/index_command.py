@@ -74,8 +74,8 @@ def index(
         cut = ", ".join(f"{doc_id} ({tokens})" for doc_id, tokens in some)
         more = ", ..." if len(report.dropped_tokens) > len(some) else ""
         note(
-            f"{len(report.dropped_tokens)} documents were cut to the model's limit of "
-            f"{loaded.max_seq_length} tokens; tokens left out: {cut}{more}"
+            f"documents cut to the model's limit of {loaded.max_seq_length} tokens: "
+            f"{len(report.dropped_tokens)}; tokens left out: {cut}{more}"
         )
     say(
         f"{folder}: {report.encoded} embedded, {report.unchanged} unchanged, {report.removed} removed "

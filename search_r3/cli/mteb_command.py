@@ -68,19 +68,29 @@ def mteb(
     cache = ResultCache(results)
     for one in found:
         path = Path(cache.get_task_result_path(one.metadata.name, encoder.mteb_model_meta))
-        outdated = overwrite_strategy == "only-missing" and _is_of_other_data(path, one)
-        score = _evaluate(encoder, one, cache, batch_size, "always" if outdated else overwrite_strategy)
+        outdated = overwrite_strategy != "always" and _is_of_other_data(path, one)
+        again = outdated and overwrite_strategy == "only-missing"
+        score = _evaluate(encoder, one, cache, batch_size, "always" if again else overwrite_strategy)
         name = f"{one.metadata.name} {one.metadata.main_score}"
         say(f"{name} {score:.5f}  {path}")
         say(_cost(encoder, one))
 
 
 def _is_of_other_data(path: Path, task: Any) -> bool:
-    """Whether mteb would answer with a result on other data: it does not look at the data's revision."""
+    """Whether mteb would answer with a result on other data: it does not look at the data's revision.
+
+    Raises:
+        DataError: The result file is damaged; mteb would end in a traceback.
+    """
     if not path.is_file():
         return False
-    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return bool(kept.get("dataset_revision") != task.metadata.revision)
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return bool(kept.get("dataset_revision") != task.metadata.revision)
+    except (ValueError, AttributeError) as error:
+        raise DataError(
+            f"{path} is not a whole result of mteb ({error}). Remove it, or give --overwrite-strategy always."
+        ) from None
 
 
 def _cost(encoder: Any, task: Any) -> str:
