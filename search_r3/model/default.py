@@ -170,18 +170,38 @@ def _with_dtype(model_kwargs: dict[str, Any], dtype: str | torch.dtype) -> dict[
 
 
 def _prepared(target: Path, prepare: Callable[[Path], None]) -> Path:
-    """Return a folder of intact weights; ``prepare`` writes it if it is not there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(target) + ".lock"):
-        if target.exists() and not _is_intact(target):
-            shutil.rmtree(target)
-        if not target.exists():
-            remove_leftovers(target.parent, target.name)  # of a process that was killed; we hold the lock
-            with atomic_folder(target) as staging:
-                prepare(staging)
-                sums = {path.name: file_sha256(path) for path in sorted(staging.glob("model*.safetensors"))}
-                (staging / "checksums.json").write_text(json.dumps(sums, indent=2), encoding="utf-8")
+    """Return an intact folder; ``prepare`` writes it if it is not there.
+
+    Nothing is written if it is there: the cache may be read-only, or another user's.
+
+    Raises:
+        ModelError: It has to be written, and the cache cannot be.
+    """
+    if _is_intact(target):
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(target) + ".lock"):
+            if target.exists() and not _is_intact(target):
+                shutil.rmtree(target)
+            if not target.exists():
+                remove_leftovers(target.parent, target.name)  # of a killed process; we hold the lock
+                with atomic_folder(target) as staging:
+                    prepare(staging)
+                    sums = json.dumps(_checksums(staging), indent=2)
+                    (staging / "checksums.json").write_text(sums, encoding="utf-8")
+    except PermissionError as error:
+        raise ModelError(
+            f"Got the cache {target.parent}, which cannot be written ({error}), wanted one that can: "
+            f"{target.name} is missing there or damaged. Set SEARCH_R3_CACHE to another folder."
+        ) from error
     return target
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file; of golden vectors not, which `doctor --write-golden` may write anew."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != GOLDEN_FILE)
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
 @contextmanager

@@ -235,14 +235,39 @@ def test_prepared_once(cache, package, preparations):
 
 
 def test_checksums_are_written(cache, package, preparations):
-    """The folder records the checksum of every file of weights in it."""
+    """The folder records the checksum of every file in it."""
     folder = embedded_base_folder()
     sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
     files = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("model*.safetensors")
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "checksums.json"
     }
     assert "model.safetensors" in files
     assert sums == files
+
+
+def test_an_intact_folder_is_used_without_writing(cache, package, preparations, monkeypatch):
+    """As in a read-only image or a cache of another user: no lock file, no folder is made."""
+    folder = embedded_base_folder()
+    Path(f"{folder}.lock").unlink(missing_ok=True)
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied", str(cache))
+
+    monkeypatch.setattr(embedded_model, "FileLock", refused)
+    monkeypatch.setattr(Path, "mkdir", refused)
+    assert embedded_base_folder() == folder
+    assert len(preparations()) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(cache, package, preparations, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied", str(cache))
+
+    monkeypatch.setattr(embedded_model, "FileLock", refused)
+    with pytest.raises(ModelError, match=r"cannot be written.*Set SEARCH_R3_CACHE"):
+        embedded_base_folder()
 
 
 def test_another_gguf_is_another_folder(cache, package, preparations, monkeypatch):
@@ -268,12 +293,13 @@ def damage_bytes(folder):
         damage_bytes,
         lambda folder: (folder / "model.safetensors").unlink(),
         lambda folder: (folder / "model.safetensors").write_bytes(b""),
+        lambda folder: (folder / "config.json").write_text("[]"),  # as the tokenizer: no file of weights
         lambda folder: (folder / "checksums.json").unlink(),
         lambda folder: (folder / "checksums.json").write_text("{}"),
         lambda folder: (folder / "checksums.json").write_text('{"model.saf'),
         lambda folder: (folder / "checksums.json").write_bytes(b"\xff\xfe"),
     ],
-    ids=["flipped", "missing", "empty", "no-sums", "empty-sums", "cut-sums", "binary-sums"],
+    ids=["flipped", "missing", "empty", "config", "no-sums", "empty-sums", "cut-sums", "binary-sums"],
 )
 def test_damage_is_repaired(cache, package, preparations, damage):
     """A folder whose weights or checksums are damaged is prepared again."""
