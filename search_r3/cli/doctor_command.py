@@ -20,12 +20,14 @@ def doctor(
     ] = False,
 ) -> None:
     """Check versions, find the fast dtype and thread count, and compare with the model's golden vectors."""
-    from search_r3.model.default import default_model_folder
+    from search_r3.model.default import EMBEDDED_MODELS
 
     problems = _check_packages()
     loaded = load_model(model)
     _show_speeds(loaded)
-    problems += _check_golden(loaded, default_model_folder() if model is None else Path(model), write_golden)
+    name = model or "default"
+    folder = EMBEDDED_MODELS[name]() if name in EMBEDDED_MODELS else Path(name)
+    problems += _check_golden(loaded, folder, write_golden)
     for problem in problems:
         say(f"problem: {problem}")
     if problems:

@@ -53,7 +53,9 @@ def load_model(name: str | None) -> SearchR3:
 
 
 def model_name(name: str | None) -> str:
-    """How an index records its model: an absolute folder, a Hub id, or "default"."""
-    if name is None or name == "default":
-        return "default"
+    """How an index records its model: an absolute folder, a Hub id, "default" or "embedded"."""
+    from search_r3.model.default import EMBEDDED_MODELS
+
+    if name is None or name in EMBEDDED_MODELS:
+        return name or "default"
     return str(Path(name).resolve()) if Path(name).is_dir() else name

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from transformers import TrainingArguments
 
 from search_r3.errors import DataError, InvalidOptionError
@@ -39,11 +41,17 @@ def write_run_metadata(output: Path, facts: dict[str, Any]) -> None:
             others.
 
     Raises:
-        InvalidOptionError: The folder holds another run.
+        InvalidOptionError: The folder holds another run, or its ``run.json`` is damaged.
     """
     output.mkdir(parents=True, exist_ok=True)
     path = output / METADATA
-    runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    try:
+        runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    except ValueError as error:
+        raise InvalidOptionError(
+            f"{path} is damaged ({error}), so that nothing says which run this is. Restore the file, or "
+            "choose another output."
+        ) from None
     for name in _MUST_AGREE:
         if runs and _without_removed_options(runs[0])[name] != facts[name]:
             raise InvalidOptionError(
@@ -55,8 +63,8 @@ def write_run_metadata(output: Path, facts: dict[str, Any]) -> None:
 def newest_checkpoint(output: Path, required: Sequence[str] = ()) -> Path | None:
     """Find the newest whole checkpoint; None if there is none.
 
-    A run that is killed during a save leaves a checkpoint that lacks its last files. It is passed over. The
-    trainer's state is not written atomically, so it must also be whole JSON.
+    A run that is killed during a save leaves a checkpoint that lacks its last files, or that has one of them
+    in part. It is passed over, and so is one that was damaged later.
 
     Args:
         output: The run's folder.
@@ -134,4 +142,18 @@ def _is_whole(checkpoint: Path, required: Sequence[str]) -> bool:
         json.loads((checkpoint / TRAINER_STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return all((checkpoint / name).is_file() for name in required)
+    return all((checkpoint / name).is_file() for name in required) and all(
+        _is_complete(path) for path in checkpoint.rglob("*") if path.is_file()
+    )
+
+
+def _is_complete(path: Path) -> bool:
+    """Whether a file of weights or state has its end; files of other kinds are taken as they are."""
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(str(path), "numpy"):
+                return True
+        except (SafetensorError, OSError):
+            return False
+    # What torch and numpy save is a zip archive, whose directory stands at its end.
+    return path.suffix not in (".pt", ".pth", ".npz") or zipfile.is_zipfile(path)

@@ -332,6 +332,19 @@ def test_the_default_model_has_a_name(
     assert found[0] == found[1] and json.loads(found[0])["hits"]
 
 
+@pytest.mark.parametrize("name", ["default", "embedded"])
+def test_a_name_is_no_folder_of_that_name(
+    run, corpus: Path, tiny_folder: Path, tmp_path: Path, monkeypatch, name: str
+) -> None:
+    """In a folder that has one called so, the index still records the name, and doctor looks where it is."""
+    monkeypatch.setitem(embedded_model.EMBEDDED_MODELS, name, lambda: tiny_folder)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    assert run("index", corpus, tmp_path / "i", "--model", name)[0] == 0
+    assert CorpusIndex.load(tmp_path / "i").model == name
+    assert f"golden vectors: none in {tiny_folder}" in run("doctor", name)[1]
+
+
 def test_an_index_whose_model_is_not_found_asks_for_it(run, tiny_folder: Path, tmp_path: Path) -> None:
     """A recorded model that has moved, or none at all, is given with --model; an empty index is filled."""
     corpus = tmp_path / "corpus.jsonl"

@@ -1,6 +1,7 @@
 """A run of the second stage that is killed, and one in two processes, are the plain run."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import pytest
 import torch
 from keyword_task import config, history
+from killed_save import torn
 
 from search_r3 import SentenceTransformer
 from search_r3.errors import InvalidOptionError
@@ -66,6 +68,25 @@ def test_killed_run_resumes_bit_for_bit(toy, tiny_folder):
         SentenceTransformer(toy / name / "final", device="cpu").state_dict() for name in ("whole", "killed")
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_kill_at_any_moment_of_a_save_leaves_the_checkpoint_before(toy, tiny_folder):
+    """Twenty moments spread over the newest save; from the last one the run is resumed, bit for bit."""
+    trainer = {"max_steps": 4, "save_steps": 2, "warmup_steps": 0}
+    whole = config(toy, tiny_folder, "saved", trainer=trainer)
+    train(whole)
+    wanted, newest = history(whole.output), whole.output / "checkpoint-4"
+    for moment, _ in enumerate(torn(newest)):
+        assert newest_checkpoint(whole.output) == whole.output / "checkpoint-2"
+        if moment == 19:
+            killed = config(toy, tiny_folder, "torn", trainer=trainer)
+            shutil.copytree(whole.output, killed.output, ignore=shutil.ignore_patterns("whole-*", "final"))
+            facts = (killed.output / "run.json").read_text(encoding="utf-8")
+            (killed.output / "run.json").write_text(facts.replace("saved", "torn"), encoding="utf-8")
+            train(killed, resume=True)
+            found = history(killed.output)
+            assert [found[n]["loss"] for n in (3, 4)] == [wanted[n]["loss"] for n in (3, 4)]
+    assert newest_checkpoint(whole.output) == newest
 
 
 @pytest.mark.parametrize("rows", [16, 4])

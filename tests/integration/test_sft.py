@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from killed_save import torn
 from toy_teacher import toy_teacher
 
 from search_r3 import SentenceTransformer
@@ -86,6 +88,25 @@ def config(built, base, output="run", **changes):
     for name, value in changes.items():
         found[name] = {**found.get(name, {}), **value} if isinstance(value, dict) else value
     return TrainingConfig.model_validate(found)
+
+
+def test_a_kill_at_any_moment_of_a_save_leaves_the_checkpoint_before(built, base):
+    """Twenty moments spread over the newest save; from three of them the run is resumed, bit for bit."""
+    steps = {"max_steps": 8, "eval_steps": 4, "save_steps": 4}
+    whole = config(built, base, "saved", trainer=steps)
+    train(whole)
+    wanted, newest = losses(whole.output), whole.output / "checkpoint-8"
+    for moment, _ in enumerate(torn(newest)):
+        assert newest_checkpoint(whole.output) == whole.output / "checkpoint-4"
+        if moment in (0, 10, 19):
+            killed = config(built, base, f"torn{moment}", trainer=steps)
+            shutil.copytree(whole.output, killed.output, ignore=shutil.ignore_patterns("whole-*", "final"))
+            facts = (killed.output / "run.json").read_text(encoding="utf-8")
+            (killed.output / "run.json").write_text(facts.replace("saved", f"torn{moment}"), encoding="utf-8")
+            train(killed, resume=True)
+            found = losses(killed.output)
+            assert all(found[n]["contrastive"] == wanted[n]["contrastive"] for n in range(5, 9))
+    assert newest_checkpoint(whole.output) == newest
 
 
 def losses(output):

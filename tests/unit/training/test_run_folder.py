@@ -1,9 +1,13 @@
 """What a run leaves behind: metadata that one run alone may write, and checkpoints that are whole."""
 
+import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.training.run_folder import (
@@ -17,6 +21,10 @@ from search_r3.training.run_folder import (
 )
 
 REQUIRED = ("adapter_model.safetensors", "environment.npz")
+CONTENT = {".safetensors": safetensors.numpy.save({"a": np.zeros(3)}), ".npz": None, ".pt": None}
+buffer = io.BytesIO()
+np.savez(buffer, a=np.zeros(3))
+CONTENT[".npz"] = CONTENT[".pt"] = buffer.getvalue()
 FACTS = {"config": {"seed": 0}, "base_fingerprint": "f", "data_hashes": {"a": "1"}, "processes": 1, "x": 1}
 
 
@@ -25,7 +33,7 @@ def checkpoint(output, step, *, without=(), state='{"log_history": []}'):
     folder = output / f"checkpoint-{step}"
     folder.mkdir(parents=True)
     for name in {*REQUIRED} - {*without}:
-        (folder / name).touch()
+        (folder / name).write_bytes(CONTENT[Path(name).suffix])
     if TRAINER_STATE not in without:
         (folder / TRAINER_STATE).write_text(state, encoding="utf-8")
     return folder
@@ -52,6 +60,27 @@ def test_a_state_that_was_half_written_is_passed_over(tmp_path, state):
     checkpoint(tmp_path, 10)
     checkpoint(tmp_path, 20, state=state)
     assert newest_checkpoint(tmp_path, REQUIRED) == tmp_path / "checkpoint-10"
+
+
+@pytest.mark.parametrize("name", [*REQUIRED, "optimizer.pt"])
+@pytest.mark.parametrize("kept", [0, 1, 40, -1])
+def test_a_file_that_was_cut_is_passed_over(tmp_path, name, kept):
+    """Also one that is there beyond the required ones, such as the optimizer's."""
+    checkpoint(tmp_path, 10)
+    folder = checkpoint(tmp_path, 20)
+    (folder / name).write_bytes(CONTENT[Path(name).suffix][:kept])
+    assert newest_checkpoint(tmp_path, REQUIRED) == tmp_path / "checkpoint-10"
+    (folder / name).write_bytes(CONTENT[Path(name).suffix])
+    assert newest_checkpoint(tmp_path, REQUIRED) == folder
+
+
+def test_damaged_metadata_is_named(tmp_path):
+    """Without it nothing says whether the run is the same."""
+    write_run_metadata(tmp_path, FACTS)
+    path = tmp_path / METADATA
+    path.write_text(path.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    with pytest.raises(InvalidOptionError, match=r"run\.json is damaged.*Restore the file"):
+        write_run_metadata(tmp_path, FACTS)
 
 
 def test_nothing_whole_is_nothing(tmp_path):
