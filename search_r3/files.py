@@ -70,12 +70,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield part
         if part.stat().st_mode != mode:
             part.chmod(mode)  # safetensors writes files that only their owner may read
-        _sync(part)
+        sync(part)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync(path.parent)
 
 
 @contextmanager
@@ -102,8 +102,8 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         yield part
         for inside in part.rglob("*"):
             if not inside.is_symlink():
-                _sync(inside)
-        _sync(part)
+                sync(inside)
+        sync(part)
         if replace and path.exists():
             shutil.rmtree(path)
         try:
@@ -115,7 +115,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
@@ -156,10 +156,10 @@ def _make_folder(folder: Path) -> None:
     if missing := [path for path in (folder, *folder.parents) if not path.exists()]:
         folder.mkdir(parents=True, exist_ok=True)
     for path in missing:
-        _sync(path.parent)
+        sync(path.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file's content, or the names in a folder, are on the disk."""
     is_folder = path.is_dir()
     if is_folder and not _SYNCS_FOLDERS:

@@ -24,7 +24,7 @@ from search_r3.cli.options import (
 from search_r3.cli.reading import read_files
 from search_r3.errors import InvalidOptionError
 from search_r3.extras import needs_extra
-from search_r3.files import atomic_path
+from search_r3.files import atomic_path, sync
 
 _COLUMNS = ("id", "thought", "thought_ending")
 """What stands beside the vectors."""
@@ -80,7 +80,7 @@ def embed(
 
 
 def _refuse_to_overwrite(sources: Sequence[Path], target: Path) -> None:
-    """Refuse a target, or the file of ids beside it, that this command did not write.
+    """Refuse to overwrite a source, or a file beside the target that this command did not write.
 
     Raises:
         InvalidOptionError: One of them is a source, or the file beside the target is somebody else's.
@@ -88,7 +88,7 @@ def _refuse_to_overwrite(sources: Sequence[Path], target: Path) -> None:
     beside = target.with_suffix(".json") if target.suffix == ".npy" else None
     for path in (target, beside):
         for source in sources:
-            if path is not None and path.exists() and source.exists() and path.samefile(source):
+            if path is not None and path.exists() and _holds(source, path):
                 raise InvalidOptionError(
                     f"Got {target} as the output, which would overwrite {source}. Choose another name."
                 )
@@ -105,6 +105,13 @@ def _refuse_to_overwrite(sources: Sequence[Path], target: Path) -> None:
         )
 
 
+def _holds(source: Path, path: Path) -> bool:
+    """Whether a source is this file, or a folder that has it."""
+    if not source.exists():
+        return False
+    return path.samefile(source) or source.resolve() in path.resolve().parents
+
+
 def _write(target: Path, columns: dict[str, Any], vectors: Any) -> None:
     import numpy as np
 
@@ -113,7 +120,10 @@ def _write(target: Path, columns: dict[str, Any], vectors: Any) -> None:
             np.save(part, vectors)
             with atomic_path(target.with_suffix(".json")) as beside:
                 beside.write_text(json.dumps(columns), encoding="utf-8")
-                # Old vectors go first: at no moment do they stand beside new ids.
+                # Both are on the disk before the old vectors go, and these go before the new ids come. So at
+                # no moment do vectors stand beside the ids of others.
+                sync(part)
+                sync(beside)
                 target.unlink(missing_ok=True)
         else:
             with needs_extra("parquet"):

@@ -52,6 +52,9 @@ def index(
 
     reading = read_files(sources, strict=strict, id_field=id_field, text_field=text_field)
     documents = reading.items
+    if prune and reading.unread:
+        note("nothing is removed: files of documents were left out; give them by name, or move them away")
+        prune = False
     if prune and reading.malformed:
         # The document of a malformed line may well be in the index; its line does not say its id for sure.
         note("nothing is removed: mend or delete the malformed lines, then run it again with --prune")

@@ -22,7 +22,7 @@ from search_r3.cli.options import (
     TasksOption,
 )
 from search_r3.errors import DataError, InvalidOptionError, SearchR3Error
-from search_r3.extras import needs_extra
+from search_r3.extras import needs_extra, require_extra
 
 
 def mteb(
@@ -39,6 +39,7 @@ def mteb(
     ] = "only-missing",
 ) -> None:
     """Evaluate a model with mteb; the results are laid out as mteb lays them out."""
+    require_extra("search-r3 mteb", "eval", "mteb", "datasets")
     with needs_extra("eval"):
         import datasets
         from mteb import ResultCache
@@ -48,7 +49,6 @@ def mteb(
 
     from search_r3.evaluation.mteb_encoder import SearchR3Encoder
     from search_r3.evaluation.mteb_tasks import find_task
-    from search_r3.model.default import default_model_folder
 
     strategies = [strategy.value for strategy in OverwriteStrategy]
     if overwrite_strategy not in strategies:
@@ -58,7 +58,7 @@ def mteb(
     found = [find_task(name) for name in tasks]
     loaded = load_model(model)
     encoder = SearchR3Encoder(
-        str(default_model_folder()) if model is None else model,
+        model or "default",
         model=loaded,
         reasoning=arm,
         max_reasoning_tokens=max_reasoning_tokens,

@@ -20,10 +20,12 @@ class Reading:
     Attributes:
         items: The documents or queries.
         malformed: Number of lines that gave none.
+        unread: Number of files of documents that were left out.
     """
 
     items: list[Document]
     malformed: int
+    unread: int
 
 
 def read_files(
@@ -53,6 +55,11 @@ def read_files(
             items.append(item)
     name = ", ".join(map(str, sources))
     _show([f"left out: {one.source}: {one.reason}" for one in left_out])
+    unread = sum(one.has_documents for one in left_out)
+    if unread and strict:
+        raise InvalidInputError(
+            f"{unread} files of documents in {name} are not read; nothing was done (--strict)."
+        )
     _show([f"{bad.source}:{bad.line}: {bad.reason}" for bad in malformed])
     if malformed and strict:
         raise InvalidInputError(f"{len(malformed)} malformed lines in {name}; nothing was done (--strict).")
@@ -65,7 +72,7 @@ def read_files(
         )
     if not items:
         raise InvalidInputError(f"{name} holds no document.")
-    return Reading(items, len(malformed))
+    return Reading(items, len(malformed), unread)
 
 
 def _show(lines: list[str]) -> None:

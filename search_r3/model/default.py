@@ -7,6 +7,7 @@ this package; ``train/configs/smollm2-135m`` says how it was trained.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -190,7 +191,9 @@ def _prepared(target: Path, prepare: Callable[[Path], None]) -> Path:
                     prepare(staging)
                     sums = json.dumps(_checksums(staging), indent=2)
                     (staging / "checksums.json").write_text(sums, encoding="utf-8")
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         raise ModelError(
             f"Got the cache {target.parent}, which cannot be written ({error}), wanted one that can: "
             f"{target.name} is missing there or damaged. Set SEARCH_R3_CACHE to another folder."

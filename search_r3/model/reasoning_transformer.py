@@ -229,10 +229,10 @@ class ReasoningTransformer(Transformer):
             on_truncation: Used by :meth:`preprocess`.
 
         Returns:
-            The features, with ``token_embeddings`` (B, L, H), float32 in every dtype of the model, and its
-            ``attention_mask`` for the pooling: padded on the right, or with L = 1 (the embed token alone)
-            when some rows were read out of a cache. Also ``thought_ids`` (B, T) padded with -1, and
-            ``thought_ending`` (B,), an index into ``ENDINGS``.
+            The features, with ``token_embeddings`` (B, L, H), float32 whatever the model's dtype, but in
+            training, and its ``attention_mask`` for the pooling. They are padded on the right, or L is 1 (the
+            embed token) when some rows were read out of a cache. Also ``thought_ids`` (B, T) padded with -1,
+            and ``thought_ending`` (B,), an index into ``ENDINGS``.
 
         Raises:
             InvalidOptionError: If an option is not valid.

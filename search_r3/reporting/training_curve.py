@@ -40,7 +40,7 @@ def keep_run(folder: Path, log: Sequence[dict[str, float]], output: Path) -> lis
 
     Args:
         folder: Output folder of the run, with its ``run.json``.
-        log: What it logged, as :func:`search_r3.training.sft_run.read_log` gives it.
+        log: What it logged, as :func:`search_r3.training.run_folder.read_log` gives it.
         output: Folder to write to.
 
     Returns:

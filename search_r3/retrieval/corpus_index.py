@@ -302,8 +302,8 @@ def build_index(
         model_name = (model.name_or_path if isinstance(model, SearchR3) else None) or ""
     wanted = _texts_by_id(documents)
     with _only_writer(folder):
-        remove_leftovers(folder)
         index = _open(folder, model, model_name)
+        remove_leftovers(folder)  # after it is known to be an index: other folders have other writers
         stale = [i for i in index.vectors.doc_ids if (i in wanted and index.texts[i] != wanted[i])]
         gone = [i for i in index.vectors.doc_ids if i not in wanted] if prune else []
         if stale or gone:

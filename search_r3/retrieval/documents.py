@@ -118,6 +118,12 @@ def _records(source: Source, choice: FieldChoice) -> Iterator[Record | Malformed
     if not isinstance(source, Path | str):
         files = {str(path): Path(path) for path in source}
         if len(files) != 1:
+            if folders := [name for name, path in files.items() if path.is_dir()]:
+                raise InvalidInputError(
+                    f"got the folder {folders[0]} among several sources; wanted files, or one folder alone; "
+                    "name the files of the folder",
+                    files[folders[0]],
+                )
             yield from _shards(files, choice)
             return
         (source,) = files.values()
@@ -131,9 +137,10 @@ def _records(source: Source, choice: FieldChoice) -> Iterator[Record | Malformed
         _refuse_fields(path, choice)
         for name in contents.records:
             reason = "a file of records in a folder of texts; give it by its name to read it"
-            yield LeftOut(str(contents.records[name]), reason)
+            yield LeftOut(str(contents.records[name]), reason, has_documents=True)
         yield from text_file_records(contents.texts)
     elif contents.records:
+        _refuse_beir_folder(path, contents.records)
         yield from _shards(contents.records, choice)
     else:
         raise InvalidInputError(
@@ -148,6 +155,17 @@ def _shards(files: Mapping[str, Path], choice: FieldChoice) -> Iterator[Record |
     for name in sorted(files):
         for record in _file_records(files[name], choice):
             yield record if isinstance(record, MalformedLine) else replace(record, shard=name)
+
+
+def _refuse_beir_folder(folder: Path, files: Mapping[str, Path]) -> None:
+    """Refuse a folder in BEIR's format: its queries and judgements are no documents."""
+    names = {name.removesuffix(".gz") for name in files}
+    if {"corpus.jsonl", "queries.jsonl"} <= names:
+        raise InvalidInputError(
+            f"got the folder {folder} in BEIR's format; wanted its documents alone; give "
+            f"{files.get('corpus.jsonl') or files['corpus.jsonl.gz']}",
+            folder,
+        )
 
 
 def _file_records(path: Path, choice: FieldChoice) -> Iterator[Record | MalformedLine]:

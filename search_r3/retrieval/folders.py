@@ -17,10 +17,12 @@ class LeftOut:
     Attributes:
         source: Its path.
         reason: Why, and what to do to have it read.
+        has_documents: Whether it is a file of documents, so that a corpus may be incomplete without it.
     """
 
     source: str
     reason: str
+    has_documents: bool = False
 
 
 @dataclass
@@ -74,11 +76,19 @@ def folder_contents(folder: Path) -> FolderContents:
             elif path.is_dir():
                 seen.add(path.resolve())
                 pending.append(path)
-            elif path.suffix.lower() in TEXT_SUFFIXES:
-                found.texts[path.relative_to(folder).as_posix()] = path
-            elif record_suffix(path) in RECORD_SUFFIXES:
-                found.records[path.relative_to(folder).as_posix()] = path
+            else:
+                _sort(path, path.relative_to(folder).as_posix(), found)
     return found
+
+
+def _sort(path: Path, name: str, found: FolderContents) -> None:
+    """Put a file where it belongs; files of other kinds are no part of a corpus."""
+    if path.suffix.lower() in TEXT_SUFFIXES:
+        found.texts[name] = path
+    elif record_suffix(path) in RECORD_SUFFIXES:
+        found.records[name] = path
+    elif path.suffix.lower() == ".gz" and _is_known(path.with_suffix("")):
+        found.left_out.append(LeftOut(str(path), "packed; unpack it to have it read", True))
 
 
 def _is_known(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,7 +217,7 @@ class RetrievalEnvironment:
         try:
             with np.load(path) as found:
                 state = {name: found[name] for name in found.files}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise DataError(f"Cannot read {path}: {error}.") from None
         if state["embeddings"].shape != self.documents.embeddings.shape:
             raise DataError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,8 @@ def newest_checkpoint(output: Path, required: Sequence[str] = ()) -> Path | None
 def checkpoint_to_resume(output: Path, required: Sequence[str], *, resume: bool) -> str | None:
     """Find the checkpoint that a run goes on from; None if it begins anew.
 
+    Newer checkpoints, which a kill left in part, are renamed to ``torn-checkpoint-...``.
+
     Args:
         output: The run's folder.
         required: As for :func:`newest_checkpoint`.
@@ -96,6 +100,12 @@ def checkpoint_to_resume(output: Path, required: Sequence[str], *, resume: bool)
         raise InvalidOptionError(
             f"{output} holds checkpoints of a run. Pass --resume to go on with it, or choose another output."
         )
+    for path in output.glob("checkpoint-*"):
+        number = path.name.removeprefix("checkpoint-")
+        if number.isdecimal() and int(number) > int(checkpoint.name.removeprefix("checkpoint-")):
+            # Left by a kill. The run will save under this name again; old files must not mix with new ones.
+            with suppress(OSError):  # another process of the run was faster
+                path.rename(path.with_name(f"torn-{path.name}-{time.time_ns()}"))
     return str(checkpoint)
 
 
@@ -143,7 +153,9 @@ def _is_whole(checkpoint: Path, required: Sequence[str]) -> bool:
     except (OSError, ValueError):
         return False
     return all((checkpoint / name).is_file() for name in required) and all(
-        _is_complete(path) for path in checkpoint.rglob("*") if path.is_file()
+        _is_complete(path)
+        for path in checkpoint.rglob("*")
+        if path.is_file() and not path.name.startswith(".")  # what an interrupted write left is no part of it
     )
 
 

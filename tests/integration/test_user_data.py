@@ -131,6 +131,17 @@ def test_embed_does_not_overwrite_its_source(run, tmp_path, tiny_folder):
     assert source.read_bytes() == before
 
 
+def test_embed_does_not_overwrite_a_file_of_a_source_folder(run, tmp_path, tiny_folder):
+    """A shard of the corpus is a source too."""
+    shard = tmp_path / "shards" / "part-0.parquet"
+    shard.parent.mkdir()
+    pq.write_table(pa.table({"id": ["a"], "text": ["sea"]}), shard)
+    before = shard.read_bytes()
+    code, _, err = run("embed", shard.parent, shard, "--model", tiny_folder)
+    assert code == 2 and "would overwrite" in err
+    assert shard.read_bytes() == before
+
+
 ROWS = [{"id": "a", "text": "red sea"}, {"id": "b", "text": "blue sun"}, {"id": "c", "text": "a star"}]
 
 
@@ -204,6 +215,49 @@ def test_links_are_read_and_hidden_folders_are_named(run, tmp_path, tiny_folder)
     assert f"left out: {corpus / '.git'}: hidden" in err
     assert f"left out: {corpus / 'a'}: a link to a folder that is read already" in err
     assert f"left out: {corpus / 'table.csv'}: a file of records in a folder of texts" in err
+
+
+def test_a_readme_beside_shards_does_not_empty_the_index(run, tmp_path, tiny_folder):
+    """With it the folder is one of texts: the shards are named, and nothing is pruned; --strict refuses."""
+    shards, folder = tmp_path / "shards", tmp_path / "ix"
+    shards.mkdir()
+    (shards / "0.jsonl").write_text(lines(ROWS), encoding="utf-8")
+    assert run("index", shards, folder, "--model", tiny_folder)[0] == 0
+    (shards / "README.md").write_text("about", encoding="utf-8")
+    code, _, err = run("index", shards, folder, "--model", tiny_folder, "--prune")
+    assert code == 0 and "nothing is removed: files of documents were left out" in err
+    assert sorted(CorpusIndex.load(folder).texts) == ["README.md", "a", "b", "c"]
+    code, _, err = run("index", shards, folder, "--model", tiny_folder, "--strict")
+    assert code == 1 and "1 files of documents" in err
+
+
+def test_what_of_a_folder_cannot_be_read_is_said(run, tmp_path, tiny_folder):
+    """Packed texts are named; a folder in BEIR's format, and a folder among files, are refused."""
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "a.txt").write_text("a", encoding="utf-8")
+    (texts / "b.txt.gz").write_bytes(gzip.compress(b"b"))
+    code, _, err = run("index", texts, tmp_path / "i1", "--model", tiny_folder)
+    assert code == 0 and f"left out: {texts / 'b.txt.gz'}: packed" in err
+    beir = tmp_path / "beir"
+    beir.mkdir()
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        (beir / name).write_text(lines(ROWS), encoding="utf-8")
+    code, _, err = run("index", beir, tmp_path / "i2", "--model", tiny_folder)
+    assert code == 1 and f"give {beir / 'corpus.jsonl'}" in err
+    code, _, err = run("index", texts, beir / "corpus.jsonl", tmp_path / "i3", "--model", tiny_folder)
+    assert code == 1 and "wanted files, or one folder alone" in err
+
+
+def test_a_folder_that_is_no_index_keeps_what_others_write_in_it(run, tmp_path, tiny_folder):
+    """A training run may be writing its model there under a temporary name."""
+    source, folder = tmp_path / "c.jsonl", tmp_path / "run"
+    source.write_text(lines(ROWS), encoding="utf-8")
+    (folder / ".part-0123abcd-final").mkdir(parents=True)
+    (folder / "run.json").write_text("{}", encoding="utf-8")
+    code, _, err = run("index", source, folder, "--model", tiny_folder)
+    assert code == 1 and "not an index" in err
+    assert (folder / ".part-0123abcd-final").is_dir()
 
 
 def test_prune_removes_nothing_while_lines_are_malformed(run, tmp_path, tiny_folder):

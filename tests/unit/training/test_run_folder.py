@@ -74,6 +74,23 @@ def test_a_file_that_was_cut_is_passed_over(tmp_path, name, kept):
     assert newest_checkpoint(tmp_path, REQUIRED) == folder
 
 
+def test_a_leftover_of_a_write_is_no_part_of_a_checkpoint(tmp_path):
+    """A killed write leaves a hidden file; the checkpoint that was saved again there is whole."""
+    folder = checkpoint(tmp_path, 10)
+    (folder / ".part-0123abcd-environment.npz").write_bytes(b"PK")
+    assert newest_checkpoint(tmp_path, REQUIRED) == folder
+
+
+def test_resuming_puts_torn_checkpoints_aside(tmp_path):
+    """The run will save under their names again; their old files must not pass for its own."""
+    checkpoint(tmp_path, 10)
+    checkpoint(tmp_path, 20, without=["environment.npz"])
+    assert checkpoint_to_resume(tmp_path, REQUIRED, resume=True) == str(tmp_path / "checkpoint-10")
+    assert not (tmp_path / "checkpoint-20").exists()
+    [aside] = tmp_path.glob("torn-checkpoint-20-*")
+    assert (aside / TRAINER_STATE).is_file()
+
+
 def test_damaged_metadata_is_named(tmp_path):
     """Without it nothing says whether the run is the same."""
     write_run_metadata(tmp_path, FACTS)
