@@ -1,7 +1,6 @@
 """Offline fixtures: the tiny random LM of tests/fixtures, prepared anew by the code under test."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any import of huggingface_hub: no test may reach the network
@@ -55,8 +54,15 @@ def adapted_tiny(fresh_tiny: SentenceTransformer) -> SentenceTransformer:
 
 
 @pytest.fixture(scope="session")
-def smollm2() -> Iterator[SentenceTransformer]:
+def smollm2() -> SentenceTransformer:
     """The real default model, in float32 (slow tests only; its first preparation downloads 93 MB)."""
-    torch.set_num_threads(os.cpu_count() or 1)
-    yield default_model()
-    torch.set_num_threads(1)
+    return default_model()
+
+
+@pytest.fixture(autouse=True)
+def threads(request: pytest.FixtureRequest) -> None:
+    """All threads for the real model, one for every other test, whatever ran before it.
+
+    The number of threads changes the last digits, and some tests compare with another process bit for bit.
+    """
+    torch.set_num_threads((os.cpu_count() or 1) if "smollm2" in request.fixturenames else 1)

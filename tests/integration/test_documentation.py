@@ -30,9 +30,10 @@ def working_directory(tmp_path, monkeypatch, smollm2) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if snippets(page)], ids=name_of)
-def test_snippets_print_what_is_shown(page, working_directory) -> None:
+def test_snippets_print_what_is_shown(page, working_directory, request) -> None:
     """In the page's order, in one namespace. Words exactly; numbers to 2e-4, for another CPU's rounding."""
     names: dict = {}
+    request.addfinalizer(shut_ray_down)
     for code, shown in snippets(page):
         if missing(code):
             continue
@@ -45,6 +46,12 @@ def test_snippets_print_what_is_shown(page, working_directory) -> None:
             assert [float(x) for x in number.findall(printed.getvalue())] == pytest.approx(
                 [float(x) for x in number.findall(shown)], abs=2e-4
             ), code
+
+
+def shut_ray_down() -> None:
+    """A snippet that embeds with Ray leaves a cluster behind, as a user's session does."""
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 def missing(code: str) -> bool:

@@ -28,6 +28,7 @@ TEXTS = [" ".join(np.random.default_rng(n).choice(WORDS, 3 + n % 9)) for n in ra
 @pytest.fixture(scope="module")
 def cluster():
     """A cluster on this machine: two CPUs for the workers, two for Ray's own reading and writing."""
+    ray.shutdown()  # what another test may have started
     ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=200 * 1024**2)
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield
