@@ -27,6 +27,9 @@ with needs_extra("ray"):
     import ray.data
     from ray.data.checkpoint import CheckpointConfig
 
+# In the output folder: the ids that are written, in files of Ray's.
+DONE_FOLDER = "done"
+
 
 def embed_parquet(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
@@ -36,7 +39,7 @@ def embed_parquet(
     id_column: str = "id",
     text_column: str = "text",
     workers: int | None = None,
-    cpus_per_worker: float = 1,
+    cpus_per_worker: float | None = None,
     gpus_per_worker: float = 0,
     blocks: int | None = None,
     batch_size: int = 256,
@@ -59,8 +62,10 @@ def embed_parquet(
         id_column: Column of the documents' ids, each of them once.
         text_column: Column of their texts.
         workers: Processes that each hold a model; None means as many as the cluster has CPUs and GPUs for,
-            while one CPU is left for reading and writing.
-        cpus_per_worker: CPUs, and threads, of a worker.
+            while one CPU is left for reading and writing, and one more for Ray's filter of what is there
+            already when a run is continued.
+        cpus_per_worker: CPUs, and threads, of a worker. With 0 a worker has one thread, and Ray counts no CPU
+            for it. None means 1, or 0 in a cluster too small for that.
         gpus_per_worker: GPUs of a worker.
         blocks: Pieces that the documents are read in, a multiple of ``workers``; a piece that fails is done
             again. None lets Ray choose.
@@ -86,15 +91,18 @@ def embed_parquet(
             "Rename or remove columns until one has the name."
         )
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    workers = _workers(resources, workers, cpus_per_worker, gpus_per_worker)
+    output = Path(output).resolve()
+    own_cpus = _cpus_of_ray(output)
+    if cpus_per_worker is None:
+        cpus_per_worker = 1 if resources.get("CPU", 0) >= own_cpus + 1 else 0
+    workers = _workers(resources, workers, cpus_per_worker, gpus_per_worker, own_cpus)
     title_column = TITLE_FIELD if TITLE_FIELD in columns and text_column != TITLE_FIELD else None
     identity = fingerprint(load_model(model, device="cpu"))
-    output = Path(output).resolve()
     embedded = text_column if title_column is None else f"{title_column} and {text_column}"
     _claim(output, f"{identity} of {embedded} by {id_column}")
     # Of this dataset alone: it is read here and goes no further.
     dataset.context.checkpoint_config = CheckpointConfig(
-        id_column, str(output / "done"), delete_checkpoint_on_success=False
+        id_column, str(output / DONE_FOLDER), delete_checkpoint_on_success=False
     )
     dataset.map_batches(
         Embedder,
@@ -181,10 +189,20 @@ class Embedder:
         return pa.table(columns)
 
 
+def _cpus_of_ray(output: Path) -> int:
+    """CPUs that Ray needs beside the workers: one to read and write, one to filter what is there."""
+    done = output / DONE_FOLDER
+    return 2 if done.is_dir() and any(done.iterdir()) else 1
+
+
 def _workers(
-    resources: Mapping[str, float], asked: int | None, cpus_per_worker: float, gpus_per_worker: float
+    resources: Mapping[str, float],
+    asked: int | None,
+    cpus_per_worker: float,
+    gpus_per_worker: float,
+    own_cpus: int,
 ) -> int:
-    """Number of workers for which a cluster has room beside the CPU that reading and writing need.
+    """Number of workers for which a cluster has room beside the CPUs that Ray itself needs.
 
     Raises:
         InvalidOptionError: It has none for as many as asked for, or not even for one.
@@ -192,19 +210,19 @@ def _workers(
     cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
     fitting = [
         math.floor(number / each)
-        for number, each in ((cpus - 1, cpus_per_worker), (gpus, gpus_per_worker))
+        for number, each in ((cpus - own_cpus, cpus_per_worker), (gpus, gpus_per_worker))
         if each > 0
     ]
     most = max(0, min(fitting, default=1))
     wanted = max(1, most) if asked is None else asked
     if wanted < 1:
         raise InvalidOptionError(f"Got workers={asked}, wanted 1 or more.")
-    if wanted > most and fitting:
+    if cpus < own_cpus or (wanted > most and fitting):
         raise InvalidOptionError(
             f"Got a cluster of {cpus:g} CPUs and {gpus:g} GPUs for {wanted} workers with {cpus_per_worker:g} "
-            f"CPUs and {gpus_per_worker:g} GPUs each, wanted as much, and one CPU more for reading and "
-            f"writing: Ray would wait for ever. There is room for {most} such workers. Ask for fewer workers "
-            "or for less per worker (cpus_per_worker=0.5 will do), or add machines before."
+            f"CPUs and {gpus_per_worker:g} GPUs each, wanted as much, and {own_cpus} CPUs more for reading, "
+            f"writing and passing over what is there: Ray would wait for ever. There is room for {most} such "
+            "workers. Ask for fewer workers or for less per worker, or add machines before."
         )
     return wanted
 

@@ -19,7 +19,7 @@ ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
 
 from search_r3.errors import InvalidOptionError  # noqa: E402
-from search_r3.integrations.ray import Embedder, _claim, _workers, embed_parquet  # noqa: E402
+from search_r3.integrations.ray import Embedder, _claim, _cpus_of_ray, _workers, embed_parquet  # noqa: E402
 
 WORDS = ["sea", "sun", "tea", "fish", "lamp", "road", "ship", "wall", "bird", "rain", "salt", "wood", "iron"]
 TEXTS = [" ".join(np.random.default_rng(n).choice(WORDS, 3 + n % 9)) for n in range(240)]
@@ -30,7 +30,9 @@ def cluster():
     """A cluster on this machine: two CPUs for the workers, two for Ray's own reading and writing."""
     ray.shutdown()  # what another test may have started
     ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=200 * 1024**2)
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_no_progress_timeout_s = 240  # seconds; a run that waits for a CPU fails
     yield
     ray.shutdown()
 
@@ -123,31 +125,44 @@ def test_a_second_run_adds_what_is_missing(cluster, corpus, tmp_path, tiny, tiny
 
 
 @pytest.mark.parametrize(
-    ("cpus", "gpus", "asked", "each", "gpus_each", "wanted"),
+    ("cpus", "gpus", "asked", "each", "gpus_each", "own", "wanted"),
     [
-        (4, 0, None, 1, 0, 3),
-        (4, 0, 3, 1, 0, 3),
-        (2, 0, None, 1, 0, 1),
-        (2, 0, None, 0.5, 0, 2),
-        (1, 0, None, 0, 0, 1),  # workers that are said to need no CPU leave all of them
-        (16, 4, None, 1, 1, 4),
-        (16, 4, None, 1, 0.5, 8),
-        (3, 4, None, 1, 1, 2),
+        (4, 0, None, 1, 0, 1, 3),
+        (4, 0, 3, 1, 0, 1, 3),
+        (2, 0, None, 1, 0, 1, 1),
+        (2, 0, None, 0.5, 0, 1, 2),
+        (1, 0, None, 0, 0, 1, 1),  # workers that are said to need no CPU leave all of them
+        (16, 4, None, 1, 1, 1, 4),
+        (16, 4, None, 1, 0.5, 1, 8),
+        (3, 4, None, 1, 1, 1, 2),
+        (4, 0, None, 1, 0, 2, 2),
+        (2, 0, None, 0, 0, 2, 1),
     ],
 )
-def test_workers_leave_a_cpu_for_reading(cpus, gpus, asked, each, gpus_each, wanted):
-    """By hand: CPUs less one, over those of a worker, or GPUs over those of a worker."""
-    assert _workers({"CPU": cpus, "GPU": gpus}, asked, each, gpus_each) == wanted
+def test_workers_leave_what_ray_needs(cpus, gpus, asked, each, gpus_each, own, wanted):
+    """By hand: CPUs less Ray's own, over those of a worker, or GPUs over those of a worker."""
+    assert _workers({"CPU": cpus, "GPU": gpus}, asked, each, gpus_each, own) == wanted
+
+
+def test_a_run_that_goes_on_needs_a_cpu_for_the_filter(tmp_path):
+    """One CPU for a new folder, or one whose run stopped before its first file; then two."""
+    assert _cpus_of_ray(tmp_path) == 1
+    (tmp_path / "done").mkdir()
+    assert _cpus_of_ray(tmp_path) == 1
+    (tmp_path / "done" / "ids.parquet").write_bytes(b"")
+    assert _cpus_of_ray(tmp_path) == 2
 
 
 @pytest.mark.parametrize(
     ("resources", "options", "message"),
     [
-        ({"CPU": 2.0}, (2, 1, 0), "2 CPUs and 0 GPUs for 2 workers with 1 CPUs and 0 GPUs each.*room for 1 "),
-        ({"CPU": 1.0}, (1, 1, 0), "1 CPUs.*for 1 workers.*room for 0 "),
-        ({"CPU": 1.0}, (None, 1, 0), "1 CPUs.*for 1 workers.*room for 0 "),
-        ({"CPU": 8.0}, (None, 1, 1), "8 CPUs and 0 GPUs for 1 workers.*room for 0 "),
-        ({"CPU": 8.0}, (0, 1, 0), "workers=0, wanted 1 or more"),
+        ({"CPU": 2.0}, (2, 1, 0, 1), "2 CPUs and 0 GPUs for 2 workers with 1 CPUs and 0 GPUs.*room for 1 "),
+        ({"CPU": 1.0}, (1, 1, 0, 1), "1 CPUs.*for 1 workers.*room for 0 "),
+        ({"CPU": 1.0}, (None, 1, 0, 1), "1 CPUs.*for 1 workers.*room for 0 "),
+        ({"CPU": 8.0}, (None, 1, 1, 1), "8 CPUs and 0 GPUs for 1 workers.*room for 0 "),
+        ({"CPU": 8.0}, (0, 1, 0, 1), "workers=0, wanted 1 or more"),
+        ({"CPU": 4.0}, (3, 1, 0, 2), "4 CPUs.*for 3 workers.* and 2 CPUs more.*room for 2 "),
+        ({"CPU": 1.0}, (None, 0, 0, 2), "1 CPUs.*for 1 workers with 0 CPUs.* and 2 CPUs more"),
     ],
 )
 def test_what_a_cluster_cannot_run_is_refused_with_numbers(resources, options, message):
@@ -158,7 +173,7 @@ def test_what_a_cluster_cannot_run_is_refused_with_numbers(resources, options, m
 
 @pytest.mark.slow
 def test_two_cpus_are_enough_for_the_defaults(corpus, tmp_path, tiny_folder):
-    """On a cluster of two CPUs the defaults finish, and two workers are refused at once."""
+    """On a cluster of two CPUs the defaults finish and go on, and two workers are refused at once."""
     program = (
         "import ray, sys; from pathlib import Path; from search_r3.integrations.ray import embed_parquet\n"
         "ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)\n"
@@ -167,7 +182,8 @@ def test_two_cpus_are_enough_for_the_defaults(corpus, tmp_path, tiny_folder):
         "    embed_parquet(source, output, model=str(model), workers=2)\n"
         "except ValueError as error:\n"
         "    print(error)\n"
-        "embed_parquet(source, output, model=str(model))\n"
+        "for files in (sorted(source.glob('*.parquet'))[:2], source):\n"
+        "    embed_parquet(files, output, model=str(model))\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", program, str(corpus), str(tmp_path / "out"), str(tiny_folder)],
