@@ -22,7 +22,8 @@ from search_r3.data.mini import mini_of
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs, write_pairs
 from search_r3.data.parsed import Sources
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.data.training_sets import GRADED_SETS, TRAINING_SETS, TrainingSet
+from search_r3.data.training_set import TrainingSet
+from search_r3.data.training_sets import GRADED_SETS, TRAINING_SETS
 from search_r3.errors import DataError
 from search_r3.files import bytes_sha256, file_sha256, write_text
 

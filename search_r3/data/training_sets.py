@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from search_r3.data.graded import graded_phenotypes, graded_topics
 from search_r3.data.pairs import TrainingPair
@@ -22,26 +21,8 @@ from search_r3.data.sources import (
     wordnet,
 )
 from search_r3.data.training_pairs import code_pairs, phenotype_pairs, trivia_pairs
+from search_r3.data.training_set import TrainingSet
 from search_r3.packages import debian_descriptions
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """How to make one set of pairs.
-
-    Attributes:
-        description: From what to what.
-        licence: Licence of the texts.
-        make: Makes the pairs, with the negatives that the source's structure gives.
-        mined: Whether a sample of the pairs gets mined negatives, for want of such a structure.
-        unpinned: A file it is made of that has no pin; its hash is noted in the manifest.
-    """
-
-    description: str
-    licence: str
-    make: Callable[[Sources], list[TrainingPair]]
-    mined: bool = False
-    unpinned: Callable[[Sources], Path] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from search_r3.data.build import Builder
 from search_r3.data.mining import mine_negatives
 from search_r3.data.pairs import TrainingPair, read_pairs, write_pairs
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.data.training_sets import GradedSet, TrainingSet
+from search_r3.data.training_set import TrainingSet
+from search_r3.data.training_sets import GradedSet
 from search_r3.errors import DataError
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
