@@ -33,6 +33,7 @@ def data(
     if not evaluation_only:
         with needs_extra("eval"):
             import datasets  # noqa: F401 - mining needs it: look now, and not after ten minutes' work
+        from search_r3.data.text_pool import build_pool
     from search_r3.data.build import Builder
     from search_r3.paths import data_dir
 
@@ -51,6 +52,8 @@ def data(
             if not evaluation_only:
                 failed = builder.build_training()
                 builder.count_leaks()
+                report("pool of plain texts")
+                build_pool(target, builder.manifest.get("training", {}))
     except Timeout:
         raise DataError(f"Another process is building the data in {target}; wait for it.") from None
     _show(builder, evaluation_only)

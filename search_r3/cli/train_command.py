@@ -1,4 +1,4 @@
-"""`search-r3 train sft` and `search-r3 train grpo`: both stages of training."""
+"""`search-r3 train`: the stages of training."""
 
 from __future__ import annotations
 
@@ -13,10 +13,27 @@ from search_r3.cli.running import make_app, resumable
 from search_r3.extras import require_extra
 
 train = make_app(
-    help="Train a model: the supervised stage, then reinforcement learning.", no_args_is_help=True
+    help="Train a model: distillation, the supervised stage, reinforcement learning.",
+    no_args_is_help=True,
 )
 
 ConfigArgument = Annotated[Path, typer.Argument(help="TOML file of the run.", show_default=False)]
+
+
+@train.command()
+def distillation(config: ConfigArgument, resume: ResumeOption = False) -> None:
+    """Learn direct vectors from those of a small teacher, on plain texts, before the supervised stage.
+
+    It needs the data (search-r3 data). The run's folder gets checkpoints, TensorBoard logs, run.json
+    (configuration, versions, commit, seeds, data hashes), adapter, from which a supervised run can start, and
+    final, the model, whose path is printed.
+    """
+    _prepare("distillation")
+    with resumable("continue with --resume"):
+        from search_r3.training.distillation_config import read_config
+        from search_r3.training.distillation_run import train as train_model
+
+        typer.echo(train_model(read_config(config), resume=resume))
 
 
 @train.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,9 +13,7 @@ from search_r3.model.reasoning_transformer import ReasoningTransformer
 from search_r3.training.batches import ExampleShape
 from search_r3.training.examples import Example
 from search_r3.training.sft_config import DataConfig
-
-EncodeWithTeacher = Callable[[list[str]], torch.Tensor]
-"""Texts to the teacher's vectors, shape (texts, its dimension)."""
+from search_r3.training.teacher import EncodeWithTeacher
 
 
 class ExampleEncoder:

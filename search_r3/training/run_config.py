@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from search_r3.errors import InvalidOptionError
 
@@ -17,6 +17,18 @@ class Section(BaseModel):
     """A table of a run's file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _keep_out(trainer: dict[str, Any]) -> dict[str, Any]:
+    ours = {"output_dir", "seed", "data_seed", "per_device_train_batch_size", "batch_sampler"}
+    ours.add("dataloader_drop_last")
+    if taken := sorted(ours & set(trainer)):
+        raise ValueError(f"{taken} are decided by `output`, `seed` and [data], not by [trainer]")
+    return trainer
+
+
+TrainerTable = Annotated[dict[str, Any], AfterValidator(_keep_out)]
+"""The table ``[trainer]`` of a run with sentence-transformers' trainer, without what other tables decide."""
 
 
 class AdapterConfig(Section):

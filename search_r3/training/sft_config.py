@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from search_r3.model.thoughts import Reasoning
-from search_r3.training.run_config import AdapterConfig, Section, read_run_file
+from search_r3.training.run_config import AdapterConfig, Section, TrainerTable, read_run_file
 
 
 class ModelConfig(Section):
@@ -113,16 +113,7 @@ class TrainingConfig(Section):
     model: ModelConfig = ModelConfig()
     data: DataConfig
     loss: LossConfig = LossConfig()
-    trainer: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("trainer")
-    @classmethod
-    def _keep_out(cls, trainer: dict[str, Any]) -> dict[str, Any]:
-        ours = {"output_dir", "seed", "data_seed", "per_device_train_batch_size", "batch_sampler"}
-        ours.add("dataloader_drop_last")
-        if taken := sorted(ours & set(trainer)):
-            raise ValueError(f"{taken} are decided by `output`, `seed` and [data], not by [trainer]")
-        return trainer
+    trainer: TrainerTable = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _trained_weights_are_float32(self) -> TrainingConfig:

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import sentence_transformers
 import torch
 from sentence_transformers import SentenceTransformerTrainingArguments
 from transformers import EarlyStoppingCallback
@@ -17,17 +15,15 @@ from search_r3.extras import needs_extra
 with needs_extra("train"):
     from datasets import Dataset
 
-from search_r3.data.minilm import minilm_folder
 from search_r3.errors import InvalidOptionError
 from search_r3.files import file_sha256
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
-from search_r3.paths import data_dir
 from search_r3.provenance import describe_environment
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator
-from search_r3.training.features import EncodeWithTeacher, ExampleEncoder
+from search_r3.training.features import ExampleEncoder
 from search_r3.training.final_model import save_final, save_merged
 from search_r3.training.lora import add_adapter, trainable_parameters
 from search_r3.training.memory import MemoryEstimate, estimate_memory, require_memory
@@ -41,7 +37,8 @@ from search_r3.training.run_folder import (
 )
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.sft_trainer import PROJECTION, SupervisedTrainer
-from search_r3.training.trainer_options import trainer_options
+from search_r3.training.teacher import load_teacher
+from search_r3.training.trainer_options import trainer_arguments
 from search_r3.training.training_data import load_training_data
 
 
@@ -63,7 +60,13 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     """
     output = config.output
     data = load_training_data(config.data, config.seed)
-    arguments = _arguments(config, has_dev=bool(data.dev))
+    arguments = trainer_arguments(
+        config.trainer,
+        output=output,
+        seed=config.seed,
+        batch_rows=config.data.batch_rows,
+        measure=f"eval_{config.evaluation_arms[0]}_ndcg_at_10" if data.dev else None,
+    )
     checkpoint = checkpoint_to_resume(output, _checkpoint_files(config, arguments), resume=resume)
     model = load_model(config.model.base)
     base_fingerprint = fingerprint(model)
@@ -77,7 +80,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     require_memory(needed, arguments.device)
 
     teacher, teacher_dimension = (
-        _teacher(config.data.max_document_tokens) if config.loss.distillation else (None, None)
+        load_teacher(config.data.max_document_tokens) if config.loss.distillation else (None, None)
     )
     encoder = ExampleEncoder(module, config.data, teacher)
     sampler = TokenBudgetBatchSampler(
@@ -142,26 +145,6 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     return output / FINAL
 
 
-def _arguments(config: TrainingConfig, *, has_dev: bool) -> SentenceTransformerTrainingArguments:
-    options: dict[str, Any] = {
-        **trainer_options(f"eval_{config.evaluation_arms[0]}_ndcg_at_10" if has_dev else None),
-        "logging_steps": 10,
-        "lr_scheduler_type": "cosine",
-        "warmup_steps": 0.05,
-    }
-    try:
-        return SentenceTransformerTrainingArguments(
-            **{**options, **config.trainer},
-            output_dir=str(config.output),
-            seed=config.seed,
-            data_seed=config.seed,
-            per_device_train_batch_size=config.data.batch_rows,
-            dataloader_drop_last=True,
-        )
-    except (TypeError, ValueError) as error:
-        raise InvalidOptionError(f"[trainer] is not usable: {error}") from error
-
-
 def _checkpoint_files(
     config: TrainingConfig, arguments: SentenceTransformerTrainingArguments
 ) -> tuple[str, ...]:
@@ -183,22 +166,6 @@ def _memory(
         gradient_checkpointing=bool(arguments.gradient_checkpointing),
         has_frozen_copy=config.model.adapter is None and config.loss.kl > 0,
     )
-
-
-def _teacher(max_tokens: int) -> tuple[EncodeWithTeacher, int]:
-    """all-MiniLM-L6-v2, the teacher that comes out of a package registry.
-
-    Of documents it reads no further than the student, who could not learn what stands behind.
-    """
-    teacher = sentence_transformers.SentenceTransformer(
-        str(minilm_folder(data_dir() / "packages")), local_files_only=True
-    )
-    teacher.max_seq_length = min(teacher.max_seq_length or max_tokens, max_tokens)
-
-    def encode(texts: list[str]) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(teacher.encode(texts, show_progress_bar=False)))
-
-    return encode, teacher.get_embedding_dimension() or 0
 
 
 def _hash_of_start(config: TrainingConfig) -> str | None:

@@ -186,7 +186,7 @@ from toy_teacher import toy_teacher
 from search_r3.errors import SearchR3Error
 from search_r3.training import sft_run
 from search_r3.training.sft_config import read_config
-sft_run._teacher = toy_teacher
+sft_run.load_teacher = toy_teacher
 try:
     sft_run.train(read_config(Path(sys.argv[1])), resume="--resume" in sys.argv)
 except SearchR3Error as error:
@@ -199,7 +199,7 @@ def test_killed_run_resumes_bit_for_bit(built, base, monkeypatch):
 
     With distillation, whose map to the teacher's space is trained too and belongs to no model.
     """
-    monkeypatch.setattr("search_r3.training.sft_run._teacher", toy_teacher)
+    monkeypatch.setattr("search_r3.training.sft_run.load_teacher", toy_teacher)
     options = {"loss": {"distillation": 0.5}}
     whole = train(config(built, base, "whole", **options))
     path = built / "killed.toml"

@@ -6,7 +6,7 @@ import torch
 
 
 def toy_teacher(max_tokens):
-    """Instead of ``search_r3.training.sft_run._teacher``."""
+    """Instead of ``search_r3.training.sft_run.load_teacher``."""
 
     def encode(texts):
         rows = torch.zeros(len(texts), 6)

@@ -1,0 +1,96 @@
+"""The TOML file of a distillation run (stage 0), read into frozen objects; an unknown key is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from search_r3.training.run_config import Section, TrainerTable, read_run_file
+from search_r3.training.sft_config import ModelConfig
+
+
+class TextConfig(Section):
+    """Which texts are distilled, and how they are put into batches.
+
+    Attributes:
+        texts: Texts that are drawn from the pool in all.
+        source_power: A source's share of the draws grows with its number of texts to this power: 1 draws all
+            texts alike, 0 all sources.
+        query_share: Share of the short texts that is embedded as queries; all others are documents.
+        query_words: Longest text, in words, that may be a query.
+        max_tokens: Limit of a text with its template.
+        batch_rows: Most texts of a batch.
+        batch_tokens: Most tokens of a batch, padding included.
+        ridge_texts: Texts on which the map to the teacher is fitted before training.
+    """
+
+    texts: int = Field(ge=2)
+    source_power: float = Field(default=0.5, ge=0, le=1)
+    query_share: float = Field(default=0.5, ge=0, le=1)
+    query_words: int = Field(default=24, ge=1)
+    max_tokens: int = Field(default=96, ge=8)
+    batch_rows: int = Field(default=128, ge=2)
+    batch_tokens: int = Field(default=6144, ge=64)
+    ridge_texts: int = Field(default=2048, ge=16)
+
+
+class DevConfig(Section):
+    """What is measured at checkpoints: tasks of the dev suite, cut to a size that is quick.
+
+    Attributes:
+        tasks: Names of dev tasks (``search-r3 data`` builds them).
+        queries: Queries of each.
+        documents: Documents of each: the relevant ones, and others.
+        max_query_tokens: Limit of a query with its template.
+        max_document_tokens: Limit of a document with its template.
+    """
+
+    tasks: tuple[str, ...] = ()
+    queries: int = Field(default=100, ge=1)
+    documents: int = Field(default=600, ge=1)
+    max_query_tokens: int = Field(default=64, ge=8)
+    max_document_tokens: int = Field(default=128, ge=8)
+
+
+class DistillationWeights(Section):
+    """Weights of the two parts; see ``distillation_loss``.
+
+    Attributes:
+        cosine: Of one minus the cosine between the mapped vector and the teacher's.
+        similarity: Of the squared difference between the batch's cosines and the teacher's.
+    """
+
+    cosine: float = Field(default=1.0, ge=0)
+    similarity: float = Field(default=10.0, ge=0)
+
+
+class DistillationConfig(Section):
+    """A whole run.
+
+    Attributes:
+        output: Folder of checkpoints, logs and the final model.
+        seed: Decides the texts, their roles, the batches and every draw of the trainer.
+        model: What is trained.
+        data: On what.
+        dev: What is measured.
+        loss: Towards what.
+        trainer: Passed to ``SentenceTransformerTrainingArguments`` as it is.
+    """
+
+    output: Path
+    seed: int = 0
+    model: ModelConfig = ModelConfig()
+    data: TextConfig
+    dev: DevConfig = DevConfig()
+    loss: DistillationWeights = DistillationWeights()
+    trainer: TrainerTable = Field(default_factory=dict)
+
+
+def read_config(path: Path) -> DistillationConfig:
+    """Read a distillation run's TOML file.
+
+    Raises:
+        InvalidOptionError: As :func:`search_r3.training.run_config.read_run_file`.
+    """
+    return read_run_file(path, DistillationConfig)

@@ -1,0 +1,96 @@
+"""Stage 0: a small teacher's vectors as the target of direct vectors, without pairs.
+
+    L = w1 * (1 - cos(M s, t)) + w2 * mean over pairs of a batch of (cos(s, s') - cos(t, t'))^2
+
+with the student's vectors s, the teacher's t and a linear map M. The first part gives every text a target.
+The second makes the student's own cosines, by which it ranks, those of the teacher. Not in the paper
+(arXiv 2510.07048), which starts from a larger model. The idea is EmbedDistill's (arXiv 2301.12005).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss
+from torch import nn
+from torch.nn import functional
+
+from search_r3.model.sentence_transformer import SearchR3
+from search_r3.training.distillation_config import DistillationWeights
+
+_RIDGE = 1e-2
+"""Penalty of the fit of the map, as a share of the features' mean variance."""
+
+
+class DistillationLoss(nn.Module):
+    """The two parts by name, so that the trainer logs them.
+
+    Args:
+        model: A Search-R3 model, with a peft adapter or without.
+        config: The weights.
+        teacher_dimension: Dimension of the teacher's vectors.
+    """
+
+    def __init__(self, model: SearchR3, config: DistillationWeights, *, teacher_dimension: int) -> None:
+        super().__init__()
+        self.model: Any = model
+        self.config = config
+        self.distillation = EmbedDistillLoss(model, projection_dim=teacher_dimension)
+
+    def forward(
+        self, sentence_features: list[dict[str, torch.Tensor]], labels: Any = None
+    ) -> dict[str, torch.Tensor]:
+        """Compute the parts for one batch.
+
+        Args:
+            sentence_features: One column: ``input_ids`` and ``attention_mask`` (B, L), ``teacher`` (B, D).
+            labels: Not used; the trainer passes it.
+
+        Returns:
+            ``cosine`` and ``similarity``, scalars, each times its weight.
+        """
+        (column,) = sentence_features
+        plain = {key: column[key] for key in ("input_ids", "attention_mask")}
+        vectors = self.model(plain)["sentence_embedding"]
+        with torch.autocast(vectors.device.type, enabled=False):
+            vectors, teacher = vectors.float(), column["teacher"].float()
+            cosine = self.distillation.compute_loss_from_embeddings([vectors], [teacher])
+            similarity = similarity_difference(vectors, teacher)
+        return {"cosine": self.config.cosine * cosine, "similarity": self.config.similarity * similarity}
+
+    def fit_projection(self, vectors: torch.Tensor, teacher: torch.Tensor) -> None:
+        """Fit the map by ridge regression; from random values it learns almost nothing in a short run.
+
+        Args:
+            vectors: The untrained student's, shape (N, its dimension).
+            teacher: The teacher's of the same texts, shape (N, its dimension).
+        """
+        weight, bias = ridge(vectors.double(), teacher.double())
+        projection: Any = self.distillation.projection
+        with torch.no_grad():
+            projection.weight.copy_(weight)
+            projection.bias.copy_(bias)
+
+
+def similarity_difference(vectors: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference between the cosines of all pairs of different rows.
+
+    Args:
+        vectors: Shape (B, D).
+        teacher: Shape (B, E).
+    """
+    own, wanted = functional.normalize(vectors, dim=1), functional.normalize(teacher, dim=1)
+    difference = (own @ own.T - wanted @ wanted.T).square()
+    count = len(vectors)
+    return (difference.sum() - difference.diagonal().sum()) / max(1, count * (count - 1))
+
+
+def ridge(features: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights (E, D) and bias (E) of the linear map from features (N, D) to targets (N, E)."""
+    mean, target_mean = features.mean(dim=0), targets.mean(dim=0)
+    centred = features - mean
+    gram = centred.T @ centred
+    gram.diagonal().add_(_RIDGE * gram.diagonal().mean())
+    weight = torch.linalg.solve(gram, centred.T @ (targets - target_mean)).T
+    return weight, target_mean - weight @ mean

@@ -1,0 +1,166 @@
+"""A distillation run (stage 0) from its configuration to a merged model, resumable at every checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from search_r3.extras import needs_extra
+
+with needs_extra("train"):
+    from datasets import Dataset
+
+from search_r3.data.beir import read_beir
+from search_r3.data.mini import select
+from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.text_pool import POOL_FILE, read_pool
+from search_r3.files import file_sha256
+from search_r3.model.adapter import ADAPTER_FILES
+from search_r3.model.default import load_model
+from search_r3.model.fingerprint import fingerprint
+from search_r3.model.sentence_transformer import SearchR3
+from search_r3.paths import data_dir
+from search_r3.provenance import describe_environment
+from search_r3.training.batches import TokenBudgetBatchSampler
+from search_r3.training.dev_split import DevEvaluator
+from search_r3.training.distillation_config import DevConfig, DistillationConfig
+from search_r3.training.distillation_data import RoleText, TextEncoder, draw_texts
+from search_r3.training.distillation_loss import DistillationLoss
+from search_r3.training.final_model import save_final, save_merged
+from search_r3.training.lora import add_adapter, trainable_parameters
+from search_r3.training.memory import estimate_memory, require_memory
+from search_r3.training.run_folder import (
+    ADAPTER,
+    FINAL,
+    checkpoint_to_resume,
+    trainer_files,
+    write_run_metadata,
+)
+from search_r3.training.sft_trainer import PROJECTION, SupervisedTrainer
+from search_r3.training.teacher import EncodeWithTeacher, load_teacher
+from search_r3.training.trainer_options import trainer_arguments
+
+
+def train(config: DistillationConfig, *, resume: bool = False) -> Path:
+    """Distil, and write the merged model.
+
+    Args:
+        config: The run.
+        resume: Go on from the newest checkpoint in the output folder, if there is one.
+
+    Returns:
+        Folder of the merged model. Beside it: ``run.json``, checkpoints and TensorBoard logs, as of a
+        supervised run, and the adapter that a supervised run can start from.
+
+    Raises:
+        DataError: The pool of texts or a dev task is missing or damaged.
+        InvalidOptionError: The run cannot be had as configured, will not fit into memory, or the output
+            folder holds another run.
+    """
+    output = config.output
+    pool_path = data_dir() / POOL_FILE
+    pool = read_pool(pool_path)
+    dev = {name: _dev_task(name, config.dev) for name in config.dev.tasks}
+    arguments = trainer_arguments(
+        config.trainer,
+        output=output,
+        seed=config.seed,
+        batch_rows=config.data.batch_rows,
+        measure="eval_never_ndcg_at_10" if dev else None,
+    )
+    adapter_files = ADAPTER_FILES if config.model.adapter is not None else ()
+    checkpoint = checkpoint_to_resume(
+        output, (*trainer_files(arguments), *adapter_files, PROJECTION), resume=resume
+    )
+    texts = draw_texts(pool, config.data, config.seed)
+    model = load_model(config.model.base)
+    base_fingerprint = fingerprint(model)
+    module = model.reasoning_module
+    module.model.to(getattr(torch, config.model.dtype))
+    torch.manual_seed(config.seed)  # of the adapter's first values
+    if config.model.adapter is not None:
+        add_adapter(model, config.model.adapter)
+    needed = estimate_memory(
+        module.model,
+        batch_tokens=config.data.batch_tokens,
+        taught_tokens=0,
+        half_precision=bool(arguments.bf16) or config.model.dtype == "bfloat16",
+        gradient_checkpointing=bool(arguments.gradient_checkpointing),
+    )
+    require_memory(needed, arguments.device)
+    teacher, dimension = load_teacher(config.data.max_tokens)
+    encoder = TextEncoder(module, config.data, teacher)
+    sampler = TokenBudgetBatchSampler(
+        [encoder.shape(text) for text in texts],
+        batch_tokens=config.data.batch_tokens,
+        batch_rows=config.data.batch_rows,
+        processes=arguments.world_size,
+        seed=config.seed,
+    )
+    if arguments.process_index == 0:
+        facts = {
+            "config": json.loads(config.model_dump_json()),
+            "base_fingerprint": base_fingerprint,
+            "data_hashes": {"texts": file_sha256(pool_path)}
+            | {name: task.data_hash() for name, task in dev.items()},
+            "texts": len(texts),
+            "batches_per_epoch": len(sampler),
+            "trained_parameters": trainable_parameters(model),
+            "memory_estimate_gib": round(needed.total, 1),
+            "processes": arguments.world_size,
+            "environment": describe_environment(),
+        }
+        write_run_metadata(output, facts)
+    loss = DistillationLoss(model, config.loss, teacher_dimension=dimension)
+    if checkpoint is None:
+        _fit_projection(loss, model, texts[:: max(1, len(texts) // config.data.ridge_texts)], teacher)
+    trainer = SupervisedTrainer(
+        model,
+        arguments,
+        train_dataset=Dataset.from_list([text.to_row() for text in texts]),
+        loss=loss,
+        distillation=loss.distillation,
+        evaluator=_evaluator(dev, config.dev) if dev else None,
+        data_collator=encoder,
+        sampler=sampler,
+    )
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if arguments.process_index == 0:
+        if config.model.adapter is None:
+            save_final(model, output)
+        else:
+            model.save(str(output / ADAPTER), create_model_card=False)
+            save_merged(config.model.base, output, module.max_reasoning_tokens)
+        loss.distillation.save_projection(output / PROJECTION)
+    return output / FINAL
+
+
+def _dev_task(name: str, config: DevConfig) -> RetrievalTask:
+    task = read_beir(data_dir() / "dev" / name).answerable()
+    chosen = select(task, [], seed="dev", queries=config.queries, documents=config.documents)
+    return task.subset(chosen.query_ids, chosen.doc_ids)
+
+
+def _evaluator(dev: dict[str, RetrievalTask], config: DevConfig) -> DevEvaluator:
+    return DevEvaluator(
+        dev,
+        ("never",),
+        max_reasoning_tokens=1,
+        max_query_tokens=config.max_query_tokens,
+        max_document_tokens=config.max_document_tokens,
+    )
+
+
+def _fit_projection(
+    loss: DistillationLoss, model: SearchR3, texts: list[RoleText], teacher: EncodeWithTeacher
+) -> None:
+    """Start from the best linear map; every process fits the same one, from the same texts."""
+    documents = [text.text for text in texts]
+    vectors: Any = model.encode_document(
+        documents, batch_size=64, show_progress_bar=False, on_truncation="ignore"
+    )
+    loss.fit_projection(torch.from_numpy(np.asarray(vectors)), teacher(documents))

@@ -1,0 +1,56 @@
+"""Texts of a distillation run: shares of the sources, roles, sequences."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from search_r3.training.distillation_config import TextConfig
+from search_r3.training.distillation_data import RoleText, TextEncoder, draw_texts
+
+
+def pool(**sizes):
+    return {source: [f"{source} text number {n}" for n in range(size)] for source, size in sizes.items()}
+
+
+@pytest.mark.parametrize(("power", "wanted"), [(1, (90, 10)), (0, (50, 50)), (0.5, (75, 25))])
+def test_shares_follow_the_power_of_the_sizes(power, wanted):
+    """900 and 100 texts: 9 to 1, 1 to 1, and 3 to 1."""
+    drawn = draw_texts(pool(large=900, small=100), TextConfig(texts=100, source_power=power), 0)
+    counts = Counter(text.text.split()[0] for text in drawn)
+    assert (counts["large"], counts["small"]) == wanted
+
+
+def test_a_source_is_gone_through_before_a_text_comes_again():
+    """25 draws of 10 texts: each of them twice or three times; another seed gives another order."""
+    config = TextConfig(texts=25)
+    drawn = [text.text for text in draw_texts(pool(one=10), config, 0)]
+    assert sorted(Counter(drawn).values()) == [2] * 5 + [3] * 5
+    assert len(set(drawn[:10])) == len(set(drawn[10:20])) == 10
+    assert drawn == [text.text for text in draw_texts(pool(one=10), config, 0)]
+    assert drawn != [text.text for text in draw_texts(pool(one=10), config, 1)]
+
+
+def test_long_texts_are_documents():
+    """Of short texts about the given share are queries; of texts above the limit none."""
+    texts = {"short": ["two words"] * 1000, "long": [" ".join(["word"] * 25)] * 1000}
+    drawn = draw_texts(texts, TextConfig(texts=2000, query_share=0.3, source_power=1), 0)
+    queries = [text for text in drawn if text.role == "query"]
+    assert all(text.text == "two words" for text in queries)
+    assert 250 < len(queries) < 350
+
+
+def test_sequences_are_the_runtimes(tiny):
+    """Queries without a thought and documents as `preprocess` makes them, and the teacher's vectors."""
+    encoder = TextEncoder(tiny[0], TextConfig(texts=2), lambda texts: torch.ones(len(texts), 3))
+    texts = [RoleText("red apple", "query"), RoleText("the blue sea", "document")]
+    batch = encoder([text.to_row() for text in texts])
+    found = [
+        ids[mask.bool()].tolist()
+        for ids, mask in zip(batch["text_input_ids"], batch["text_attention_mask"], strict=True)
+    ]
+    query = tiny[0].preprocess([("red apple", ())], task="query")["input_ids"][0].tolist()
+    document = tiny[0].preprocess(["the blue sea"], task="document")["input_ids"][0].tolist()
+    assert found == [query, document]
+    assert [encoder.shape(text).tokens for text in texts] == [len(query), len(document)]
+    assert batch["text_teacher"].tolist() == [[1.0] * 3] * 2
