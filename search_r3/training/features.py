@@ -56,8 +56,8 @@ class ExampleEncoder:
         Returns:
             For the columns ``query``, ``positive``, ``negative_1`` and so on: ``<column>_input_ids`` and
             ``<column>_attention_mask`` (B, L), left padded. ``query_target_mask`` (B, L) is 1 where a token
-            is to be learnt from the tokens before it. With a teacher, ``<column>_teacher`` (B, its
-            dimension).
+            is to be learnt from the tokens before it. ``query_thinks`` (B,) is true where there is a
+            thought. With a teacher, ``<column>_teacher`` (B, its dimension).
         """
         examples = [Example(**{**row, "negatives": tuple(row["negatives"])}) for row in rows]
         queries = [self._query(example) for example in examples]
@@ -69,6 +69,7 @@ class ExampleEncoder:
         batch: dict[str, torch.Tensor] = {}
         batch["query_input_ids"], batch["query_attention_mask"] = left_pad([ids for ids, _ in queries])
         batch["query_target_mask"], _ = left_pad([targets for _, targets in queries])
+        batch["query_thinks"] = torch.tensor([example.thought is not None for example in examples])
         for name, texts in columns:
             token_ids = [self._document(text) for text in texts]
             batch[f"{name}_input_ids"], batch[f"{name}_attention_mask"] = left_pad(token_ids)

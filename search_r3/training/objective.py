@@ -1,17 +1,19 @@
 """The supervised objective: embed well with and without a thought, write useful thoughts, stay near the base.
 
-    L = w1 * InfoNCE + w2 * next token + w3 * KL + w4 * triplet + w5 * distillation
+    L = w1 * InfoNCE + w2 * next token + w3 * KL + w4 * triplet + w5 * distillation + w6 * ranking
 
 The paper (arXiv 2510.07048) sums the first four plainly; its weights, temperature and margin are not known.
 Deviations: the parts are weighted, the triplet part is off by default, and distillation from a small
-embedder is ours: it gives a run of a few thousand steps a signal about every text, not only about pairs.
+embedder is ours: it gives a run of a few thousand steps a signal about every text, not only about pairs. So
+are its scores of the batch's documents as soft targets (ranking). Neither looks at a query's vector after a
+thought: the teacher did not read the thought, and would teach the vector to ignore it.
 Contrastive, triplet and distillation losses are sentence-transformers' own.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,14 +34,13 @@ from torch.utils.checkpoint import checkpoint
 from search_r3.errors import InvalidOptionError
 from search_r3.model.generation import last_hidden_states, next_token_logits
 from search_r3.model.sentence_transformer import SearchR3
+from search_r3.training.ranking_losses import Similarity, masked_similarity, ranking_divergence
 from search_r3.training.sft_config import LossConfig
 
 Features = dict[str, torch.Tensor]
 
 _NO_LABELS: Any = None
 """sentence-transformers' losses of pairs take labels, and do not look at them."""
-
-Similarity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class SupervisedLoss(nn.Module):
@@ -65,10 +66,10 @@ class SupervisedLoss(nn.Module):
     ) -> None:
         super().__init__()
         if config.cached and (
-            config.triplet or config.distillation or config.false_negative_margin is not None
+            config.triplet or config.uses_teacher or config.false_negative_margin is not None
         ):
             raise InvalidOptionError(
-                "Got cached=true with a triplet, a distillation or a false_negative_margin, wanted none of "
+                "Got cached=true with a triplet, a teacher or a false_negative_margin, wanted none of "
                 "them: gradient caching embeds a batch in pieces, and they need it whole."
             )
         if config.cached and processes > 1 and (config.next_token or config.kl):
@@ -76,8 +77,8 @@ class SupervisedLoss(nn.Module):
                 f"Got cached=true with a next_token or kl loss in {processes} processes, wanted one process "
                 "or neither: the processes would add up their gradients at different times."
             )
-        if config.distillation and teacher_dimension is None:
-            raise InvalidOptionError("Got distillation without a teacher, wanted its dimension.")
+        if config.uses_teacher and teacher_dimension is None:
+            raise InvalidOptionError("Got distillation or ranking without a teacher, wanted its dimension.")
         self.model: Any = model
         self.config = config
         module = model.reasoning_module
@@ -142,7 +143,10 @@ class SupervisedLoss(nn.Module):
             teachers = [column["teacher"] for column in sentence_features if "teacher" in column]
             # Cosines in half precision would be coarser than the temperature.
             with torch.autocast(queries["input_ids"].device.type, enabled=False):
-                parts = self._embedding_parts([vectors.float() for vectors in embeddings], teachers)
+                floats = [vectors.float() for vectors in embeddings]
+                parts = self._embedding_parts(floats)
+                if teachers:
+                    parts |= self._teacher_parts(floats, teachers, ~queries["thinks"])
             parts |= self._language(encoded["token_embeddings"], queries)
         weights = self.config.model_dump()
         return {name: part * weights[name] for name, part in parts.items()}
@@ -162,9 +166,7 @@ class SupervisedLoss(nn.Module):
             vectors.append(self.model(piece)["sentence_embedding"])
         return torch.cat(vectors)[order.argsort()]
 
-    def _embedding_parts(
-        self, embeddings: list[torch.Tensor], teachers: list[torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
+    def _embedding_parts(self, embeddings: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         assert isinstance(self.contrastive, MultipleNegativesRankingLoss)
         contrastive = self.contrastive.compute_loss_from_embeddings(embeddings, _NO_LABELS)
         for dimension in self.config.matryoshka_dimensions:
@@ -173,8 +175,25 @@ class SupervisedLoss(nn.Module):
         parts = {"contrastive": contrastive}
         if self.config.triplet and len(embeddings) > 2:
             parts["triplet"] = self.triplet.compute_loss_from_embeddings(embeddings[:3], _NO_LABELS)
+        return parts
+
+    def _teacher_parts(
+        self, embeddings: list[torch.Tensor], teachers: list[torch.Tensor], direct: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """The parts that look at the teacher, on the direct vectors: queries without a thought, documents."""
+        student, wanted = ([column[0][direct], *column[1:]] for column in (embeddings, teachers))
+        has_queries = bool(direct.any())
+        parts = {}
         if self.distillation is not None:
-            parts["distillation"] = self.distillation.compute_loss_from_embeddings(embeddings, teachers)
+            first = 0 if has_queries else 1
+            parts["distillation"] = self.distillation.compute_loss_from_embeddings(
+                student[first:], wanted[first:]
+            )
+        if self.config.ranking and has_queries:
+            scores, targets = (cos_sim(one[0], torch.cat(one[1:])) for one in (student, wanted))
+            parts["ranking"] = ranking_divergence(
+                scores / self.config.temperature, targets / self.config.teacher_temperature
+            )
         return parts
 
     def _language(self, states: torch.Tensor, queries: Features) -> dict[str, torch.Tensor]:
@@ -271,30 +290,6 @@ class SupervisedLoss(nn.Module):
 
 
 _QUERY_KEYS = ("input_ids", "attention_mask", "target_mask")
-
-
-def masked_similarity(margin: float) -> Similarity:
-    """A similarity that takes likely false negatives out of the softmax, after Qwen3-Embedding and GIST.
-
-    A document more similar to a query than the query's own positive by over ``margin`` is likely relevant
-    too, and gets the similarity minus infinity.
-
-    Args:
-        margin: A difference of cosines, 0 or more. Qwen3-Embedding (arXiv 2506.05176) uses 0.1.
-
-    Returns:
-        Queries (B, D) and documents (N, D), the positives of all processes first, to similarities (B, N).
-    """
-
-    def similarity(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
-        scores = cos_sim(queries, documents)
-        initialised = torch.distributed.is_available() and torch.distributed.is_initialized()
-        offset = torch.distributed.get_rank() * len(queries) if initialised else 0
-        rows = torch.arange(len(queries), device=scores.device)
-        positives = scores[rows, rows + offset, None]
-        return scores.masked_fill((scores > positives + margin).detach(), -torch.inf)
-
-    return similarity
 
 
 def _mean_over_processes(gradient: torch.Tensor) -> torch.Tensor:

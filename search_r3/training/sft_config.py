@@ -84,12 +84,19 @@ class LossConfig(Section):
     kl: float = Field(default=0.05, ge=0)
     triplet: float = Field(default=0.0, ge=0)
     distillation: float = Field(default=0.0, ge=0)
+    ranking: float = Field(default=0.0, ge=0)
     temperature: float = Field(default=0.02, gt=0)
+    teacher_temperature: float = Field(default=0.05, gt=0)
     triplet_margin: float = Field(default=0.2, gt=0)
     false_negative_margin: float | None = Field(default=None, ge=0)
     matryoshka_dimensions: tuple[int, ...] = ()
     cached: bool = False
     mini_batch_tokens: int = Field(default=512, ge=64)
+
+    @property
+    def uses_teacher(self) -> bool:
+        """Whether a part looks at the teacher."""
+        return bool(self.distillation or self.ranking)
 
 
 class TrainingConfig(Section):

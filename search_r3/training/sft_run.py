@@ -80,7 +80,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     require_memory(needed, arguments.device)
 
     teacher, teacher_dimension = (
-        load_teacher(config.data.max_document_tokens) if config.loss.distillation else (None, None)
+        load_teacher(config.data.max_document_tokens) if config.loss.uses_teacher else (None, None)
     )
     encoder = ExampleEncoder(module, config.data, teacher)
     sampler = TokenBudgetBatchSampler(

@@ -44,7 +44,8 @@ def test_queries_and_documents_are_the_runtimes_sequences(tiny, encoder):
         f"{name}_{part}"
         for name in ("query", "positive", "negative_1")
         for part in ("input_ids", "attention_mask")
-    } | {"query_target_mask"}
+    } | {"query_target_mask", "query_thinks"}
+    assert batch["query_thinks"].tolist() == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """The supervised objective: every part by value and gradient, by hand and by sentence-transformers."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from sentence_transformers.sentence_transformer.losses import (
@@ -14,7 +17,8 @@ from search_r3.errors import InvalidOptionError
 from search_r3.training.examples import Example
 from search_r3.training.features import ExampleEncoder
 from search_r3.training.lora import add_adapter
-from search_r3.training.objective import SupervisedLoss, masked_similarity
+from search_r3.training.objective import SupervisedLoss
+from search_r3.training.ranking_losses import masked_similarity, ranking_divergence
 from search_r3.training.run_config import AdapterConfig
 from search_r3.training.sft_config import DataConfig, LossConfig
 
@@ -153,7 +157,10 @@ def test_triplet_part_is_sentence_transformers_own(model):
 
 
 def test_distillation_part_by_hand(model):
-    """It is the mean over columns of 1 - cosine of the projected vector and the teacher's."""
+    """It is the mean over columns of 1 - cosine of the projected vector and the teacher's.
+
+    Of the queries only those without a thought count: the teacher did not read the thought.
+    """
 
     def teacher(texts):
         return torch.tensor([[1.0, float(len(text)), 0.0] for text in texts])
@@ -166,11 +173,61 @@ def test_distillation_part_by_hand(model):
     for column in features(model, teacher=teacher):
         vectors = model({k: column[k] for k in ("input_ids", "attention_mask")})["sentence_embedding"]
         cosines = torch.cosine_similarity(vectors[:, :3], column["teacher"], dim=1)
-        column_losses.append((1 - cosines).mean())
+        direct = [0, 2] if "thinks" in column else range(5)
+        column_losses.append((1 - cosines[list(direct)]).mean())
     value = loss(features(model, teacher=teacher))["distillation"]
     assert value.item() == pytest.approx(3 * torch.stack(column_losses).mean().item(), abs=1e-5)
     value.backward()
     assert loss.distillation.projection.weight.grad.abs().max() > 0
+
+
+def test_the_teacher_says_nothing_about_thoughts(model):
+    """Gradients of the teacher's parts are those of a batch whose thinking queries are other texts."""
+    config = LossConfig(**{**ONLY, "distillation": 1.0, "ranking": 1.0})
+    loss = SupervisedLoss(model, config, teacher_dimension=3)
+
+    def teacher(texts):
+        return torch.tensor([[1.0, float(len(text)), 0.5] for text in texts])
+
+    thinking = [one for one in EXAMPLES if one.thought is not None]
+    others = [replace(one, thought="the sea of the sun") for one in thinking]
+    direct = [one for one in EXAMPLES if one.thought is None]
+    found = [
+        gradients(model, value["distillation"] + value["ranking"])
+        for value in (loss(features(model, [*direct, *some], teacher=teacher)) for some in (thinking, others))
+    ]
+    assert_same_gradients(*found)
+    only_thoughts = loss(features(model, thinking, teacher=teacher))
+    assert "ranking" not in only_thoughts and only_thoughts["distillation"].isfinite()
+
+
+def test_ranking_divergence_by_hand():
+    """Two documents: teacher .5/.5 and student .8/.2 cost .5 ln(.5/.8) + .5 ln(.5/.2); agreement nothing."""
+    student = torch.tensor([[0.8, 0.2], [0.3, 0.7]]).log()
+    teacher = torch.tensor([[0.5, 0.5], [0.3, 0.7]]).log() + 3.0  # a constant is nothing to a softmax
+    by_hand = (0.5 * math.log(0.5 / 0.8) + 0.5 * math.log(0.5 / 0.2)) / 2
+    assert ranking_divergence(student, teacher).item() == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_ranking_part_by_hand(model):
+    """Over direct queries: KL of the teacher's softmax over all documents from ours."""
+
+    def teacher(texts):
+        return torch.tensor([[1.0, len(text) / 10, float("s" in text)] for text in texts])
+
+    config = LossConfig(**{**ONLY, "ranking": 2.0}, temperature=0.1, teacher_temperature=0.3)
+    loss = SupervisedLoss(model, config, teacher_dimension=3)
+    vectors, targets = [], []
+    for column in features(model, teacher=teacher):
+        plain = {k: column[k] for k in ("input_ids", "attention_mask")}
+        vectors.append(model(plain)["sentence_embedding"])
+        targets.append(torch.nn.functional.normalize(column["teacher"], dim=1))
+    direct = [0, 2]
+    ours = (vectors[0][direct] @ torch.cat(vectors[1:]).T / 0.1).softmax(dim=1)
+    theirs = (targets[0][direct] @ torch.cat(targets[1:]).T / 0.3).softmax(dim=1)
+    by_hand = (theirs * (theirs / ours).log()).sum(dim=1).mean()
+    value = loss(features(model, teacher=teacher))["ranking"]
+    assert value.item() == pytest.approx(2 * by_hand.item(), abs=1e-4)
 
 
 def test_false_negatives_are_masked():
@@ -285,7 +342,7 @@ def test_what_cannot_be_had_together_is_refused(model):
     """Gradient caching with whole-batch parts, and distillation without a teacher, are errors that say so."""
     with pytest.raises(InvalidOptionError, match="gradient caching embeds a batch in pieces"):
         SupervisedLoss(model, LossConfig(cached=True, triplet=1.0))
-    with pytest.raises(InvalidOptionError, match="distillation without a teacher"):
+    with pytest.raises(InvalidOptionError, match="distillation or ranking without a teacher"):
         SupervisedLoss(model, LossConfig(distillation=1.0))
 
 

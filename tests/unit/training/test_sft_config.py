@@ -18,7 +18,8 @@ from search_r3.training.sft_config import (
 )
 
 CONFIGS = Path(__file__).parents[3] / "train" / "configs"
-FOUND = sorted(path for path in CONFIGS.glob("**/*.toml") if not path.name.startswith(("sweep", "grpo")))
+OTHERS = ("sweep", "grpo", "distillation")
+FOUND = sorted(path for path in CONFIGS.glob("**/*.toml") if not path.name.startswith(OTHERS))
 
 SMALLEST = {
     "": 'output = "runs/x"',
@@ -142,7 +143,7 @@ def test_every_option_is_set_by_a_shipped_configuration():
     """No option is without an example: train/configs/examples has those that no run needed."""
     used = set()
     for path in CONFIGS.glob("**/*.toml"):
-        if not path.name.startswith("grpo"):
+        if not path.name.startswith(("grpo", "distillation")):
             used |= set(keys(tomllib.loads(path.read_text(encoding="utf-8"))))
     sections = (TrainingConfig, ModelConfig, AdapterConfig, DataConfig, SourceConfig, LossConfig)
     assert {name for section in sections for name in section.model_fields} <= used
