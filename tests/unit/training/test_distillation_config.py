@@ -33,6 +33,6 @@ def test_what_is_refused(tmp_path, line, message):
     """With the file and the dotted path."""
     path = tmp_path / "run.toml"
     path.write_text(f'output = "runs/x"\n{line}\n')
-    with pytest.raises(InvalidOptionError, match="run.toml") as caught:
+    with pytest.raises(InvalidOptionError, match=r"run\.toml") as caught:
         read_config(path)
     assert re.search(message, str(caught.value))
