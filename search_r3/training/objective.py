@@ -26,7 +26,7 @@ from sentence_transformers.sentence_transformer.losses import (
     TripletLoss,
 )
 from sentence_transformers.sentence_transformer.losses.triplet import TripletDistanceMetric
-from sentence_transformers.util import cos_sim
+from sentence_transformers.util import all_gather, all_gather_with_grad, cos_sim
 from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
@@ -181,19 +181,32 @@ class SupervisedLoss(nn.Module):
         self, embeddings: list[torch.Tensor], teachers: list[torch.Tensor], direct: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """The parts that look at the teacher, on the direct vectors: queries without a thought, documents."""
-        student, wanted = ([column[0][direct], *column[1:]] for column in (embeddings, teachers))
-        has_queries = bool(direct.any())
+        (queries, *documents), (wanted_queries, *wanted_documents) = embeddings, teachers
+        queries, wanted_queries = queries[direct], wanted_queries[direct]
+        # Gradients are averaged over processes, whose numbers of direct queries differ.
+        mean = self._mean_over_processes(direct.sum().float())
+        share = len(queries) / max(mean, 1 / self._processes)
         parts = {}
         if self.distillation is not None:
-            first = 0 if has_queries else 1
-            parts["distillation"] = self.distillation.compute_loss_from_embeddings(
-                student[first:], wanted[first:]
-            )
-        if self.config.ranking and has_queries:
-            scores, targets = (cos_sim(one[0], torch.cat(one[1:])) for one in (student, wanted))
-            parts["ranking"] = ranking_divergence(
-                scores / self.config.temperature, targets / self.config.teacher_temperature
-            )
+            distance = self.distillation.compute_loss_from_embeddings
+            columns = [
+                distance([own], [wanted]) for own, wanted in zip(documents, wanted_documents, strict=True)
+            ]
+            if len(queries):
+                columns.append(share * distance([queries], [wanted_queries]))
+            count = len(documents) + (mean > 0)
+            parts["distillation"] = torch.stack(columns).sum() / count
+        if self.config.ranking:
+            candidates, wanted = torch.cat(documents), torch.cat(wanted_documents)
+            if self._processes > 1:
+                candidates, wanted = all_gather_with_grad(candidates), all_gather(wanted)
+            divergence = candidates.sum() * 0
+            if len(queries):
+                divergence = share * ranking_divergence(
+                    cos_sim(queries, candidates) / self.config.temperature,
+                    cos_sim(wanted_queries, wanted) / self.config.teacher_temperature,
+                )
+            parts["ranking"] = divergence
         return parts
 
     def _language(self, states: torch.Tensor, queries: Features) -> dict[str, torch.Tensor]:
@@ -222,7 +235,8 @@ class SupervisedLoss(nn.Module):
     def _language_parts(
         self, cross_entropy: torch.Tensor, divergence: torch.Tensor, queries: Features
     ) -> dict[str, torch.Tensor]:
-        count = self._taught_tokens(queries)
+        # Gradients are averaged over processes, whose numbers of tokens to be learnt differ.
+        count = max(1.0, self._mean_over_processes(queries["target_mask"].sum().float()))
         parts = {}
         if self.config.next_token:
             parts["next_token"] = cross_entropy / count
@@ -230,13 +244,10 @@ class SupervisedLoss(nn.Module):
             parts["kl"] = divergence / count
         return parts
 
-    def _taught_tokens(self, queries: Features) -> torch.Tensor:
-        """Tokens to be learnt, per process: gradients are averaged over processes, whose numbers differ."""
-        count = queries["target_mask"].sum().float()
+    def _mean_over_processes(self, count: torch.Tensor) -> float:
         if self._processes > 1:
             torch.distributed.all_reduce(count)
-            count = count / self._processes
-        return count.clamp(min=1)
+        return float(count) / self._processes
 
     def _piece(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, target_mask: torch.Tensor

@@ -312,7 +312,7 @@ torch.manual_seed(0)  # of the adapter
 add_adapter(model, AdapterConfig(rank=4))
 _disturb(model)
 torch.manual_seed(1)  # of the map to the teacher
-loss = SupervisedLoss(model, LossConfig(distillation=0.5), teacher_dimension=6, processes=2)
+loss = SupervisedLoss(model, LossConfig(distillation=0.5, ranking=0.5), teacher_dimension=6, processes=2)
 loss.model = torch.nn.parallel.DistributedDataParallel(model)
 parts = loss(features(model, EXAMPLES[:4][rank::2], teacher=toy_teacher(0)[0]))
 sum(parts.values()).backward()
@@ -338,7 +338,7 @@ def test_two_processes_have_the_loss_of_one(tiny_folder, tmp_path):
     add_adapter(model, AdapterConfig(rank=4))
     _disturb(model)
     torch.manual_seed(1)
-    loss = SupervisedLoss(model, LossConfig(distillation=0.5), teacher_dimension=6)
+    loss = SupervisedLoss(model, LossConfig(distillation=0.5, ranking=0.5), teacher_dimension=6)
     whole = loss(features(model, EXAMPLES[:4], teacher=toy_teacher(0)[0]))
     sum(whole.values()).backward()
     program = TWO.format(
