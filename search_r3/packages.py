@@ -39,6 +39,7 @@ _COMPONENTS_TARGET = (
     "Description=$(RELEASE)/$(COMPONENT) DEP-11 metadata",
     "KeepCompressed=true",
     "KeepCompressedAs=gz",
+    "DefaultEnabled=true",
 )
 """Tells apt-get to fetch AppStream metadata as well; a mirror without it is no error."""
 
