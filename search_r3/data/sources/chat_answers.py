@@ -34,6 +34,8 @@ AIML_LISTS = (
 _MOST_WORDS = 80
 _CATEGORY = re.compile(r"<pattern>([^<]*)</pattern>\s*<template>([^<]*)</template>")
 _QUESTION = re.compile(r"^(?:WHAT|WHERE|WHEN|WHY|HOW|WHICH|DEFINE)\b")
+# What the program says when it does not know.
+_EVASION = re.compile(r"(?:does|it may|if it|not|there is no|probably|perhaps|maybe)\b", re.IGNORECASE)
 # The program talks of itself, or to whom it speaks.
 _PERSONAL = re.compile(
     r"\b(?:I|I'm|I'll|I've|me|my|mine|you|your|yours|we|robots?|humans?|ALICE|Mitsuku|Elvis)\b", re.I
@@ -91,7 +93,12 @@ def read_aiml(folder: Path, names: Sequence[str] = AIML_LISTS) -> list[ChatAnswe
         text = "\n".join(read_lines(folder / f"{name}.aiml"))
         for number, (pattern, template) in enumerate(_CATEGORY.findall(text)):
             answer = one_line(html.unescape(template))
-            if _QUESTION.match(pattern) and not set("*_") & set(pattern) and not _PERSONAL.search(answer):
+            if (
+                _QUESTION.match(pattern)
+                and not set("*_") & set(pattern)
+                and not _PERSONAL.search(answer)
+                and not _EVASION.match(answer)
+            ):
                 found.append(ChatAnswer(f"{name}/{number}", one_line(pattern).lower(), answer))
     count = Counter(answer.answer for answer in found)
     return [item for item in found if count[item.answer] == 1 and len(item.answer.split()) >= 4]

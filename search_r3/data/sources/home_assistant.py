@@ -19,7 +19,7 @@ _FILLED_LINK = re.compile(r"\[([^\[\]]+)\]\(\{[a-z0-9_]+\}\)")
 
 
 @dataclass(frozen=True)
-class Explanation:
+class SmartHomeText:
     """A name shown in Home Assistant, and the text that explains it.
 
     Attributes:
@@ -35,13 +35,13 @@ class Explanation:
     text: str
 
 
-def read_home_assistant(folder: Path) -> list[Explanation]:
+def read_home_assistant(folder: Path) -> list[SmartHomeText]:
     """Read the English texts of every integration below homeassistant/components, by name.
 
     Raises:
         DataError: There is none, or a file is no table.
     """
-    found: list[Explanation] = []
+    found: list[SmartHomeText] = []
     for path in sorted(folder.glob("*/translations/en.json")):
         manifest = path.parents[1] / "manifest.json"
         # A few integrations that were removed have left their translations.
@@ -53,7 +53,7 @@ def read_home_assistant(folder: Path) -> list[Explanation]:
         for key, name, text in _named(texts, (), ""):
             cleaned = _clean(text)
             if name.casefold() != integration.casefold() and len(cleaned.split()) >= _LEAST_WORDS:
-                found.append(Explanation(f"{domain}/{key}", integration, _clean(name), cleaned))
+                found.append(SmartHomeText(f"{domain}/{key}", integration, _clean(name), cleaned))
     if not found:
         raise DataError(
             f"{folder} holds no texts; wanted homeassistant/components with translations/en.json."
@@ -82,7 +82,7 @@ def _clean(text: str) -> str:
     return markdown_text(_PLACEHOLDER.sub(lambda found: found[1].replace("_", " "), linked))
 
 
-def home_assistant_pairs(explanations: Sequence[Explanation]) -> list[TrainingPair]:
+def home_assistant_pairs(explanations: Sequence[SmartHomeText]) -> list[TrainingPair]:
     """Pair every name, with that of its integration before it, with its text (120 words at most).
 
     Negatives are other texts of the integration. A name with several texts in an integration is left out.

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from search_r3.data.sources.home_assistant import Explanation, home_assistant_pairs, read_home_assistant
+from search_r3.data.sources.home_assistant import SmartHomeText, home_assistant_pairs, read_home_assistant
 from search_r3.errors import DataError
 
 TEXTS = {
@@ -39,12 +39,12 @@ def test_fields(tmp_path):
     (folder / "translations" / "en.json").write_text(json.dumps(TEXTS))
     (folder / "manifest.json").write_text('{"name": "Kettle"}')
     assert read_home_assistant(tmp_path) == [
-        Explanation(
+        SmartHomeText(
             "kettle/config/step/user/data/host", "Kettle", "Host", "Address of the kettle in your network."
         ),
-        Explanation("kettle/issues/cold", "Kettle", "name is cold", "See the page about pot name."),
-        Explanation("kettle/services/boil", "Kettle", "Boil", "Boils the water in the kettle."),
-        Explanation("kettle/services/boil/fields/time", "Kettle", "Boil: Time", "How long it has to boil."),
+        SmartHomeText("kettle/issues/cold", "Kettle", "name is cold", "See the page about pot name."),
+        SmartHomeText("kettle/services/boil", "Kettle", "Boil", "Boils the water in the kettle."),
+        SmartHomeText("kettle/services/boil/fields/time", "Kettle", "Boil: Time", "How long it has to boil."),
     ]
 
 
@@ -52,11 +52,11 @@ def test_pairs():
     """Queries carry the integration; negatives are of the integration; ambiguous names are left out."""
     pairs = home_assistant_pairs(
         [
-            Explanation("a/1", "Kettle", "Boil", "It boils."),
-            Explanation("a/2", "Kettle", "Pour", "It pours."),
-            Explanation("a/3", "Kettle", "Heat", "It heats."),
-            Explanation("a/4", "Kettle", "Heat", "It is hot."),
-            Explanation("b/1", "Lamp", "Shine", "It shines."),
+            SmartHomeText("a/1", "Kettle", "Boil", "It boils."),
+            SmartHomeText("a/2", "Kettle", "Pour", "It pours."),
+            SmartHomeText("a/3", "Kettle", "Heat", "It heats."),
+            SmartHomeText("a/4", "Kettle", "Heat", "It is hot."),
+            SmartHomeText("b/1", "Lamp", "Shine", "It shines."),
         ]
     )
     assert [(pair.query, pair.positive, pair.negatives) for pair in pairs] == [
