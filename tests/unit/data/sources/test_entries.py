@@ -2,7 +2,15 @@
 
 import pytest
 
-from search_r3.data.sources.entries import Entry, read_lines, training_pairs
+from search_r3.data.sources.entries import (
+    Entry,
+    group_neighbours,
+    read_json,
+    read_lines,
+    sampled,
+    training_pairs,
+    unambiguous,
+)
 from search_r3.errors import DataError
 
 
@@ -74,3 +82,45 @@ def test_read_lines_refuses_what_is_not_text(tmp_path):
     with pytest.raises(DataError, match="latin"):
         read_lines(tmp_path / "latin")
     assert read_lines(tmp_path / "latin", encoding="latin-1") == ["café"]
+
+
+def plain(name, query="", positive=""):
+    return Entry(name, name, query or f"query {name}", positive or f"text {name}")
+
+
+def test_samples_depend_on_ids_only():
+    """A sample keeps the order and does not change with entries that are not in it."""
+    entries = [plain(str(number)) for number in range(50)]
+    chosen = sampled(entries, 10)
+    assert len(chosen) == 10
+    assert chosen == [item for item in entries if item in chosen]
+    assert sampled(chosen, 10) == chosen
+    assert sampled([*reversed(entries)], 10) == chosen[::-1]
+
+
+def test_ambiguous_queries_are_left_out():
+    """A query with two answers goes, a repeated pair stays once; case does not count."""
+    entries = [plain("a", "Tea", "x"), plain("b", "tea", "Y"), plain("c", "Pot", "z"), plain("d", "pot", "Z")]
+    assert unambiguous(entries) == [entries[2]]
+
+
+def test_neighbours_are_the_nearest_of_the_group():
+    """Texts of the same group, 20 before and 20 after, without the entry itself."""
+    entries = [plain(f"a{number}") for number in range(60)] + [plain("b")]
+    neighbours = group_neighbours(entries, lambda item: item.entry_id[0])
+    assert neighbours(entries[-1]) == {}
+    near = neighbours(entries[30])
+    assert set(near) == {f"a{number}" for number in range(10, 51)} - {"a30"}
+    assert near["a29"] == "text a29"
+
+
+def test_json_that_cannot_be_read(tmp_path):
+    """A missing file and one that is no JSON are errors with the name."""
+    path = tmp_path / "x.json"
+    for content in (None, b"{", b"\xff"):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(DataError, match=r"x\.json"):
+            read_json(path)
+    path.write_text('{"a": [1]}')
+    assert read_json(path) == {"a": [1]}
