@@ -1,0 +1,137 @@
+"""The dev tasks' builders on small parsed inputs, and what every dev task must have."""
+
+import json
+import re
+from importlib.resources import files
+
+import pytest
+
+from search_r3.data import dev_builders
+from search_r3.data.beir import write_beir
+from search_r3.data.dev_tasks import DEV_TASKS, expected_dev_hash, load_dev_task
+from search_r3.data.pins import pinned_packages
+from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.sources.bible_topics import Topic
+from search_r3.data.sources.fhir_fields import RecordField
+from search_r3.data.sources.pod import PodEntry
+from search_r3.errors import DataError, InvalidOptionError
+
+EIGHT = "one two three four five six seven eight"
+
+
+def test_a_sample_keeps_all_answers_of_its_queries(monkeypatch):
+    """Sizes are kept to, equal documents become one, and equal queries share their answers."""
+    monkeypatch.setattr(dev_builders, "QUERIES", 5)
+    monkeypatch.setattr(dev_builders, "DOCUMENTS", 12)
+    corpus = {f"d{n}": f"text {n}" for n in range(40)} | {"twin": "Text 0"}
+    queries = [(f"q{n}", f"query {n // 2}") for n in range(40)]
+    task = dev_builders.sampled(queries, corpus, {f"q{n}": [f"d{n}"] for n in range(40)})
+    assert (len(task.queries), len(task.corpus), task.judgements) == (5, 12, 10)
+    assert "twin" not in task.corpus
+    assert all(set(grades) <= set(task.corpus) for grades in task.qrels.values())
+    twin = dev_builders.sampled([("q", "query")], {"a": "same", "b": "Same"}, {"q": ["b"]})
+    assert twin == RetrievalTask({"q": "query"}, {"a": "same"}, {"q": {"a": 1}})
+
+
+def test_perl_faq():
+    """Answers lose who wrote them, messages their class; short texts are left out."""
+    task = dev_builders.perl_faq(
+        [
+            PodEntry("How do I count?", (f"(contributed by A and B) {EIGHT}", "nine")),
+            PodEntry("How do I stop?", ("Just stop.",)),
+            PodEntry("Counting?", (EIGHT,)),
+        ],
+        [PodEntry("abs", (f"{EIGHT} functions",))],
+        [PodEntry("too many %s", (f"(W counting) {EIGHT} messages",)), PodEntry("none", ())],
+    )
+    assert task == RetrievalTask(
+        {"question-0": "How do I count?"},
+        {
+            "answer-0": f"{EIGHT} nine",
+            "function-0": f"{EIGHT} functions",
+            "message-0": f"{EIGHT} messages",
+        },
+        {"question-0": {"answer-0": 1}},
+    )
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        Topic("TEA", "Green", ("a", "b"), True),
+        Topic("TEA", "Green and black", ("a",), True),
+        Topic("TEA", "Green and black", ("a", "b"), False),
+        Topic("TEA", "Green and black", ("a", "x"), True),
+        Topic("TEA", "2. Son of Cup", ("a", "b"), True),
+        Topic("TEA", "INSTANCES OF", ("a", "b"), True),
+        Topic("TEA", "General scriptures concerning", ("a", "b"), True),
+    ],
+)
+def test_unclear_topics_make_no_query(topic):
+    """One word, other than two to four verses, chapters, unknown verses, numbered persons, mere headings."""
+    clear = Topic("GREEN TEA", "Should be warm", ("a", "b"), True)
+    task = dev_builders.topic_verses([topic, clear], {"a": "verse a", "b": "verse b", "c": "verse c"})
+    assert task.queries == {"topic-1": "Green Tea: should be warm"}
+    assert task.qrels == {"topic-1": {"a": 1, "b": 1}}
+    assert len(task.corpus) == 3
+
+
+def test_record_titles():
+    """Titles that are short, lists of codes or quoted by the definition make no query."""
+    task = dev_builders.record_titles(
+        [
+            RecordField("Cup.size", "How much it holds", EIGHT),
+            RecordField("Cup.colour", "What colour it has", f"{EIGHT}: what colour it has"),
+            RecordField("Cup.kind", "tea | coffee | other", f"{EIGHT} kinds"),
+            RecordField("Cup.handle", "The handle", f"{EIGHT} handles"),
+            RecordField("Cup.use", "What it is for", "Its use"),
+        ]
+    )
+    assert task.queries == {"title-of/Cup.size": "How much it holds"}
+    assert set(task.corpus) == {"Cup.size", "Cup.colour", "Cup.kind", "Cup.handle"}
+
+
+def test_first_sentences():
+    """The rest of a paragraph answers its first sentence; too short or too long ones are left out."""
+    rest = " ".join(["And so on for some time."] * 5)
+    task = dev_builders.first_sentences(
+        {
+            "a": f"{EIGHT.capitalize()}. {rest}",
+            "b": f"Too short. {rest}",
+            "c": f"{EIGHT}. {rest * 5}",
+            "d": "X.",
+        }
+    )
+    assert task.queries == {"a": f"{EIGHT.capitalize()}."}
+    assert task.corpus == {"rest-of/a": rest}
+
+
+@pytest.mark.parametrize("name", DEV_TASKS)
+def test_every_dev_task_has_a_hash_and_pinned_packages(name):
+    """The hash is a SHA-256, and its packages serve nothing else."""
+    card = DEV_TASKS[name]
+    assert card.name == name
+    assert re.fullmatch("[0-9a-f]{64}", expected_dev_hash(name))
+    assert {pinned_packages()[package].use for package in card.packages} == {"dev"}
+
+
+def test_the_hashes_are_those_of_the_tasks():
+    """No hash is left over, no two tasks are the same, and every dev package is of a task."""
+    text = files("search_r3.data").joinpath("dev_hashes.json").read_text(encoding="utf-8")
+    hashes = json.loads(text)
+    assert list(hashes) == list(DEV_TASKS)
+    assert len(set(hashes.values())) == len(hashes)
+    used = {package for card in DEV_TASKS.values() for package in card.packages}
+    assert used == {name for name, package in pinned_packages().items() if package.use == "dev"}
+
+
+def test_loading(monkeypatch, tmp_path):
+    """Unknown names, tasks that are not built, and other data than the pinned are errors with advice."""
+    monkeypatch.setenv("SEARCH_R3_DATA", str(tmp_path))
+    with pytest.raises(InvalidOptionError, match="Got the dev task 'Tea', wanted one of PerlFAQ"):
+        load_dev_task("Tea")
+    with pytest.raises(DataError, match=r"PerlFAQ is not in .*search-r3 data"):
+        load_dev_task("PerlFAQ")
+    write_beir(RetrievalTask({"q": "a"}, {"d": "b"}, {"q": {"d": 1}}), tmp_path / "dev" / "PerlFAQ")
+    with pytest.raises(DataError, match="Delete the folder and build it again"):
+        load_dev_task("PerlFAQ")
