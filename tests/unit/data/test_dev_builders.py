@@ -12,8 +12,12 @@ from search_r3.data.dev_tasks import DEV_TASKS, expected_dev_hash, load_dev_task
 from search_r3.data.pins import pinned_packages
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.sources.bible_topics import Topic
+from search_r3.data.sources.constitution import LegalArticle
+from search_r3.data.sources.earth_quantities import Quantity
 from search_r3.data.sources.fhir_fields import RecordField
+from search_r3.data.sources.occupations import Occupation
 from search_r3.data.sources.pod import PodEntry
+from search_r3.data.sources.vim_help import HelpEntry
 from search_r3.errors import DataError, InvalidOptionError
 
 EIGHT = "one two three four five six seven eight"
@@ -104,6 +108,63 @@ def test_first_sentences():
     )
     assert task.queries == {"a": f"{EIGHT.capitalize()}."}
     assert task.corpus == {"rest-of/a": rest}
+
+
+def test_occupations():
+    """The first sentence goes; a name of one word is a document, and one that comes again is neither."""
+    task = dev_builders.occupations(
+        [
+            Occupation("o1", "tea taster", f"Tea tasters taste. {EIGHT.capitalize()}."),
+            Occupation("o2", "taster", f"Tasters taste. They {EIGHT}."),
+            Occupation("o3", "cup maker", f"Cup makers make. A cup maker has {EIGHT}."),
+            Occupation("o4", "cup breaker", "Cup breakers break. They do."),
+        ]
+    )
+    assert task.queries == {"name-of/o1": "tea taster"}
+    assert task.corpus == {"o1": f"{EIGHT.capitalize()}.", "o2": f"They {EIGHT}."}
+
+
+def test_legal_articles():
+    """Paragraphs are joined up to 60 words, all pieces are relevant, omitted articles are left out."""
+    sixty, long = " ".join(["word"] * 60), " ".join(["more"] * 130)
+    task = dev_builders.legal_articles(
+        [
+            LegalArticle("1", "Of tea and cups", (EIGHT, sixty, long)),
+            LegalArticle("2", "Short title", (f"{EIGHT} nine",)),
+            LegalArticle("3", "Something that was omitted", (f"{EIGHT} ten",)),
+        ]
+    )
+    assert task.queries == {"title-of/1": "Of tea and cups"}
+    assert task.corpus == {"1/0": f"{EIGHT} {sixty}", "1/1": " ".join(["more"] * 120), "2/0": f"{EIGHT} nine"}
+    assert task.qrels == {"title-of/1": {"1/0": 1, "1/1": 1}}
+
+
+def test_earth_quantities():
+    """Sentences that four quantities share, and those that quote the name, say nothing of a quantity."""
+    shared = "Sea means all of the water that is salty."
+    own = [
+        Quantity(f"sea_{word}", f"{shared} The sea_{word} is {EIGHT}. It is the {word} of {EIGHT}.")
+        for word in ("heat", "salt", "level")
+    ]
+    task = dev_builders.earth_quantities(
+        [*own, Quantity("sea_x", shared), Quantity("radioactivity_of_x", f"Of {EIGHT}.")]
+    )
+    assert task.queries == {f"words-of/sea_{word}": f"sea {word}" for word in ("heat", "salt", "level")}
+    assert task.corpus["sea_heat"] == f"It is the heat of {EIGHT}."
+    assert len(task.corpus) == 3
+
+
+def test_editor_help():
+    """An entry without a summary is a document, one with a short text is neither."""
+    task = dev_builders.editor_help(
+        [
+            HelpEntry("tea", "when to drink", EIGHT),
+            HelpEntry("cup", "", f"{EIGHT} cups"),
+            HelpEntry("pot", "size of pot", "large"),
+        ]
+    )
+    assert task.queries == {"summary-of/0-tea": "when to drink"}
+    assert task.corpus == {"0-tea": EIGHT, "1-cup": f"{EIGHT} cups"}
 
 
 @pytest.mark.parametrize("name", DEV_TASKS)

@@ -7,8 +7,12 @@ import pytest
 
 from search_r3.data.sources.addresses import read_addresses
 from search_r3.data.sources.bible_topics import Topic, read_topics, read_verses
+from search_r3.data.sources.constitution import LegalArticle, read_constitution
+from search_r3.data.sources.earth_quantities import Quantity, read_quantities
 from search_r3.data.sources.fhir_fields import RecordField, read_record_fields
+from search_r3.data.sources.occupations import Occupation, read_occupations
 from search_r3.data.sources.pod import PodEntry, plain_pod, read_pod
+from search_r3.data.sources.vim_help import HelpEntry, read_help
 from search_r3.errors import DataError
 
 POD = """=head1 Tea
@@ -180,3 +184,90 @@ def test_addresses(tmp_path):
         read_addresses(tmp_path)
     (tmp_path / "1800-A-1.txt").write_text("Fellow\ncitizens.\n\n\nThe end.\n")
     assert read_addresses(tmp_path) == {"1800-A-1/0": "Fellow citizens.", "1800-A-1/1": "The end."}
+
+
+def test_occupations(tmp_path):
+    """The name ends where others begin, which is known by its plural; groups and other rows are left out."""
+    path = tmp_path / "occupations.csv"
+    path.write_text(
+        "id,description\n"
+        'o1,"tea taster taster of tea TEA expert Tea tasters taste tea. They write."\n'
+        'o2,"cup fireman fire person Cup firemen put out."\n'
+        'o3,"Tea tasters and others Tea tasters and others taste."\n'
+        'o4,"actor/actress film actor Actors/actresses play."\n'
+    )
+    assert read_occupations(path) == [
+        Occupation("o1", "tea taster", "Tea tasters taste tea. They write."),
+        Occupation("o2", "cup fireman", "Cup firemen put out."),
+    ]
+    path.write_text("id,text\no1,tea\n")
+    with pytest.raises(DataError, match="wanted a table of ids and descriptions"):
+        read_occupations(path)
+    path.write_text("id,description\no1,tea\n")
+    with pytest.raises(DataError, match="holds no occupation"):
+        read_occupations(path)
+
+
+def test_constitution(tmp_path):
+    """Paragraphs without blanks around and between."""
+    path = tmp_path / "constitution.json"
+    path.write_text(
+        '[{"article": 1, "title": " Tea ", "description": "(1) Tea\\u00a0is.\\n\\n\\u00a0\\n\\n(2) Law."}]'
+    )
+    assert read_constitution(path) == [LegalArticle("1", "Tea", ("(1) Tea is.", "(2) Law."))]
+    for odd in ("[]", '[{"article": 1}]', "{"):
+        path.write_text(odd)
+        with pytest.raises(DataError, match="article"):
+            read_constitution(path)
+
+
+def test_quantities(tmp_path):
+    """Entries with a description; aliases and entries without one are left out."""
+    path = tmp_path / "table.xml"
+    path.write_text(
+        '<t><entry id="sea_heat"><description>Heat &amp;\n  sea.</description></entry><entry id="x"/>'
+        '<alias id="y"><entry_id>x</entry_id></alias></t>'
+    )
+    assert read_quantities(path) == [Quantity("sea_heat", "Heat & sea.")]
+    path.write_text('<t><entry id="x"/></t>')
+    with pytest.raises(DataError, match="no described entry"):
+        read_quantities(path)
+    path.write_text("<t>")
+    with pytest.raises(DataError, match="Cannot read"):
+        read_quantities(path)
+
+
+def test_editor_help(tmp_path):
+    """Summaries of the lists, texts without headings, tags, bars and examples; titled sections."""
+    (tmp_path / "quickref.txt").write_text(
+        "Short explanation:\t*option-list*\n"
+        "'teatime'\t  'tt'\t    when to have |tea|\n\t\t\t    every day\n"
+        "'cup'\t\t\t    size of it\n---\n'no'\t'n'\tnot this\n"
+    )
+    (tmp_path / "options.txt").write_text(
+        "\t\t\t*'teatime'* *'tt'*\n"
+        "'teatime' 'tt'\t\tstring\t(default \"five\"\n\t\t\t\t\tfor Unix)\n\t\t\tglobal\n"
+        "\tThe time of |tea|.  Example: >\n\t\tset tt=4\n<\tOr later.\n\n"
+        "'cup'\t\tnumber\n\t\t\tlocal\n\tHow much.\n"
+    )
+    (tmp_path / "builtin.txt").write_text(
+        "1. Overview\t*builtin-function-list*\n\n"
+        "pour({cup})\t\tNumber or List  fill {cup}\n"
+        "drink({cup}, {tea} [, {long}])\n\t\t\tString\tempty the\n\t\t\t\t{cup}\n===\n"
+        "pour({cup})\t\t\t*pour()*\n\t\tFill it.\n\n"
+        "drink({cup}, {tea} [, {long}])\t*drink()*\n\t\tEmpty it.\n===\n"
+    )
+    (tmp_path / "usr_01.txt").write_text(
+        "x\n===\n*01.1*\tOf tea\n\nHave |tea|: >\n\n\t:tea\n\n   Drink. *t1*\n===\n"
+    )
+    assert read_help(tmp_path) == [
+        HelpEntry("teatime", "when to have tea every day", "The time of tea. Example: Or later."),
+        HelpEntry("cup", "size of it", "How much."),
+        HelpEntry("pour", "fill {cup}", "Fill it."),
+        HelpEntry("drink", "empty the {cup}", "Empty it."),
+        HelpEntry("01.1", "Of tea", "Have tea: Drink."),
+    ]
+    for name in ("options", "builtin", "usr_01"):
+        (tmp_path / f"{name}.txt").write_text("")
+    with pytest.raises(DataError, match="no option and no function"):
+        read_help(tmp_path)
