@@ -15,8 +15,9 @@ from search_r3.data.sources.earth_quantities import Quantity
 from search_r3.data.sources.fhir_fields import RecordField
 from search_r3.data.sources.occupations import Occupation
 from search_r3.data.sources.pod import PodEntry
+from search_r3.data.sources.r_help import HelpPage
 from search_r3.data.sources.vim_help import HelpEntry
-from search_r3.data.task_builders import merged
+from search_r3.data.task_builders import merged, stems
 
 QUERIES = 300
 DOCUMENTS = 1200
@@ -134,7 +135,8 @@ def occupations(known: Iterable[Occupation]) -> RetrievalTask:
 
 def legal_articles(articles: Iterable[LegalArticle]) -> RetrievalTask:
     """Titles of three words and more against the pieces of their articles: some 60 words, at most 120."""
-    corpus, queries, relevant = {}, [], {}
+    corpus: dict[str, str] = {}
+    queries, relevant = [], {}
     for article in articles:
         pieces = {
             f"{article.number}/{number}": piece for number, piece in enumerate(_pieces(article.paragraphs))
@@ -194,4 +196,22 @@ def editor_help(entries: Iterable[HelpEntry]) -> RetrievalTask:
         if len(entry.summary.split()) > 2:
             queries.append((f"summary-of/{number}-{entry.name}", entry.summary))
             relevant[f"summary-of/{number}-{entry.name}"] = [f"{number}-{entry.name}"]
+    return sampled(queries, corpus, relevant)
+
+
+def data_sets(pages: Iterable[HelpPage]) -> RetrievalTask:
+    """Titles of data sets against what is said of them, among pages on functions.
+
+    A title has two words and more, and at least one that is not in the text.
+    """
+    corpus, queries, relevant = {}, [], {}
+    for number, page in enumerate(pages):
+        text = beginning([page.description, page.details])
+        if len(text.split()) < _FEWEST_WORDS:
+            continue
+        corpus[f"{number}-{page.name}"] = text
+        says_more = stems(page.title) - {"data", "set"} - stems(text)
+        if page.is_data_set and len(page.title.split()) > 1 and says_more:
+            queries.append((f"title-of/{number}-{page.name}", page.title))
+            relevant[f"title-of/{number}-{page.name}"] = [f"{number}-{page.name}"]
     return sampled(queries, corpus, relevant)

@@ -24,6 +24,7 @@ from search_r3.data.sources.earth_quantities import read_quantities
 from search_r3.data.sources.fhir_fields import read_record_fields
 from search_r3.data.sources.occupations import read_occupations
 from search_r3.data.sources.pod import PodEntry, read_pod
+from search_r3.data.sources.r_help import read_help_pages
 from search_r3.data.sources.vim_help import read_help
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.paths import data_dir
@@ -68,6 +69,21 @@ def _perl_faq(sources: PackageFiles) -> RetrievalTask:
     questions = [entry for part in range(1, 10) for entry in read("perl-doc", f"perlfaq{part}", "head2")]
     functions = read("perl-doc", "perlfunc", "item")
     return dev_builders.perl_faq(questions, functions, read("perl-modules-5.36", "perldiag", "item"))
+
+
+# Their data sets are of medicine, economics, sociology, ecology, education and sports.
+_R_PACKAGES = tuple(
+    f"r-cran-{name}"
+    for name in (
+        *("aer", "boot", "cardata", "hsaur3", "metadat", "mlmrev"),
+        *("modeldata", "psych", "spatstat.data", "th.data", "vcd"),
+    )
+)
+
+
+def _data_sets(sources: PackageFiles) -> RetrievalTask:
+    files_of = (sources.file(package, "*.rdb") for package in _R_PACKAGES)
+    return dev_builders.data_sets(page for path in files_of for page in read_help_pages(path))
 
 
 DEV_TASKS: dict[str, DevCard] = {
@@ -151,6 +167,14 @@ DEV_TASKS: dict[str, DevCard] = {
             lambda sources: dev_builders.earth_quantities(
                 read_quantities(sources.file("compliance-checker", "cf-standard-name-table.xml"))
             ),
+        ),
+        DevCard(
+            "DataSets",
+            "The title of a data set of a statistics package; what is said of it, among pages on functions.",
+            _R_PACKAGES,
+            "GPL-2, GPL-3, MIT or unlimited distribution, as of each package",
+            "structural: title and text are of one page, and the text lacks a word of the title.",
+            _data_sets,
         ),
     )
 }

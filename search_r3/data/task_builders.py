@@ -57,7 +57,7 @@ def lay_wordings(term: Term) -> list[tuple[str, str]]:
         for index, synonym in enumerate(term.synonyms)
         if synonym.is_lay
         and len(synonym.text.split()) >= 2
-        and _stems(synonym.text).isdisjoint(_stems(term.name))
+        and stems(synonym.text).isdisjoint(stems(term.name))
     ]
 
 
@@ -156,7 +156,8 @@ def merged(
     return RetrievalTask(kept, corpus, qrels)
 
 
-def _stems(text: str) -> set[str]:
+def stems(text: str) -> set[str]:
+    """The first five letters of every word of three letters and more, in small letters."""
     words = re.findall(r"[a-z]{3,}", text.lower())
     return {word[:5] for word in words} - {"with", "the", "and"}
 

@@ -17,6 +17,7 @@ from search_r3.data.sources.earth_quantities import Quantity
 from search_r3.data.sources.fhir_fields import RecordField
 from search_r3.data.sources.occupations import Occupation
 from search_r3.data.sources.pod import PodEntry
+from search_r3.data.sources.r_help import HelpPage
 from search_r3.data.sources.vim_help import HelpEntry
 from search_r3.errors import DataError, InvalidOptionError
 
@@ -165,6 +166,22 @@ def test_editor_help():
     )
     assert task.queries == {"summary-of/0-tea": "when to drink"}
     assert task.corpus == {"0-tea": EIGHT, "1-cup": f"{EIGHT} cups"}
+
+
+def test_data_sets():
+    """Pages on functions are documents; titles of one word, or of the text's own words, make no query."""
+    task = dev_builders.data_sets(
+        [
+            HelpPage("a", "Tea Drunk Data", EIGHT, "In cups.", True),
+            HelpPage("b", "Count Eight", f"{EIGHT} counted", "", True),
+            HelpPage("c", "Tea", f"{EIGHT} c", "", True),
+            HelpPage("d", "Pour the tea", f"{EIGHT} d", "", False),
+            HelpPage("e", "Empty cups", "None.", "", True),
+        ]
+    )
+    assert task.queries == {"title-of/0-a": "Tea Drunk Data"}
+    assert task.corpus["0-a"] == f"{EIGHT} In cups."
+    assert set(task.corpus) == {"0-a", "1-b", "2-c", "3-d"}
 
 
 @pytest.mark.parametrize("name", DEV_TASKS)
