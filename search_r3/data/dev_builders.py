@@ -25,6 +25,8 @@ DOCUMENTS = 1200
 
 MOST_WORDS = 120
 _FEWEST_WORDS = 8
+# Sentences of the CF standard names that explain a wording.
+_ON_NAMING = re.compile(r"\bphrase\b|\bconstruction\b|\bstandard names?\b|http", re.IGNORECASE)
 
 
 def sampled(
@@ -161,10 +163,11 @@ def _pieces(paragraphs: Iterable[str]) -> list[str]:
 
 
 def earth_quantities(quantities: Sequence[Quantity]) -> RetrievalTask:
-    """Names, in words, against the sentences of their descriptions that at most three quantities have.
+    """Names, in words, against the sentences of their descriptions that at most two quantities have.
 
-    The other sentences explain a part of the name, the same way for all. Sentences that quote the name, and
-    the hundreds of quantities of radioactivity, which differ by an isotope, are left out.
+    The other sentences explain a part of the name, the same way for all. Sentences on how names are
+    made or that quote the name, and the hundreds of quantities of radioactivity, which differ by an isotope,
+    are left out.
     """
     known = [quantity for quantity in quantities if "radioactivity" not in quantity.name]
     sentences = {quantity.name: split_sentences(quantity.description, ".") for quantity in known}
@@ -175,7 +178,10 @@ def earth_quantities(quantities: Sequence[Quantity]) -> RetrievalTask:
         own = [
             part
             for part in parts
-            if times[part] <= 3 and name not in part and words not in part.casefold().replace("_", " ")
+            if times[part] <= 2
+            and not _ON_NAMING.search(part)
+            and name not in part
+            and words not in part.casefold().replace("_", " ")
         ]
         text = beginning(own)
         if len(text.split()) >= _FEWEST_WORDS:

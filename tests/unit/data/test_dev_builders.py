@@ -141,10 +141,16 @@ def test_legal_articles():
 
 
 def test_earth_quantities():
-    """Sentences that four quantities share, and those that quote the name, say nothing of a quantity."""
+    """Sentences that three quantities share, on naming, or that quote the name say nothing of a quantity."""
     shared = "Sea means all of the water that is salty."
     own = [
-        Quantity(f"sea_{word}", f"{shared} The sea_{word} is {EIGHT}. It is the {word} of {EIGHT}.")
+        Quantity(
+            f"sea_{word}",
+            Quantity(
+                f"sea_{word}",
+                f"{shared} The sea_{word} is {EIGHT}. The phrase X means {word}. It is the {word} of {EIGHT}.",
+            ),
+        )
         for word in ("heat", "salt", "level")
     ]
     task = dev_builders.earth_quantities(
