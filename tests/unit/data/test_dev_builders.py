@@ -141,15 +141,12 @@ def test_legal_articles():
 
 
 def test_earth_quantities():
-    """Sentences that three quantities share, on naming, or that quote the name say nothing of a quantity."""
+    """Sentences that three share, on naming, or that quote the name say nothing of a quantity."""
     shared = "Sea means all of the water that is salty."
     own = [
         Quantity(
             f"sea_{word}",
-            Quantity(
-                f"sea_{word}",
-                f"{shared} The sea_{word} is {EIGHT}. The phrase X means {word}. It is the {word} of {EIGHT}.",
-            ),
+            f"{shared} The sea_{word} is {EIGHT}. The phrase X means {word}. It is the {word} of {EIGHT}.",
         )
         for word in ("heat", "salt", "level")
     ]
