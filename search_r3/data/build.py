@@ -16,6 +16,7 @@ from typing import Any
 
 from search_r3.data.beir import read_beir, write_beir
 from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash
+from search_r3.data.dev_tasks import DEV_TASKS, dev_folder, expected_dev_hash
 from search_r3.data.full_tasks import full_task
 from search_r3.data.leaks import LeakCheck
 from search_r3.data.mini import mini_of
@@ -30,7 +31,7 @@ from search_r3.files import bytes_sha256, file_sha256, write_text
 _BUILD = 1
 """Raise it when a change to the code changes what is built: sets of an older build are then made again.
 
-So are sets that were built from other packages, or kept apart from other evaluation tasks.
+So are sets that were built from other packages, or kept apart from other evaluation or dev tasks.
 """
 
 _MINED_PAIRS = 5000
@@ -54,6 +55,7 @@ class Builder:
         self._on_step = on_step
         self._sources = Sources(folder / "packages")
         self._check: LeakCheck | None = None
+        self._dev_names: list[str] | None = None
         self.manifest = self._read_manifest()
 
     def build_evaluation(self) -> None:
@@ -74,6 +76,16 @@ class Builder:
             for size in SIZES:
                 self._note("evaluation", f"{name}/{size}", _describe(read_beir(folder / size)))
 
+    def build_dev(self) -> dict[str, str]:
+        """Build the dev tasks, before the training sets: these are kept apart from those that are there.
+
+        Returns:
+            What could not be built, by name, with the reason; see :meth:`build_training`.
+        """
+        failed = self._try_all([(name, self._build_dev_task) for name in DEV_TASKS])
+        self._check = self._dev_names = None
+        return failed
+
     def build_training(self) -> dict[str, str]:
         """Build the training pairs and the graded sets without anything that leaks.
 
@@ -81,9 +93,12 @@ class Builder:
             What could not be built, by name, with the reason: a Debian package, for example, is not to be had
             on another system, which is no reason to go without the other sets.
         """
-        failed: dict[str, str] = {}
         steps = [(name, self._build_pairs) for name in TRAINING_SETS]
-        for name, step in [*steps, *((name, self._build_graded) for name in GRADED_SETS)]:
+        return self._try_all([*steps, *((name, self._build_graded) for name in GRADED_SETS)])
+
+    def _try_all(self, steps: list[tuple[str, Callable[[str], None]]]) -> dict[str, str]:
+        failed: dict[str, str] = {}
+        for name, step in steps:
             try:
                 step(name)
             except DataError as error:
@@ -112,6 +127,16 @@ class Builder:
         self._note("leaks", "found", {"count": 0})
         return 0
 
+    def _build_dev_task(self, name: str) -> None:
+        folder, wanted = dev_folder(self._folder, name), expected_dev_hash(name)
+        if _is_built(folder, wanted):
+            self._on_step(f"dev task {name}: built before")
+        else:
+            self._on_step(f"dev task {name}")
+            self._write_pinned(name, DEV_TASKS[name].build(self._sources), wanted, folder)
+        facts = {**_describe(read_beir(folder)), "licence": DEV_TASKS[name].licence}
+        self._note("dev", name, facts)
+
     def _build_pairs(self, name: str) -> None:
         path = self._folder / "training" / f"{name}.parquet"
         if self._is_noted("training", name, [path]):
@@ -138,7 +163,7 @@ class Builder:
                 "data_hash": pairs_hash(pairs),
                 "licence": described.licence,
                 **self._unpinned(described),
-                **_stamp([path]),
+                **self._stamp([path]),
             },
         )
 
@@ -167,7 +192,7 @@ class Builder:
                 **_describe(task),
                 "dropped_as_leaks": dropped,
                 "licence": GRADED_SETS[name].licence,
-                **_stamp(files),
+                **self._stamp(files),
             },
         )
 
@@ -195,10 +220,17 @@ class Builder:
     def _leak_check(self) -> LeakCheck:
         if self._check is None:
             tasks = [read_beir(self._folder / "evaluation" / name / "full") for name in TASKS]
+            tasks += [read_beir(dev_folder(self._folder, name)) for name in self._dev_built()]
             self._check = LeakCheck(
                 text for task in tasks for text in (*task.queries.values(), *task.corpus.values())
             )
         return self._check
+
+    def _dev_built(self) -> list[str]:
+        if self._dev_names is None:
+            folders = ((name, dev_folder(self._folder, name)) for name in DEV_TASKS)
+            self._dev_names = [name for name, path in folders if _is_built(path, expected_dev_hash(name))]
+        return self._dev_names
 
     def _training_texts(self) -> Iterator[tuple[str, str]]:
         for name in self.manifest.get("training", {}):
@@ -211,14 +243,18 @@ class Builder:
                 yield name, text
 
     def _write_task(self, name: str, size: Size, task: RetrievalTask) -> None:
-        got, wanted = task.data_hash(), expected_hash(name, size)
-        if got != wanted:
+        folder = self._folder / "evaluation" / name / size
+        self._write_pinned(f"{name} ({size})", task, expected_hash(name, size), folder)
+
+    @staticmethod
+    def _write_pinned(name: str, task: RetrievalTask, wanted: str, folder: Path) -> None:
+        if (got := task.data_hash()) != wanted:
             raise DataError(
-                f"{name} ({size}) came out with the data hash {got[:16]}, wanted {wanted[:16]}: the code "
+                f"{name} came out with the data hash {got[:16]}, wanted {wanted[:16]}: the code "
                 "that builds it, or a library that parses it, gives other data than the results were "
                 "made with."
             )
-        write_beir(task, self._folder / "evaluation" / name / size)
+        write_beir(task, folder)
 
     def _read_manifest(self) -> dict[str, dict[str, Any]]:
         try:
@@ -236,15 +272,17 @@ class Builder:
     def _is_noted(self, part: str, name: str, files: list[Path]) -> bool:
         noted = self.manifest.get(part, {}).get(name, {})
         present = all(path.is_file() for path in files)
-        return present and {key: noted.get(key) for key in ("build", "sha256")} == _stamp(files)
+        return present and {key: noted.get(key) for key in ("build", "sha256")} == self._stamp(files)
 
-
-def _stamp(files: list[Path]) -> dict[str, Any]:
-    pins = (
-        resources("search_r3.data").joinpath(name).read_bytes() for name in ("packages.toml", "hashes.json")
-    )
-    sums = (bytes.fromhex(file_sha256(path)) for path in files)
-    return {"build": f"{_BUILD}-{bytes_sha256(b''.join(pins))[:12]}", "sha256": bytes_sha256(b"".join(sums))}
+    def _stamp(self, files: list[Path]) -> dict[str, Any]:
+        """What the files are, and what they were made of and kept apart from."""
+        pins = [
+            resources("search_r3.data").joinpath(name).read_bytes()
+            for name in ("packages.toml", "hashes.json", "dev_hashes.json")
+        ]
+        made_with = bytes_sha256(b"".join([*pins, *(name.encode() for name in self._dev_built())]))
+        sums = (bytes.fromhex(file_sha256(path)) for path in files)
+        return {"build": f"{_BUILD}-{made_with[:12]}", "sha256": bytes_sha256(b"".join(sums))}
 
 
 def _is_built(folder: Path, wanted: str) -> bool:

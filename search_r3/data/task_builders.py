@@ -30,7 +30,7 @@ def wiki_trivia(questions: list[Question], articles: dict[str, str]) -> Retrieva
     """Questions whose answer is the title of an article, against all articles."""
     doc_ids = {title: f"wiki-{_digest(title)}" for title in articles}
     found = match_answers(questions, list(articles))
-    return _merged(
+    return merged(
         ((question.question_id, question.text) for question in questions if question.question_id in found),
         {doc_ids[title]: f"{title}. {extract}" for title, extract in articles.items()},
         {question_id: [doc_ids[title] for title in sorted(titles)] for question_id, titles in found.items()},
@@ -47,7 +47,7 @@ def hpo_lay(terms: list[Term]) -> RetrievalTask:
         for query_id, wording in lay_wordings(term):
             queries.append((query_id, wording))
             relevant[query_id] = [term.term_id]
-    return _merged(queries, corpus, relevant)
+    return merged(queries, corpus, relevant)
 
 
 def lay_wordings(term: Term) -> list[tuple[str, str]]:
@@ -57,7 +57,7 @@ def lay_wordings(term: Term) -> list[tuple[str, str]]:
         for index, synonym in enumerate(term.synonyms)
         if synonym.is_lay
         and len(synonym.text.split()) >= 2
-        and _stems(synonym.text).isdisjoint(_stems(term.name))
+        and stems(synonym.text).isdisjoint(stems(term.name))
     ]
 
 
@@ -87,7 +87,7 @@ def topic_pairs(articles: Iterable[Article]) -> RetrievalTask:
             query_id = f"topics-{_digest(f'{first}|{second}')}"
             queries.append((query_id, f"Studies of {first} and {second}"))
             relevant[query_id] = doc_ids
-    return _merged(queries, corpus, relevant)
+    return merged(queries, corpus, relevant)
 
 
 def pubmed_objective(articles: Iterable[Article]) -> RetrievalTask:
@@ -107,7 +107,7 @@ def pubmed_objective(articles: Iterable[Article]) -> RetrievalTask:
         if len(aim.split()) >= _MIN_QUERY_WORDS:
             queries.append((f"objective-{article.pmid}", aim))
             relevant[f"objective-{article.pmid}"] = [f"pmid-{article.pmid}"]
-    return _merged(queries, corpus, relevant)
+    return merged(queries, corpus, relevant)
 
 
 def pubmed_claim(articles: Iterable[Article]) -> RetrievalTask:
@@ -122,20 +122,20 @@ def pubmed_claim(articles: Iterable[Article]) -> RetrievalTask:
         if len(claim.split()) >= _MIN_QUERY_WORDS:
             queries.append((f"claim-{article.pmid}", claim))
             relevant[f"claim-{article.pmid}"] = [f"pmid-{article.pmid}"]
-    return _merged(queries, corpus, relevant)
+    return merged(queries, corpus, relevant)
 
 
 def code_doc(functions: list[PythonFunction]) -> RetrievalTask:
     """500 docstring summaries against all functions, whose names are replaced."""
     asked = sorted(functions, key=lambda function: _digest(function.function_id))[:_CODE_QUERIES]
-    return _merged(
+    return merged(
         ((f"doc-of/{function.function_id}", function.summary) for function in asked),
         {function.function_id: function.anonymous_source for function in functions},
         {f"doc-of/{function.function_id}": [function.function_id] for function in asked},
     )
 
 
-def _merged(
+def merged(
     queries: Iterable[tuple[str, str]], corpus: dict[str, str], relevant: dict[str, list[str]]
 ) -> RetrievalTask:
     """Let equal texts share their judgements, so that no right answer counts as wrong.
@@ -156,7 +156,8 @@ def _merged(
     return RetrievalTask(kept, corpus, qrels)
 
 
-def _stems(text: str) -> set[str]:
+def stems(text: str) -> set[str]:
+    """The first five letters of every word of three letters and more, in small letters."""
     words = re.findall(r"[a-z]{3,}", text.lower())
     return {word[:5] for word in words} - {"with", "the", "and"}
 

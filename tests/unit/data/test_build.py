@@ -12,6 +12,7 @@ from search_r3.cli import app as cli
 from search_r3.data import build, catalogue
 from search_r3.data.beir import read_beir
 from search_r3.data.build import Builder
+from search_r3.data.dev_tasks import DEV_TASKS
 from search_r3.data.mining import mine_negatives
 from search_r3.data.pairs import TrainingPair, read_pairs, write_pairs
 from search_r3.data.retrieval_task import RetrievalTask
@@ -26,6 +27,7 @@ EVALUATION = RetrievalTask(
     {"q1": {"d1": 1}, "q2": {"d2": 1}},
 )
 MINI = EVALUATION.subset(["q1"], ["d1", "d3"])
+DEV = RetrievalTask({"v1": "Where is it?"}, {"e1": "It is at sea."}, {"v1": {"e1": 1}})
 
 
 def pair(number, query, positive, *negatives):
@@ -35,6 +37,7 @@ def pair(number, query, positive, *negatives):
 PAIRS = [
     pair(0, "a clean query", "a clean document", "a clean negative", "It is a LAMP"),
     pair(1, "what is it", "the query is an evaluation query"),
+    pair(4, "the document is a dev document", "it is at SEA"),
     pair(2, "quotes a long text", f"And so: {LONG.upper()}"),
     pair(3, "another clean query", "another clean document", "a clean document"),
 ]
@@ -63,12 +66,15 @@ def world(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(build, "full_task", lambda name, _: make("task", EVALUATION)(name))
     monkeypatch.setattr(build, "mini_of", lambda *_: MINI)
+    card = replace(DEV_TASKS["PerlFAQ"], name="ToyDev", build=make("dev", DEV))
+    monkeypatch.setattr(build, "DEV_TASKS", {"ToyDev": card})
+    monkeypatch.setattr(build, "expected_dev_hash", lambda _: DEV.data_hash())
     monkeypatch.setattr(
         build,
         "TRAINING_SETS",
         {
             "made": TrainingSet("x -> y", "MIT", make("pairs", PAIRS)),
-            "mined": TrainingSet("x -> y", "MIT", make("mined", PAIRS[3:]), mined=True),
+            "mined": TrainingSet("x -> y", "MIT", make("mined", PAIRS[4:]), mined=True),
         },
     )
     monkeypatch.setattr(build, "GRADED_SETS", {"graded": GradedSet("x -> y", "MIT", make("graded", GRADED))})
@@ -83,6 +89,7 @@ def run(folder):
     steps = []
     builder = Builder(folder, mined, steps.append)
     builder.build_evaluation()
+    builder.build_dev()
     builder.build_training()
     assert builder.count_leaks() == 0
     return builder, steps
@@ -93,9 +100,9 @@ def test_leaking_pairs_and_negatives_are_dropped(world):
     folder, _ = world
     builder, _ = run(folder)
     kept = read_pairs(folder / "training" / "made.parquet")
-    assert kept == [replace(PAIRS[0], negatives=("a clean negative",)), PAIRS[3]]
+    assert kept == [replace(PAIRS[0], negatives=("a clean negative",)), PAIRS[4]]
     facts = builder.manifest["training"]["made"]
-    assert (facts["pairs"], facts["with_negatives"], facts["dropped_as_leaks"]) == (2, 2, 2)
+    assert (facts["pairs"], facts["with_negatives"], facts["dropped_as_leaks"]) == (2, 2, 3)
     assert [pair.negatives for pair in read_pairs(folder / "training" / "mined.parquet")] == [("mined",)]
 
 
@@ -121,10 +128,10 @@ def test_finished_work_is_kept(world):
     """A second run makes nothing, says so, and has the same manifest."""
     folder, made = world
     first, _ = run(folder)
-    assert made == ["task", "pairs", "mined", "graded"]
+    assert made == ["task", "dev", "pairs", "mined", "graded"]
     second, steps = run(folder)
-    assert made == ["task", "pairs", "mined", "graded"]
-    assert sum(step.endswith("built before") for step in steps) == 4
+    assert made == ["task", "dev", "pairs", "mined", "graded"]
+    assert sum(step.endswith("built before") for step in steps) == 5
     assert second.manifest == first.manifest == json.loads((folder / "manifest.json").read_text())
 
 
@@ -137,6 +144,8 @@ def test_finished_work_is_kept(world):
         ("graded/graded/qrels/train.tsv", "graded"),
         ("evaluation/Toy/mini/corpus.jsonl", "task"),
         ("evaluation/Toy/full/qrels/test.tsv", "task"),
+        ("dev/ToyDev/corpus.jsonl", "dev"),
+        ("dev/ToyDev/qrels/test.tsv", "dev"),
     ],
 )
 @pytest.mark.parametrize("harm", ["cut", "gone"])
@@ -193,6 +202,7 @@ def test_command_prints_the_tables(world, monkeypatch):
     assert shown.exit_code == 0, shown.output
     assert "leaks found in the finished files: 0" in shown.output
     assert "Toy/full" in shown.output
+    assert "ToyDev" in shown.output
     assert "│ made   │     2 │" in shown.output
 
 
@@ -221,6 +231,27 @@ def test_mined_negatives_are_close_and_never_right(tiny):
         assert set(one.negatives) <= documents - right
 
 
+def test_sets_without_all_dev_tasks_are_made_again(world, monkeypatch):
+    """A dev task that cannot be built stops nothing; once it is there, texts are held against it."""
+    folder, made = world
+
+    def missing(_sources):
+        raise DataError("no such Debian package")
+
+    whole = build.DEV_TASKS
+    monkeypatch.setattr(build, "DEV_TASKS", {"ToyDev": replace(whole["ToyDev"], build=missing)})
+    builder = Builder(folder, mined, lambda _: None)
+    builder.build_evaluation()
+    assert builder.build_dev() == {"ToyDev": "no such Debian package"}
+    builder.build_training()
+    assert len(read_pairs(folder / "training" / "made.parquet")) == 3
+    monkeypatch.setattr(build, "DEV_TASKS", whole)
+    made.clear()
+    run(folder)
+    assert made == ["dev", "pairs", "mined", "graded"]
+    assert len(read_pairs(folder / "training" / "made.parquet")) == 2
+
+
 def test_missing_datasets_is_said_before_any_work(world, monkeypatch, capsys):
     """Without `datasets` the whole build refuses at once, with the line to install it."""
     folder, made = world
@@ -246,7 +277,7 @@ def test_a_set_that_cannot_be_built_does_not_stop_the_others(world, monkeypatch)
     assert shown.exit_code == 1
     assert "error: gone could not be built: no such Debian package" in shown.output
     assert "leaks found in the finished files: 0" in shown.output
-    assert made == ["task", "pairs", "mined", "graded"]
+    assert made == ["task", "dev", "pairs", "mined", "graded"]
 
 
 def test_two_builds_in_one_folder_are_refused(world, monkeypatch, capsys):
