@@ -12,7 +12,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 from search_r3.data.pairs import TrainingPair
@@ -23,6 +23,7 @@ from search_r3.errors import DataError
 MOST_PAIRS = 15_000
 """A set has at most this many pairs."""
 
+_ARTICLE = re.compile(r"^an?_")
 _ASKED = re.compile(r"\s*\[([a-z0-9_ ]+)\]$")
 _DOUBLE_STOP = re.compile(r"(?<=[^.])\.\.(?=\s|$)")
 _NAME_WITH_ARTICLE = re.compile(
@@ -64,6 +65,11 @@ class Template:
     text: str
     named: frozenset[str] = field(compare=False)
     asked: frozenset[str] = field(compare=False)
+
+    @cached_property
+    def facts(self) -> frozenset[str]:
+        """The fields that it tells or asks for, apart from the name; a_kind and kind are the same fact."""
+        return frozenset(_ARTICLE.sub("", name) for name in self.named | self.asked) - {"name"}
 
     def fits(self, record: Record) -> bool:
         """Whether the record has all of its fields."""
@@ -217,8 +223,7 @@ class RecordPairs:
         usable = [passage for passage in self._templates.passages if passage.fits(record)]
         count = 0
         for query in queries:
-            wanted = (query.named | query.asked) - {"name"}
-            answers = [passage for passage in usable if wanted <= passage.named]
+            answers = [passage for passage in usable if query.facts <= passage.facts]
             if answers and count < each:
                 count += 1
                 key = f"{record.record_id}/{query.text}"
@@ -229,7 +234,7 @@ class RecordPairs:
             return choice.passage.render(other)
         usable = [passage for passage in self._templates.passages if passage.fits(other)]
         # The most of the fields that the positive has: a shorter passage is told by its length.
-        best = max(usable, key=lambda item: len(item.named & choice.passage.named), default=None)
+        best = max(usable, key=lambda item: len(item.facts & choice.passage.facts), default=None)
         return best.render(other) if best else None
 
 

@@ -10,7 +10,7 @@ from search_r3.data.sources.hierarchy import Hierarchy
 from search_r3.data.sources.records import Record, another_name, known, unique, with_article
 from search_r3.data.sources.wordnet import Synset
 
-_YEARS = re.compile(r"\s*\((?:born (?:in|around) )?(\d{3,4})(?:[-–](\d{3,4}|\?)?)?( BC)?\)")  # noqa: RUF001
+_YEARS = re.compile(r"\s*\((?:born (?:in|around) )?(\d{2,4})(?:[-–](\d{2,4}|\?)?)?( BC)?\)")  # noqa: RUF001
 _BINOMIAL = re.compile(r"[A-Z][a-z]+ [a-z-]{3,}(?: [a-z]{4,})?$")
 _FIELD_OF_LEGEND = re.compile(r"^\(([^)]*)\)\s*")
 _BORN = re.compile(r"\(?\bborn (?:in )?(?:[A-Z]\w+ )?(\d{4})")
