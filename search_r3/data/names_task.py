@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from search_r3.data.name_records import Names
 from search_r3.data.parsed import Sources
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.sources.named_records import NamedRecord, digest, is_held_out
 from search_r3.data.sources.record_texts import Templates, read_templates
-from search_r3.data.sources.records import Record, digest, is_held_out
 from search_r3.errors import DataError
 
 QUERIES = {
@@ -59,7 +59,7 @@ def names_task(sources: Sources) -> RetrievalTask:
 
 
 def build_names_task(
-    read: Callable[[str], Sequence[Record]],
+    read: Callable[[str], Sequence[NamedRecord]],
     templates: Callable[[str], Templates],
     wanted: Mapping[str, int],
 ) -> RetrievalTask:
@@ -108,8 +108,8 @@ class _Ten:
     names: frozenset[str]
 
 
-def _tens(records: Sequence[Record], templates: Templates, kind: str) -> Iterator[_Ten]:
-    groups: dict[tuple[str | None, ...], dict[str, Record]] = defaultdict(dict)
+def _tens(records: Sequence[NamedRecord], templates: Templates, kind: str) -> Iterator[_Ten]:
+    groups: dict[tuple[str | None, ...], dict[str, NamedRecord]] = defaultdict(dict)
     for record in sorted(records, key=lambda record: digest(f"{kind}/{record.record_id}")):
         shared = tuple(record.value(name) for name in templates.shared)
         if None not in shared:
@@ -141,7 +141,7 @@ def _tens(records: Sequence[Record], templates: Templates, kind: str) -> Iterato
         yield _Ten(query_id, query.render(record), documents, names)
 
 
-def _ten(record: Record, group: Sequence[Record]) -> list[Record]:
+def _ten(record: NamedRecord, group: Sequence[NamedRecord]) -> list[NamedRecord]:
     """The record and nine others: the nearest in spelling, then any by hash."""
     own = record.name.casefold()
     others = [other for other in group if other is not record]
@@ -161,6 +161,6 @@ def _similarity(first: str, second: str) -> float:
     return difflib.SequenceMatcher(None, first, second, autojunk=False).ratio()
 
 
-def _contains(first: Record, second: Record) -> bool:
+def _contains(first: NamedRecord, second: NamedRecord) -> bool:
     one, two = first.name.casefold(), second.name.casefold()
     return one in two or two in one

@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from search_r3.data.sources.named_records import NamedRecord, known, rounded, unique, with_article
 from search_r3.data.sources.record_tables import sqlite_rows
-from search_r3.data.sources.records import Record, known, rounded, unique, with_article
 from search_r3.errors import DataError
 
 _NAMED = re.compile(r"(\d+) ([^(]*[a-z][^(]*?)(?: \((\w{3,4} \w+)\))?$")
@@ -76,7 +76,7 @@ def _bodies(path: Path) -> list[dict[str, object]]:
         raise DataError(f"Cannot read {path}: {error!r}; unpack its package again.") from None
 
 
-def read_asteroids(path: Path) -> list[Record]:
+def read_asteroids(path: Path) -> list[NamedRecord]:
     """Asteroids that have a name; alike are those with the same kind of orbit.
 
     Raises:
@@ -99,17 +99,17 @@ def read_asteroids(path: Path) -> list[Record]:
             "distance": _number(row["a"]),
             "magnitude": _number(row["H"]),
         }
-        records.append(Record(found[1], found[2].strip(), known(fields), (orbit or "",)))
+        records.append(NamedRecord(found[1], found[2].strip(), known(fields), (orbit or "",)))
     return unique(records, "asteroids")
 
 
-def read_comets(path: Path) -> list[Record]:
+def read_comets(path: Path) -> list[NamedRecord]:
     """Comets that are named after somebody; alike are those with the same kind of name.
 
     Raises:
         DataError: The file cannot be read, or has no named comet.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, NamedRecord] = {}
     for row in _bodies(path):
         if (found := _COMET.match(str(row["full_name"]).strip())) is None or not (found[3] or found[5]):
             continue
@@ -124,7 +124,7 @@ def read_comets(path: Path) -> list[Record]:
             "diameter": _number(row["diameter"]),
         }
         records.setdefault(
-            designation, Record(designation, name, known(fields), (found[2] or designation[:1],))
+            designation, NamedRecord(designation, name, known(fields), (found[2] or designation[:1],))
         )
     counts = Counter(record.name for record in records.values())
     return unique((record for record in records.values() if counts[record.name] <= _MOST_NAMESAKES), "comets")
@@ -134,7 +134,7 @@ def _number(value: object, digits: int = 3) -> str | None:
     return None if value in (None, "") else rounded(float(str(value)), digits)
 
 
-def read_deep_sky(path: Path) -> list[Record]:
+def read_deep_sky(path: Path) -> list[NamedRecord]:
     """Clusters, nebulae and galaxies of OpenNGC; alike are those of a kind in a constellation.
 
     Raises:
@@ -161,5 +161,5 @@ def read_deep_sky(path: Path) -> list[Record]:
             "redshift": rounded(row["redshift"]) if (row["redshift"] or 0) > 0 else None,
         }
         groups = (f"{kind}/{constellation}", constellation)
-        records.append(Record(row["name"], common or catalogue, known(fields), groups))
+        records.append(NamedRecord(row["name"], common or catalogue, known(fields), groups))
     return unique(records, "deep-sky objects")

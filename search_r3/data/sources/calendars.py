@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from search_r3.data.sources.entries import read_lines
-from search_r3.data.sources.records import Record, digest, known, unique
+from search_r3.data.sources.named_records import NamedRecord, digest, known, unique
 
 _DAY = re.compile(r"(\d\d)/(\d\d)\*?\t(.+)")
 _YEAR = re.compile(r",? (?:in )?(\d{3,4})(?:\s*\(.*\)|\.)?$")
@@ -19,13 +19,13 @@ _MONTHS = (
 )
 
 
-def read_births(paths: list[Path]) -> list[Record]:
+def read_births(paths: list[Path]) -> list[NamedRecord]:
     """People and the day they were born on; alike are those born in a month.
 
     Raises:
         DataError: A file cannot be read, or there is no birth.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, NamedRecord] = {}
     for day, month, text in _days(paths):
         if (found := _BORN.match(text)) is None:
             continue
@@ -37,17 +37,17 @@ def read_births(paths: list[Path]) -> list[Record]:
             "birthplace": found[2],
             "note": (note[1] or note[2]) if note else None,
         }
-        records.setdefault(name.casefold(), Record(name, name, known(fields), (month,)))
+        records.setdefault(name.casefold(), NamedRecord(name, name, known(fields), (month,)))
     return unique(records.values(), "births")
 
 
-def read_events(paths: list[Path]) -> list[Record]:
+def read_events(paths: list[Path]) -> list[NamedRecord]:
     """Events with their day and year; alike are those of a day, or of a month.
 
     Raises:
         DataError: A file cannot be read, or there is no event.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, NamedRecord] = {}
     for day, month, text in _days(paths):
         found = _YEAR.search(text)
         if _BORN.match(text) or found is None:
@@ -55,7 +55,7 @@ def read_events(paths: list[Path]) -> list[Record]:
         name = text[: found.start()].strip(" ,.")
         fields = {"day": f"{day} {month}", "year": found[1], "decade": f"{found[1][:-1]}0s"}
         record_id = f"{digest(name):016x}"
-        records.setdefault(record_id, Record(record_id, name, fields, (f"{day} {month}", month)))
+        records.setdefault(record_id, NamedRecord(record_id, name, fields, (f"{day} {month}", month)))
     return unique(records.values(), "events")
 
 

@@ -6,8 +6,15 @@ import re
 from pathlib import Path
 
 from search_r3.data.sources.entries import read_lines
+from search_r3.data.sources.named_records import (
+    NamedRecord,
+    another_name,
+    known,
+    rounded,
+    unique,
+    with_article,
+)
 from search_r3.data.sources.record_tables import sqlite_rows
-from search_r3.data.sources.records import Record, another_name, known, rounded, unique, with_article
 from search_r3.errors import DataError
 
 _MOST_LETTERS = 45
@@ -27,7 +34,7 @@ _ELEMENTS = """
 """
 
 
-def read_compounds(path: Path) -> list[Record]:
+def read_compounds(path: Path) -> list[NamedRecord]:
     """Compounds with a common name; alike are isomers, then those whose formulas have the same elements.
 
     The table has a compound a line: PubChem's id, CAS number, formula, molar mass, SMILES, InChI, its key,
@@ -36,7 +43,7 @@ def read_compounds(path: Path) -> list[Record]:
     Raises:
         DataError: The file cannot be read, or a line has fewer columns.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, NamedRecord] = {}
     for line in read_lines(path):
         if not line:
             continue
@@ -57,7 +64,7 @@ def read_compounds(path: Path) -> list[Record]:
             "alias": another_name(cas, names[0], names),
         }
         groups = (formula, re.sub(r"\d+", "", formula))
-        records.setdefault(cas, Record(cas, names[0], known(fields), groups))
+        records.setdefault(cas, NamedRecord(cas, names[0], known(fields), groups))
     return unique(records.values(), "compounds")
 
 
@@ -68,7 +75,7 @@ def _is_name(text: str) -> bool:
     return bool(_WORD.search(text.lower()))
 
 
-def read_elements(path: Path) -> list[Record]:
+def read_elements(path: Path) -> list[NamedRecord]:
     """Chemical elements of mendeleev; alike are those of a group or a series.
 
     Raises:
@@ -99,7 +106,7 @@ def read_elements(path: Path) -> list[Record]:
             "cas": row["cas"],
         }
         groups = (f"group {row['group_id']}", f"period {row['period']}")
-        records.append(Record(row["symbol"], row["name"], known(fields), groups))
+        records.append(NamedRecord(row["symbol"], row["name"], known(fields), groups))
     return unique(records, "elements")
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from search_r3.data.sources.named_records import NamedRecord, another_name, known, unique
 from search_r3.data.sources.record_tables import csv_rows
-from search_r3.data.sources.records import Record, another_name, known, unique
 
 _MOST_MOVES = 16
 _MOST_CODES = 3
 
 
-def read_openings(path: Path) -> list[Record]:
+def read_openings(path: Path) -> list[NamedRecord]:
     """Openings with their moves; alike are those with the same parent, or of the same family.
 
     Raises:
@@ -36,5 +36,5 @@ def read_openings(path: Path) -> list[Record]:
             "style": row["flags"].replace("|", ", ") or None,
             "note": note if note.endswith(".") else f"{note}." if note else None,
         }
-        records.append(Record(code, row["canonical_name"], known(fields), (row["parent_ocn1"], family)))
+        records.append(NamedRecord(code, row["canonical_name"], known(fields), (row["parent_ocn1"], family)))
     return unique(records, "openings")

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from search_r3.data.sources.entries import read_lines
-from search_r3.data.sources.records import Record, known, unique
+from search_r3.data.sources.named_records import NamedRecord, known, unique
 from search_r3.errors import DataError
 
 _VENDOR = re.compile(r"([0-9a-f]{4})  (.+)")
@@ -19,13 +19,13 @@ _FOCAL = re.compile(r"\b(\d{1,4}(?:\.\d)?(?:-\d{1,4}(?:\.\d)?)?) ?mm\b")
 _APERTURE = re.compile(r"\b[fF]/?(\d{1,2}(?:\.\d{1,2})?(?:-\d{1,2}(?:\.\d{1,2})?)?)(?![\d.])")
 
 
-def read_device_ids(path: Path, bus: str) -> list[Record]:
+def read_device_ids(path: Path, bus: str) -> list[NamedRecord]:
     """Devices of usb.ids or pci.ids whose names have a word and a number; alike are those of a vendor.
 
     Raises:
         DataError: The file cannot be read, or lists no device.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, NamedRecord] = {}
     vendor, vendor_id = "", ""
     for line in read_lines(path):
         if _CLASSES.match(line):
@@ -36,18 +36,18 @@ def read_device_ids(path: Path, bus: str) -> list[Record]:
             name, device_id = found[2].strip(), f"{vendor_id}:{found[1]}"
             if _SPECIFIC.fullmatch(name) and not _WRONG.search(name):
                 fields = {"vendor": vendor, "bus": bus, "id": device_id, "vendor_id": vendor_id}
-                record = Record(f"{bus}/{device_id}", name, fields, (f"{bus}/{vendor}", bus))
+                record = NamedRecord(f"{bus}/{device_id}", name, fields, (f"{bus}/{vendor}", bus))
                 records.setdefault(f"{vendor}/{name}", record)
     return unique(records.values(), f"{bus} devices")
 
 
-def read_cameras(folder: Path) -> list[Record]:
+def read_cameras(folder: Path) -> list[NamedRecord]:
     """Cameras and lenses of lensfun; alike are those of a maker and mount, or of a mount.
 
     Raises:
         DataError: There is no file, or one is not XML.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, NamedRecord] = {}
     for path in sorted(folder.glob("*.xml")):
         try:
             root = ElementTree.parse(path).getroot()
@@ -60,7 +60,7 @@ def read_cameras(folder: Path) -> list[Record]:
     return unique((record for record in records.values() if record.name), "cameras")
 
 
-def _camera(item: ElementTree.Element, kind: str) -> Record:
+def _camera(item: ElementTree.Element, kind: str) -> NamedRecord:
     english = [model.text or "" for model in item.findall("model") if model.get("lang") == "en"]
     maker = next((part.text or "" for part in item.findall("maker") if part.get("lang") == "en"), "")
     maker = maker or item.findtext("maker", "")
@@ -78,4 +78,4 @@ def _camera(item: ElementTree.Element, kind: str) -> Record:
         "focal": f"{focal[1]} mm" if focal and lens else None,
         "aperture": f"f/{aperture[1]}" if aperture and lens else None,
     }
-    return Record(f"{kind}/{name}", name, known(fields), (f"{maker}/{mount}", f"{kind}/{maker}", kind))
+    return NamedRecord(f"{kind}/{name}", name, known(fields), (f"{maker}/{mount}", f"{kind}/{maker}", kind))

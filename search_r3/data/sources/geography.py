@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from search_r3.data.sources.record_tables import csv_rows, json_rows
-from search_r3.data.sources.records import (
-    Record,
+from search_r3.data.sources.named_records import (
+    NamedRecord,
     another_name,
     coordinates,
     counted,
@@ -17,6 +16,7 @@ from search_r3.data.sources.records import (
     unique,
     with_article,
 )
+from search_r3.data.sources.record_tables import csv_rows, json_rows
 
 CONTINENTS = {
     "AF": "Africa",
@@ -37,7 +37,7 @@ def country_names(path: Path) -> dict[str, str]:
     return {row["iso"]: row["name"] for row in json_rows(path, ("iso", "name"))}
 
 
-def read_countries(path: Path) -> list[Record]:
+def read_countries(path: Path) -> list[NamedRecord]:
     """Countries and territories of GeoNames; alike are those of a continent.
 
     Raises:
@@ -62,11 +62,11 @@ def read_countries(path: Path) -> list[Record]:
             "phone": f"+{row['phone'].lstrip('+')}" if row["phone"] else None,
             "neighbours": ", ".join(neighbours),
         }
-        records.append(Record(row["iso"], row["name"], known(fields), (continent,)))
+        records.append(NamedRecord(row["iso"], row["name"], known(fields), (continent,)))
     return unique(records, "countries")
 
 
-def read_cities(path: Path, countries: Mapping[str, str], states: Mapping[str, str]) -> list[Record]:
+def read_cities(path: Path, countries: Mapping[str, str], states: Mapping[str, str]) -> list[NamedRecord]:
     """Populated places of GeoNames; alike are those of a country, and in the US of a state.
 
     Raises:
@@ -91,7 +91,7 @@ def read_cities(path: Path, countries: Mapping[str, str], states: Mapping[str, s
             "native": another_name(number, row["name"], (name for name in others if not is_latin(name))),
         }
         groups = (f"{code}/{state}", code) if state else (code,)
-        records.append(Record(number, row["name"], known(fields), groups))
+        records.append(NamedRecord(number, row["name"], known(fields), groups))
     return unique(records, "cities")
 
 
@@ -100,11 +100,11 @@ def read_states(path: Path) -> dict[str, str]:
     return {row["code"]: row["name"] for row in json_rows(path, ("code", "name"))}
 
 
-def read_counties(path: Path, states: Mapping[str, str]) -> list[Record]:
+def read_counties(path: Path, states: Mapping[str, str]) -> list[NamedRecord]:
     """Counties of the US; alike are those of a state."""
     return unique(
         (
-            Record(
+            NamedRecord(
                 row["fips"],
                 row["name"],
                 {"state": states[row["state"]], "fips": row["fips"]},
@@ -117,7 +117,7 @@ def read_counties(path: Path, states: Mapping[str, str]) -> list[Record]:
     )
 
 
-def read_subdivisions(path: Path, countries: Mapping[str, str]) -> list[Record]:
+def read_subdivisions(path: Path, countries: Mapping[str, str]) -> list[NamedRecord]:
     """Parts of countries of ISO 3166-2; alike are those of the same type in a country, or of a country.
 
     Raises:
@@ -139,11 +139,11 @@ def read_subdivisions(path: Path, countries: Mapping[str, str]) -> list[Record]:
             "parent": names.get(row.get("parent", "")),
         }
         groups = (f"{country}/{kind}", country)
-        records.append(Record(row["code"], row["name"], known(fields), groups))
+        records.append(NamedRecord(row["code"], row["name"], known(fields), groups))
     return unique(records, "subdivisions")
 
 
-def read_airports(path: Path, countries: Mapping[str, str]) -> list[Record]:
+def read_airports(path: Path, countries: Mapping[str, str]) -> list[NamedRecord]:
     """Airports with a name, a city and a code of letters only; alike are those of a country.
 
     Raises:
@@ -168,5 +168,5 @@ def read_airports(path: Path, countries: Mapping[str, str]) -> list[Record]:
             "place": coordinates(float(row["lat"]), float(row["lon"])),
         }
         groups = (f"{country}/{row['subd']}", country)
-        records.append(Record(row["icao"], name, known(fields), groups))
+        records.append(NamedRecord(row["icao"], name, known(fields), groups))
     return unique(records, "airports")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from search_r3.data.sources.named_records import NamedRecord, known, unique, with_article
 from search_r3.data.sources.record_tables import json_rows
-from search_r3.data.sources.records import Record, known, unique, with_article
 
 _TYPES = {
     "A": "ancient language",
@@ -16,7 +16,7 @@ _TYPES = {
 }
 
 
-def read_languages(path: Path) -> list[Record]:
+def read_languages(path: Path) -> list[NamedRecord]:
     """Languages of ISO 639-3; alike are those of a type, with neighbours in the alphabet first.
 
     Raises:
@@ -35,28 +35,28 @@ def read_languages(path: Path) -> list[Record]:
             "a_kind": with_article(kind),
             "inverted": row.get("inverted_name"),
         }
-        records.append(Record(row["alpha_3"], row["name"], known(fields), (kind,)))
+        records.append(NamedRecord(row["alpha_3"], row["name"], known(fields), (kind,)))
     return unique(records, "languages")
 
 
-def read_scripts(path: Path) -> list[Record]:
+def read_scripts(path: Path) -> list[NamedRecord]:
     """Scripts of ISO 15924."""
     rows = json_rows(path, ("alpha_4", "name", "numeric"), key="15924")
     return unique(
         (
-            Record(row["alpha_4"], row["name"], {"code": row["alpha_4"], "numeric": row["numeric"]})
+            NamedRecord(row["alpha_4"], row["name"], {"code": row["alpha_4"], "numeric": row["numeric"]})
             for row in rows
         ),
         "scripts",
     )
 
 
-def read_currencies(path: Path) -> list[Record]:
+def read_currencies(path: Path) -> list[NamedRecord]:
     """Currencies of ISO 4217."""
     rows = json_rows(path, ("alpha_3", "name", "numeric"), key="4217")
     return unique(
         (
-            Record(row["alpha_3"], row["name"], {"code": row["alpha_3"], "numeric": row["numeric"]})
+            NamedRecord(row["alpha_3"], row["name"], {"code": row["alpha_3"], "numeric": row["numeric"]})
             for row in rows
         ),
         "currencies",

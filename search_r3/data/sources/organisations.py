@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from search_r3.data.sources.named_records import NamedRecord, another_name, is_latin, known, unique
 from search_r3.data.sources.record_tables import python_literal
-from search_r3.data.sources.records import Record, another_name, is_latin, known, unique
 from search_r3.errors import DataError
 
 _YEAR = re.compile(r"\b(1[5-9]\d\d|20[0-2]\d)\b")
@@ -22,7 +22,7 @@ _ANYWHERE = frozenset((".ai", ".cc", ".fm", ".gg", ".io", ".la", ".me", ".so", "
 """Domains of countries that are used all over the world."""
 
 
-def read_companies(path: Path, countries: Collection[str]) -> list[Record]:
+def read_companies(path: Path, countries: Collection[str]) -> list[NamedRecord]:
     """Companies of stock indices (pytickersymbols); alike are those of an industry, or of a country.
 
     Args:
@@ -47,7 +47,7 @@ def read_companies(path: Path, countries: Collection[str]) -> list[Record]:
     )
 
 
-def _company(company: Mapping[str, Any], indices: list[str], countries: Collection[str]) -> Record:
+def _company(company: Mapping[str, Any], indices: list[str], countries: Collection[str]) -> NamedRecord:
     facts = company.get("metadata", {})
     year, staff = _YEAR.search(str(facts.get("founded", ""))), _COUNT.search(str(facts.get("employees", "")))
     industries = [name for name in company.get("industries", ()) if len(name) <= _SHORT]
@@ -66,7 +66,7 @@ def _company(company: Mapping[str, Any], indices: list[str], countries: Collecti
     }
     groups = [name for name in (fields["industry"], fields["country"]) if name]
     name = _NOTE.sub("", company["name"]).strip()
-    return Record(company["name"], name, known(fields), tuple(groups))
+    return NamedRecord(company["name"], name, known(fields), tuple(groups))
 
 
 def _short(text: str) -> str | None:
@@ -75,7 +75,7 @@ def _short(text: str) -> str | None:
     return plain if 0 < len(plain) <= _SHORT else None
 
 
-def read_schools(path: Path, domains: Mapping[str, str]) -> list[Record]:
+def read_schools(path: Path, domains: Mapping[str, str]) -> list[NamedRecord]:
     """Places of learning and their web domains (swot); alike are those of a country.
 
     Args:
@@ -85,7 +85,7 @@ def read_schools(path: Path, domains: Mapping[str, str]) -> list[Record]:
     Raises:
         DataError: It cannot be read.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, NamedRecord] = {}
     for key, names in python_literal(path, "DOMAINS").items():
         domain = key.strip(".")
         top = f".{domain.rpartition('.')[2]}"
@@ -99,12 +99,12 @@ def read_schools(path: Path, domains: Mapping[str, str]) -> list[Record]:
             "native": another_name(domain, latin[0], (name for name in names if not is_latin(name))),
             "alias": another_name(domain, latin[0], latin),
         }
-        record = Record(domain, latin[0], known(fields), (country or top,))
+        record = NamedRecord(domain, latin[0], known(fields), (country or top,))
         records.setdefault(latin[0].casefold(), record)
     return unique(records.values(), "schools")
 
 
-def read_operators(path: Path, countries: Mapping[str, str]) -> list[Record]:
+def read_operators(path: Path, countries: Mapping[str, str]) -> list[NamedRecord]:
     """Mobile operators (mobile-broadband-provider-info); alike are those of a country.
 
     Raises:
@@ -114,7 +114,7 @@ def read_operators(path: Path, countries: Mapping[str, str]) -> list[Record]:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
         raise DataError(f"Cannot read {path}: {error}; unpack its package again.") from None
-    records: dict[str, Record] = {}
+    records: dict[str, NamedRecord] = {}
     for part in root.iter("country"):
         country = countries.get(part.get("code", "").upper())
         for provider in part.iter("provider"):
@@ -128,6 +128,6 @@ def read_operators(path: Path, countries: Mapping[str, str]) -> list[Record]:
                 "codes": ", ".join(dict.fromkeys(codes[:_MOST_CODES])),
                 "point": points[0] if points else None,
             }
-            record = Record(f"{country}/{name}", name, known(fields), (country,))
+            record = NamedRecord(f"{country}/{name}", name, known(fields), (country,))
             records.setdefault(record.record_id, record)
     return unique(records.values(), "operators")

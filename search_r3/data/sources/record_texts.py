@@ -6,6 +6,7 @@ for: ``population of {name} [population]``. Its passage has to hold these and al
 
 from __future__ import annotations
 
+import itertools
 import re
 import string
 import tomllib
@@ -17,7 +18,7 @@ from importlib.resources import files
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.sources.entries import MOST_NEGATIVES, Entry, training_pairs
-from search_r3.data.sources.records import Record, digest, is_held_out
+from search_r3.data.sources.named_records import NamedRecord, digest, is_held_out
 from search_r3.errors import DataError
 
 MOST_PAIRS = 15_000
@@ -32,6 +33,7 @@ _NAME_WITH_ARTICLE = re.compile(
     r"|Vatican|Dominican Republic|Central African Republic|Democratic Republic|Republic of"
     r"|(?:[A-Z]\w+ ){1,2}Islands)\b)"
 )
+_PLACE_FIELDS = frozenset(("country", "neighbours"))
 _LITERAL = tuple(
     f"{{{name}}}"
     for name in (
@@ -53,7 +55,7 @@ _SPREAD = 4
 
 
 @dataclass(frozen=True)
-class Template:
+class TextTemplate:
     """A text with places for fields.
 
     Attributes:
@@ -71,14 +73,21 @@ class Template:
         """The fields that it tells or asks for, apart from the name; a_kind and kind are the same fact."""
         return frozenset(_ARTICLE.sub("", name) for name in self.named | self.asked) - {"name"}
 
-    def fits(self, record: Record) -> bool:
-        """Whether the record has all of its fields."""
-        return all(record.value(name) is not None for name in self.named | self.asked)
+    @cached_property
+    def _needed(self) -> frozenset[str]:
+        return (self.named | self.asked) - {"name"}
 
-    def render(self, record: Record) -> str:
+    def fits(self, record: NamedRecord) -> bool:
+        """Whether the record has all of its fields."""
+        return self._needed <= record.fields.keys()
+
+    def render(self, record: NamedRecord) -> str:
         """The text with the record's fields; a sentence begins with a capital letter, but not a code."""
         text = self.text.format_map({**record.fields, "name": record.name})
-        text = _DOUBLE_STOP.sub(".", _NAME_WITH_ARTICLE.sub(r"\1 the \2", text))
+        if ".." in text:
+            text = _DOUBLE_STOP.sub(".", text)
+        if not self.named.isdisjoint(_PLACE_FIELDS):
+            text = _NAME_WITH_ARTICLE.sub(r"\1 the \2", text)
         literal = self.text.startswith(_LITERAL)
         return text[:1].upper() + text[1:] if text.endswith((".", "?", "!")) and not literal else text
 
@@ -95,14 +104,14 @@ class Templates:
         shared: Fields in which the ten documents of a test query agree.
     """
 
-    queries: tuple[Template, ...]
-    passages: tuple[Template, ...]
-    test_queries: tuple[Template, ...] = ()
-    test_passages: tuple[Template, ...] = ()
+    queries: tuple[TextTemplate, ...]
+    passages: tuple[TextTemplate, ...]
+    test_queries: tuple[TextTemplate, ...] = ()
+    test_passages: tuple[TextTemplate, ...] = ()
     shared: tuple[str, ...] = ()
 
 
-def parse_template(text: str) -> Template:
+def parse_template(text: str) -> TextTemplate:
     """Read a template.
 
     Raises:
@@ -114,10 +123,10 @@ def parse_template(text: str) -> Template:
     try:
         named = frozenset(name for _, name, _, _ in string.Formatter().parse(body) if name is not None)
     except ValueError as error:
-        raise DataError(f"Template {text!r} cannot be read: {error}.") from None
+        raise DataError(f"TextTemplate {text!r} cannot be read: {error}.") from None
     if odd := sorted(name for name in named if not name.isidentifier()):
-        raise DataError(f"Template {text!r} has the field {odd[0]!r}, wanted a name of letters and _.")
-    return Template(body, named, asked)
+        raise DataError(f"TextTemplate {text!r} has the field {odd[0]!r}, wanted a name of letters and _.")
+    return TextTemplate(body, named, asked)
 
 
 @cache
@@ -142,9 +151,9 @@ def read_templates(kind: str) -> Templates:
 class _Neighbours:
     """Finds records of a kind that are easily taken for one another."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
-        self._groups: dict[str, list[Record]] = defaultdict(list)
-        self._same_name: dict[str, list[Record]] = defaultdict(list)
+    def __init__(self, records: Iterable[NamedRecord]) -> None:
+        self._groups: dict[str, list[NamedRecord]] = defaultdict(list)
+        self._same_name: dict[str, list[NamedRecord]] = defaultdict(list)
         self._places: dict[tuple[str, str], int] = {}
         for record in records:
             self._same_name[record.name.casefold()].append(record)
@@ -154,7 +163,7 @@ class _Neighbours:
             members.sort(key=lambda member: (member.name.casefold(), member.record_id))
             self._places |= {(group, member.record_id): place for place, member in enumerate(members)}
 
-    def of(self, record: Record) -> Iterator[Record]:
+    def of(self, record: NamedRecord) -> Iterator[NamedRecord]:
         """Namesakes, then of every group the next ones in the alphabet and a few by hash."""
         yield from self._same_name[record.name.casefold()]
         for group in (*record.groups, ""):
@@ -170,9 +179,9 @@ class _Neighbours:
 class _Choice:
     """A record with the templates that were chosen for it."""
 
-    record: Record
-    query: Template
-    passage: Template
+    record: NamedRecord
+    query: TextTemplate
+    passage: TextTemplate
 
 
 class RecordPairs:
@@ -187,17 +196,18 @@ class RecordPairs:
         most: At most this many pairs, chosen by hash.
     """
 
-    def __init__(self, kind: str, records: Sequence[Record], templates: Templates, most: int) -> None:
+    def __init__(self, kind: str, records: Sequence[NamedRecord], templates: Templates, most: int) -> None:
         training = [record for record in records if not is_held_out(record)]
         self._kind = kind
         self._templates = templates
         self._neighbours = _Neighbours(training)
         self._choices: dict[str, _Choice] = {}
         each = -(-most // max(1, len(training)))
-        found = (choice for record in training for choice in self._choose(record, each))
-        by_id = {f"{kind}/{choice.record.record_id}/{_key(choice.query)}": choice for choice in found}
-        for entry_id in sorted(by_id, key=digest)[:most]:
-            self._choices[entry_id] = by_id[entry_id]
+        # By hash, and no further than needed: some kinds have many times more records.
+        by_hash = sorted(training, key=lambda record: digest(f"{kind}/{record.record_id}"))
+        found = (choice for record in by_hash for choice in self._choose(record, each))
+        for choice in itertools.islice(found, most):
+            self._choices[f"{kind}/{choice.record.record_id}/{_key(choice.query)}"] = choice
 
     def entries(self) -> Iterator[Entry]:
         """Every chosen query with its passage."""
@@ -217,7 +227,7 @@ class RecordPairs:
                 found[other.record_id] = text
         return found
 
-    def _choose(self, record: Record, each: int) -> Iterator[_Choice]:
+    def _choose(self, record: NamedRecord, each: int) -> Iterator[_Choice]:
         queries = [query for query in self._templates.queries if query.fits(record)]
         queries.sort(key=lambda query: digest(f"{record.record_id}/{query.text}"))
         usable = [passage for passage in self._templates.passages if passage.fits(record)]
@@ -229,7 +239,7 @@ class RecordPairs:
                 key = f"{record.record_id}/{query.text}"
                 yield _Choice(record, query, min(answers, key=lambda item: digest(f"{key}/{item.text}")))
 
-    def _passage(self, other: Record, choice: _Choice) -> str | None:
+    def _passage(self, other: NamedRecord, choice: _Choice) -> str | None:
         if choice.passage.fits(other):
             return choice.passage.render(other)
         usable = [passage for passage in self._templates.passages if passage.fits(other)]
@@ -254,7 +264,7 @@ def record_pairs(source: str, parts: Sequence[RecordPairs], most: int = MOST_PAI
     return training_pairs(source, entries, lambda entry: owner[entry.entry_id].negatives(entry))
 
 
-def differs(other: Record, record: Record, query: Template) -> bool:
+def differs(other: NamedRecord, record: NamedRecord, query: TextTemplate) -> bool:
     """Whether a record does not answer a query about another: a field in the query is another one there.
 
     Names of which one contains the other count as the same.
@@ -269,5 +279,5 @@ def differs(other: Record, record: Record, query: Template) -> bool:
     return False
 
 
-def _key(template: Template) -> str:
+def _key(template: TextTemplate) -> str:
     return f"{digest(template.text):016x}"[:6]

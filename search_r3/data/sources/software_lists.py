@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from search_r3.data.sources.records import Record, known, unique
+from search_r3.data.sources.named_records import NamedRecord, known, unique
 from search_r3.errors import DataError
 
 _EDITION = re.compile(r"\s*[(\[].*$")
@@ -21,7 +21,7 @@ _LETTERS = re.compile(r"[A-Za-z]{3}")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
-def read_software_lists(folder: Path) -> list[Record]:
+def read_software_lists(folder: Path) -> list[NamedRecord]:
     """Titles of every list in a folder; alike are those of a platform and year, or of a publisher.
 
     A title is taken once for each platform, without what stands in brackets about the edition.
@@ -32,14 +32,14 @@ def read_software_lists(folder: Path) -> list[Record]:
     paths = sorted(folder.glob("*.xml"))
     if not paths:
         raise DataError(f"{folder} holds no .xml file; wanted the software lists of MAME.")
-    found: dict[str, Record] = {}
+    found: dict[str, NamedRecord] = {}
     for path in paths:
         for record in _read_list(path):
             found.setdefault(record.record_id.casefold(), record)
     return unique(found.values(), "software")
 
 
-def _read_list(path: Path) -> list[Record]:
+def _read_list(path: Path) -> list[NamedRecord]:
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
@@ -67,5 +67,5 @@ def _read_list(path: Path) -> list[Record]:
             "serial": serials[0].split(",")[0] if serials else None,
         }
         groups = (f"{platform}/{year}", publisher, platform)
-        records.append(Record(f"{platform}/{title}", title, known(fields), groups))
+        records.append(NamedRecord(f"{platform}/{title}", title, known(fields), groups))
     return records

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 from search_r3.data.sources.hierarchy import Hierarchy
-from search_r3.data.sources.records import Record, another_name, known, unique, with_article
+from search_r3.data.sources.named_records import NamedRecord, another_name, known, unique, with_article
 from search_r3.data.sources.wordnet import Synset
 
 _YEARS = re.compile(r"\s*\((?:born (?:in|around) )?(\d{2,4})(?:[-–](\d{2,4}|\?)?)?( BC)?\)")  # noqa: RUF001
@@ -45,28 +45,28 @@ class NamedSynsets:
         self._hierarchy = Hierarchy({synset.synset_id: synset.hypernyms for synset in synsets})
         self._parents = {parent for synset in synsets for parent in synset.hypernyms}
 
-    def people(self) -> list[Record]:
+    def people(self) -> list[NamedRecord]:
         """People with years of birth; alike are those of an occupation."""
         return unique(self._make("person", _person), "people")
 
-    def species(self) -> list[Record]:
+    def species(self) -> list[NamedRecord]:
         """Animals, plants and fungi with a Latin name; alike are those of a kind, or of a class."""
-        found: dict[str, Record] = {}
+        found: dict[str, NamedRecord] = {}
         for root in ("animal", "plant", "fungus"):
             for synset in self._below(root):
                 if (record := self._species(synset)) is not None:
                     found.setdefault(record.record_id, record)
         return unique(found.values(), "species")
 
-    def places(self) -> list[Record]:
+    def places(self) -> list[NamedRecord]:
         """Natural features and cities; alike are those of a kind."""
         return unique(self._named(("location", "body of water", "geological formation"), _PLACES), "places")
 
-    def events(self) -> list[Record]:
+    def events(self) -> list[NamedRecord]:
         """Battles, wars and the like; alike are those of a kind."""
         return unique(self._named(("event",), _EVENTS), "battles")
 
-    def figures(self) -> list[Record]:
+    def figures(self) -> list[NamedRecord]:
         """Deities and figures of myth and fiction; alike are those of a kind."""
         return unique(self._named(("imaginary being", "deity"), _FIGURES), "figures")
 
@@ -92,7 +92,7 @@ class NamedSynsets:
         parents = [self._synsets[key] for key in synset.hypernyms if key in self._synsets]
         return parents[0].lemmas[0] if parents else ""
 
-    def _make(self, root: str, make: Callable[[Synset, str], Record | None]) -> Iterable[Record]:
+    def _make(self, root: str, make: Callable[[Synset, str], NamedRecord | None]) -> Iterable[NamedRecord]:
         for synset in self._below(root):
             record = make(synset, self._kind(synset)) if self._is_name(synset) else None
             if record is not None:
@@ -102,8 +102,8 @@ class NamedSynsets:
         """A proper name: capitals, and nothing is a kind of it."""
         return synset.lemmas[0][:1].isupper() and synset.synset_id not in self._parents
 
-    def _named(self, roots: Sequence[str], classes: Sequence[str]) -> Iterable[Record]:
-        found: dict[str, Record] = {}
+    def _named(self, roots: Sequence[str], classes: Sequence[str]) -> Iterable[NamedRecord]:
+        found: dict[str, NamedRecord] = {}
         for root in roots:
             for synset in self._below(root):
                 kind = self._class(synset, classes)
@@ -119,7 +119,7 @@ class NamedSynsets:
     def _class_ids(self) -> dict[str, set[str]]:
         return {name: set(self._ids(name)) for name in (*_CLASSES, *_PLACES, *_EVENTS, *_FIGURES)}
 
-    def _species(self, synset: Synset) -> Record | None:
+    def _species(self, synset: Synset) -> NamedRecord | None:
         latin = [
             lemma for lemma in synset.lemmas if _BINOMIAL.match(lemma) and lemma.split(" ")[0] in self._genera
         ]
@@ -138,10 +138,10 @@ class NamedSynsets:
             "description": synset.gloss,
         }
         groups = (kind, fields["class"] or kind, latin[0].split(" ")[0])
-        return Record(synset.synset_id, name, known(fields), groups)
+        return NamedRecord(synset.synset_id, name, known(fields), groups)
 
 
-def _person(synset: Synset, kind: str) -> Record | None:
+def _person(synset: Synset, kind: str) -> NamedRecord | None:
     years = _YEARS.search(synset.gloss) or _BORN.search(synset.gloss)
     if years is None:
         return None
@@ -162,10 +162,10 @@ def _person(synset: Synset, kind: str) -> Record | None:
         "short": with_article(short),
         "description": with_article(text),
     }
-    return Record(synset.synset_id, whole, known(fields), (kind,)) if short else None
+    return NamedRecord(synset.synset_id, whole, known(fields), (kind,)) if short else None
 
 
-def _named(synset: Synset, kind: str, wider: str) -> Record:
+def _named(synset: Synset, kind: str, wider: str) -> NamedRecord:
     field = _FIELD_OF_LEGEND.match(synset.gloss)
     text = _FIELD_OF_LEGEND.sub("", synset.gloss)
     fields = {
@@ -176,4 +176,4 @@ def _named(synset: Synset, kind: str, wider: str) -> Record:
         "short": text.split(";")[0].strip(),
         "description": text,
     }
-    return Record(synset.synset_id, synset.lemmas[0], known(fields), (kind, wider))
+    return NamedRecord(synset.synset_id, synset.lemmas[0], known(fields), (kind, wider))

@@ -3,8 +3,8 @@
 import pytest
 
 from search_r3.data.names_task import DOCUMENTS, build_names_task
+from search_r3.data.sources.named_records import NamedRecord, is_held_out
 from search_r3.data.sources.record_texts import Templates, parse_template
-from search_r3.data.sources.records import Record, is_held_out
 from search_r3.errors import DataError
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -17,7 +17,7 @@ TEMPLATES = Templates(
     shared=("country",),
 )
 RECORDS = [
-    Record(str(index), name, {"country": "Belgium" if index % 2 else "France", "people": str(index)})
+    NamedRecord(str(index), name, {"country": "Belgium" if index % 2 else "France", "people": str(index)})
     for index, name in enumerate(NAMES[:1500])
 ]
 BY_NAME = {record.name: record for record in RECORDS}
@@ -68,7 +68,7 @@ def test_all_names_are_held_out():
 
 def test_no_name_contains_another():
     """A name inside another one would make two documents right."""
-    records = [*RECORDS, *(Record(f"new {record.name}", f"New {record.name}", {}) for record in RECORDS)]
+    records = [*RECORDS, *(NamedRecord(f"new {record.name}", f"New {record.name}", {}) for record in RECORDS)]
     for _, documents in tens(task(records)):
         names = [name_in(document) for document in documents]
         assert not [(a, b) for a in names for b in names if a != b and a in b]

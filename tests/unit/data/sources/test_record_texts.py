@@ -2,6 +2,7 @@
 
 import pytest
 
+from search_r3.data.sources.named_records import NamedRecord, is_held_out
 from search_r3.data.sources.record_texts import (
     RecordPairs,
     Templates,
@@ -10,19 +11,18 @@ from search_r3.data.sources.record_texts import (
     read_templates,
     record_pairs,
 )
-from search_r3.data.sources.records import Record, is_held_out
 from search_r3.errors import DataError
 
 
 def city(name, country="Belgium", people="1,000", **fields):
     fields = {"country": country, "people": people, **fields}
-    return Record(f"{name}/{country}", name, fields, (country,))
+    return NamedRecord(f"{name}/{country}", name, fields, (country,))
 
 
 def named(held_out, count):
     """Names that are held out, or are not."""
     names = (f"Town {number}" for number in range(10_000))
-    found = (name for name in names if is_held_out(Record("", name, {})) == held_out)
+    found = (name for name in names if is_held_out(NamedRecord("", name, {})) == held_out)
     return [next(found) for _ in range(count)]
 
 
@@ -50,7 +50,7 @@ def test_templates_name_fields_and_ask_for_others():
 
 def test_a_sentence_begins_with_a_capital():
     """A search query stays as it is, and so does a code at the beginning."""
-    record = Record("1", "baker's yeast", {"code": "yst", "country": "United States"})
+    record = NamedRecord("1", "baker's yeast", {"code": "yst", "country": "United States"})
     assert parse_template("{name} is a fungus.").render(record) == "Baker's yeast is a fungus."
     assert parse_template("{name} price").render(record) == "baker's yeast price"
     assert parse_template("{code} stands for {name}.").render(record) == "yst stands for baker's yeast."
@@ -59,7 +59,7 @@ def test_a_sentence_begins_with_a_capital():
 
 def test_a_field_may_end_in_a_full_stop():
     """Two full stops become one, three stay."""
-    record = Record("1", "e4", {"seat": "Denver, U.S.", "move": "1...e5"})
+    record = NamedRecord("1", "e4", {"seat": "Denver, U.S.", "move": "1...e5"})
     assert parse_template("{name} sits in {seat}.").render(record) == "E4 sits in Denver, U.S."
     assert parse_template("{name} {move}").render(record) == "e4 1...e5"
 
@@ -117,9 +117,9 @@ def test_a_namesake_is_a_negative_if_the_query_tells_them_apart():
 def test_names_that_contain_one_another_do_not_differ():
     """Nor do unknown fields; another country does."""
     query = parse_template("{name} in {country}")
-    assert not differs(Record("1", "New Ghent", {}), city("Ghent"), query)
-    assert differs(Record("1", "New Ghent", {"country": "France"}), city("Ghent"), query)
-    assert differs(Record("1", "Bruges", {}), city("Ghent"), query)
+    assert not differs(NamedRecord("1", "New Ghent", {}), city("Ghent"), query)
+    assert differs(NamedRecord("1", "New Ghent", {"country": "France"}), city("Ghent"), query)
+    assert differs(NamedRecord("1", "Bruges", {}), city("Ghent"), query)
 
 
 def test_held_out_records_are_neither_asked_for_nor_negatives():

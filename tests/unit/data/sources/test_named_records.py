@@ -2,8 +2,8 @@
 
 import pytest
 
-from search_r3.data.sources.records import (
-    Record,
+from search_r3.data.sources.named_records import (
+    NamedRecord,
     another_name,
     coordinates,
     is_held_out,
@@ -18,16 +18,16 @@ from search_r3.errors import DataError
 
 def test_one_name_in_ten_is_held_out_whatever_its_case_and_kind():
     """The choice depends on the name alone, and comes to about a tenth of the names."""
-    share = sum(is_held_out(Record(str(number), f"name {number}", {})) for number in range(5000)) / 5000
+    share = sum(is_held_out(NamedRecord(str(number), f"name {number}", {})) for number in range(5000)) / 5000
     assert 0.08 < share < 0.12
     for name in ("Ghent", "Bruges", "Ostend", "Namur", "Liège"):
-        first, second = Record("1", name, {"a": "b"}), Record("2", name.upper(), {}, ("x",))
+        first, second = NamedRecord("1", name, {"a": "b"}), NamedRecord("2", name.upper(), {}, ("x",))
         assert is_held_out(first) == is_held_out(second)
 
 
 def test_value_knows_the_name():
     """The name counts as a field; an unknown field is None."""
-    record = Record("1", "Ghent", {"country": "Belgium"})
+    record = NamedRecord("1", "Ghent", {"country": "Belgium"})
     assert (record.value("name"), record.value("country"), record.value("area")) == ("Ghent", "Belgium", None)
 
 
@@ -84,4 +84,4 @@ def test_ids_are_unique():
     with pytest.raises(DataError, match="no record of cups"):
         unique([], "cups")
     with pytest.raises(DataError, match="Two records of cups"):
-        unique([Record("1", "a", {}), Record("1", "b", {})], "cups")
+        unique([NamedRecord("1", "a", {}), NamedRecord("1", "b", {})], "cups")

@@ -15,7 +15,7 @@ _CONSONANT_SOUNDS = ("uni", "use", "euro", "one", "uk", "us ", "ubi", "ural", "u
 
 
 @dataclass(frozen=True)
-class Record:
+class NamedRecord:
     """A named thing.
 
     Attributes:
@@ -40,7 +40,7 @@ def digest(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
-def is_held_out(record: Record) -> bool:
+def is_held_out(record: NamedRecord) -> bool:
     """Whether a record is for evaluation only: one in ten, by a hash of its name.
 
     Records with the same name are held out together, whatever their kind, or a name that is asked for would
@@ -55,7 +55,7 @@ def known(fields: Mapping[str, object]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
-def unique(records: Iterable[Record], kind: str) -> list[Record]:
+def unique(records: Iterable[NamedRecord], kind: str) -> list[NamedRecord]:
     """Check that no id is there twice, and that there is a record at all.
 
     Raises:
