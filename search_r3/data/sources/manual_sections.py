@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from search_r3.data.pairs import TrainingPair
@@ -27,6 +28,7 @@ _BOILERPLATE_SECTIONS = 4
 """A paragraph that this many sections of a manual share says nothing about any of them."""
 
 _LEAST_LETTERS = 0.75
+_FOOTNOTE = re.compile(r" \[\d{1,2}\](?= |$)")
 _ANNOUNCEMENT = re.compile(r"(?<=[.!?]) [^.!?]*:$")
 _BOILERPLATE = re.compile(
     r"(?:source code:|(?:new|changed|added) in |deprecated since|copyright|©|availability:|compatibility:|"
@@ -153,10 +155,16 @@ def _useful(sections: Sequence[ManualSection]) -> dict[str, tuple[ManualSection,
     for index, item in enumerate(sections):
         if any(map(is_left_out, item.section.titles)):
             continue
+        title = item.section.titles[-1].casefold()
         paragraphs = tuple(
-            text
-            for text in item.section.paragraphs
-            if common[text] < _BOILERPLATE_SECTIONS and len(text.split()) > 2 and not _BOILERPLATE.match(text)
+            _FOOTNOTE.sub("", text)
+            for text, after in pairwise((*item.section.paragraphs, ""))
+            if common[text] < _BOILERPLATE_SECTIONS
+            and len(text.split()) > 2
+            and not _BOILERPLATE.match(text)
+            # A summary may repeat the heading, or how the text begins.
+            and text.rstrip(".").casefold() != title
+            and not after.startswith(text.rstrip("."))
         )
         if paragraphs:
             useful[f"{item.page}#{index}"] = (item, paragraphs)

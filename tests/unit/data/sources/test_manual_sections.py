@@ -156,3 +156,14 @@ def test_a_page_with_few_sections_takes_negatives_from_its_neighbours():
     assert CUP in pairs[0].negatives
     assert len(pairs[0].negatives) == 5
     assert all("number" in text for pair in pairs[2:] for text in pair.negatives)
+
+
+def test_summaries_that_repeat_something_are_dropped():
+    """A paragraph that is the heading again or the beginning of the next one, and marks of footnotes."""
+    (pair,) = manual_pairs(
+        "tea",
+        [section(("Keeping the water hot",), "Keeping the water hot.", "The pot keeps the water.", POT)],
+    )
+    assert pair.positive == POT
+    (pair,) = manual_pairs("tea", [section(("Keeping the water hot",), POT, f"{POT} [1] Really.")])
+    assert pair.positive == f"{POT} Really."
