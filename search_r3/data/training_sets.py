@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from search_r3.data.answer_sets import ANSWER_SETS
 from search_r3.data.graded import graded_phenotypes, graded_topics
+from search_r3.data.manual_sets import MANUAL_SETS
 from search_r3.data.name_sets import NAME_SETS
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.parsed import Sources
@@ -143,6 +144,7 @@ TRAINING_SETS: dict[str, TrainingSet] = {
     ),
     **ANSWER_SETS,
     **NAME_SETS,
+    **MANUAL_SETS,
 }
 """Pairs for supervised training."""
 
