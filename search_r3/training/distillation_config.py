@@ -40,15 +40,15 @@ class DevConfig(Section):
 
     Attributes:
         tasks: Names of dev tasks (``search-r3 data`` builds them).
-        queries: Queries of each.
-        documents: Documents of each: the relevant ones, and others.
+        multihop: Folder of ``hotpot-dev`` and ``musique-dev``, which no package holds.
+        limit: Most queries of each; documents are left out in proportion. None keeps all.
         max_query_tokens: Limit of a query with its template.
         max_document_tokens: Limit of a document with its template.
     """
 
     tasks: tuple[str, ...] = ()
-    queries: int = Field(default=100, ge=1)
-    documents: int = Field(default=600, ge=1)
+    multihop: Path | None = None
+    limit: int | None = Field(default=None, ge=1)
     max_query_tokens: int = Field(default=64, ge=8)
     max_document_tokens: int = Field(default=128, ge=8)
 

@@ -14,10 +14,9 @@ from search_r3.extras import needs_extra
 with needs_extra("train"):
     from datasets import Dataset
 
-from search_r3.data.beir import read_beir
-from search_r3.data.mini import select
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.text_pool import POOL_FILE, read_pool
+from search_r3.evaluation.dev_suite import load_dev_suite
 from search_r3.files import file_sha256
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
@@ -64,7 +63,7 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
     output = config.output
     pool_path = data_dir() / POOL_FILE
     pool = read_pool(pool_path)
-    dev = {name: _dev_task(name, config.dev) for name in config.dev.tasks}
+    dev = load_dev_suite(config.dev.tasks, multihop=config.dev.multihop, limit=config.dev.limit)
     arguments = trainer_arguments(
         config.trainer,
         output=output,
@@ -137,12 +136,6 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
             save_merged(config.model.base, output, module.max_reasoning_tokens)
         loss.distillation.save_projection(output / PROJECTION)
     return output / FINAL
-
-
-def _dev_task(name: str, config: DevConfig) -> RetrievalTask:
-    task = read_beir(data_dir() / "dev" / name).answerable()
-    chosen = select(task, [], seed="dev", queries=config.queries, documents=config.documents)
-    return task.subset(chosen.query_ids, chosen.doc_ids)
 
 
 def _evaluator(dev: dict[str, RetrievalTask], config: DevConfig) -> DevEvaluator:

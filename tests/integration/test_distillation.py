@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from toy_teacher import toy_teacher
 
-from search_r3.data.beir import write_beir
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.text_pool import write_pool
 from search_r3.errors import InvalidOptionError
@@ -33,7 +32,9 @@ def built(tmp_path, monkeypatch):
         corpus,
         {f"q{n}": {f"d{n}": 1} for n in range(len(corpus))},
     )
-    write_beir(task, tmp_path / "data" / "dev" / "words")
+    monkeypatch.setattr(
+        "search_r3.training.distillation_run.load_dev_suite", lambda names, **options: {"words": task}
+    )
     return tmp_path
 
 
@@ -42,7 +43,7 @@ def config(built, base, output="run", **changes):
         "output": built / output,
         "model": {"base": str(base), "adapter": {"rank": 8, "alpha": 16}},
         "data": {"texts": 960, "max_tokens": 32, "batch_rows": 16, "ridge_texts": 100},
-        "dev": {"tasks": ["words"], "queries": 8, "documents": 10},
+        "dev": {"tasks": ["words"]},
         "trainer": {
             "learning_rate": 5e-3,
             "num_train_epochs": 1,

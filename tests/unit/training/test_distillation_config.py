@@ -26,7 +26,7 @@ def test_shipped_configurations():
         ("[data]\ntexts = 1", "data.texts.*greater than or equal to 2"),
         ("[data]\ntexts = 9\nrows = 1", "data.rows"),
         ("[data]\ntexts = 9\n[trainer]\nseed = 1", "decided by `output`, `seed` and"),
-        ("[dev]\nqueries = 3", "data: Field required"),
+        ("[dev]\nlimit = 3", "data: Field required"),
     ],
 )
 def test_what_is_refused(tmp_path, line, message):
