@@ -29,6 +29,7 @@ CONTINENTS = {
 }
 _LARGE = 100_000
 _METRES_A_FOOT = 0.3048
+_MARK = re.compile(r"\s*(?:†|\([A-Z]+-partial\)|\[[^\]]*\])")
 _UNFINISHED = re.compile(r"under construction|closed|unknown|duplicate|\[|\?", re.IGNORECASE)
 
 
@@ -124,7 +125,7 @@ def read_subdivisions(path: Path, countries: Mapping[str, str]) -> list[NamedRec
         DataError: The file cannot be read, or lacks a column.
     """
     rows = json_rows(path, ("code", "name", "type"), key="3166-2")
-    names = {row["code"]: row["name"] for row in rows}
+    names = {row["code"]: _MARK.sub("", row["name"]) for row in rows}
     records = []
     for row in rows:
         country = countries.get(row["code"].partition("-")[0])
@@ -139,7 +140,7 @@ def read_subdivisions(path: Path, countries: Mapping[str, str]) -> list[NamedRec
             "parent": names.get(row.get("parent", "")),
         }
         groups = (f"{country}/{kind}", country)
-        records.append(NamedRecord(row["code"], row["name"], known(fields), groups))
+        records.append(NamedRecord(row["code"], names[row["code"]], known(fields), groups))
     return unique(records, "subdivisions")
 
 

@@ -76,13 +76,18 @@ def test_countries(tmp_path):
 def test_subdivisions(tmp_path):
     """Type in small letters with its article, and the name of the part above."""
     rows = [
-        {"code": "BE-VLG", "name": "Flanders", "type": "Region"},
-        {"code": "BE-VOV", "name": "East Flanders", "type": "Province", "parent": "BE-VLG"},
+        {"code": "BE-VLG", "name": "Flanders †", "type": "Region"},
+        {"code": "BE-VOV", "name": "East Flanders (NL-partial)", "type": "Province", "parent": "BE-VLG"},
         {"code": "XX-1", "name": "Nowhere", "type": "Atoll"},
     ]
     first, second = read_subdivisions(write(tmp_path / "s.json", {"3166-2": rows}), COUNTRIES)
+    assert first.name == "Flanders"
     assert (first.fields["a_kind"], first.groups) == ("a region", ("Belgium/region", "Belgium"))
-    assert (second.fields["parent"], second.fields["code"]) == ("Flanders", "BE-VOV")
+    assert (second.name, second.fields["code"], second.fields["parent"]) == (
+        "East Flanders",
+        "BE-VOV",
+        "Flanders",
+    )
 
 
 def test_counties(tmp_path):
