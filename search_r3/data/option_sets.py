@@ -16,6 +16,7 @@ from search_r3.data.sources.option_lists import read_option_lists
 from search_r3.data.training_set import TrainingSet
 
 _OPTIONS = ("system", "network", "media", "development")
+_PROGRAM_SECTIONS = "15678"
 _FREE = "GPL, BSD, MIT, Apache-2.0 and other free licences, per package"
 _FREE_MANUALS = "GFDL without invariant sections, GPL and other free licences, per manual"
 

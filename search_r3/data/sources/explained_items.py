@@ -30,7 +30,8 @@ _SAYS_NOTHING = re.compile(
     r"|^(?:this|the) (?:option|is|variable|function|command|directive|parameter|setting) (?:is )?"
     r"(?:an? )?(?:alias|synonym|obsolete|deprecated|ignored|equivalent|identical|the same|like)"
     r"|\b(?:equivalent to|synonym for|synonymous with|alias (?:for|of)|same as|documented elsewhere)\b"
-    r"|\b(?:see|described|explained|listed) (?:above|below|there)|^(?:the )?(?:default|initial)(?: value| setting)?(?:s|:| is)\b|^this (?:command|option) takes no\b"
+    r"|\b(?:see|described|explained|listed) (?:above|below|there)"
+    r"|^(?:the )?(?:default|initial)(?: value| setting)?(?:s|:| is)\b|^this (?:command|option) takes no\b"
     r"|^you (?:may|can) specify only one\b|^\S+\(\d\w*\)(?:,|$)|\bthis function$",
     re.IGNORECASE,
 )
@@ -69,7 +70,8 @@ def explained_item_pairs(source: str, items: Iterable[ExplainedItem]) -> list[Tr
 
     Where an explanation is one sentence, the name stands alone as the document. A short sentence gets the
     owner in parentheses, for many programs have an option like it. An item that repeats
-    another word by word is left out. Negatives are documents of the same owner and topic, or of the owner if the topic has few.
+    another word by word is left out. Negatives are documents of the same owner and topic, or of the owner if
+    the topic has few.
 
     Raises:
         DataError: No item is left.

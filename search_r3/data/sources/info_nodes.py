@@ -27,8 +27,8 @@ _PART = re.compile(r"(?:\.info)?(?:-(\d+))?\.gz$")
 # Nodes that say nothing about the subject.
 _APART = re.compile(
     r"\b(?:licen[cs]es?|copying|copyright|warranty|index|contents|acknowledge?ments?|thanks|credits|authors?|"
-    r"contributors|contributing|change ?log|history|bugs?|bibliography|references|this manual|further reading|"
-    r"mailing lists?|colophon|gfdl|gpl)\b",
+    r"contributors|contributing|change ?log|history|bugs?|bibliography|references|this manual|"
+    r"further reading|mailing lists?|colophon|gfdl|gpl)\b",
     re.IGNORECASE,
 )
 # Titles that say nothing without the one above them.
@@ -36,7 +36,9 @@ _VAGUE = re.compile(
     r"^(?:(?:more|some|an?|the|other|basic|general|detailed|further|special|simple|advanced|common|sample) )*"
     r"(?:overview|introduction|options?|examples?|syntax|usage|details?|description|notes?|summary|functions?|"
     r"variables?|commands?|concepts?|basics?|tutorial|about|misc\w*|features?|installation|customi[sz]ation|"
-    r"configuration|invoking|macros?|preliminaries|environment(?: variables)?|exit status|diagnostics|messages|return values?|parameters|operation|remarks|background|preface|format|files?|caveats|limitations|types?)\.?$",
+    r"configuration|invoking|macros?|preliminaries|environment(?: variables)?|exit status|"
+    r"diagnostics|messages|return values?|parameters|operation|remarks|background|preface|format|"
+    r"files?|caveats|limitations|types?)\.?$",
     re.IGNORECASE,
 )
 # A node of this name is about a program of its own.

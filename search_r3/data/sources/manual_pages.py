@@ -21,10 +21,26 @@ _LEAST_WORDS = 2
 _PREFIX_LENGTH = 4
 _DEFINITION = re.compile(r"^\.\s*de1?\s+(\S+).*?^\.\.\s*$", re.MULTILINE | re.DOTALL)
 # What pod2man, docutils, Asciidoctor and Tcl define: breaks, margins and boxes, which text can do without.
-_KNOWN_MACROS = set(
-    "Sp Vb Ve IX rstReportMargin INDENT UNINDENT URL EX EE SP AP AS BS BE VS VE CS CE SO SE OP DS DE MT QR UL QW "
-    "PQ ^B".split()
-)
+_KNOWN_MACROS = {"Sp", "Vb", "Ve", "IX", "rstReportMargin", "INDENT", "UNINDENT", "URL", "EX", "EE", "SP"}
+_KNOWN_MACROS |= {
+    "AP",
+    "AS",
+    "BS",
+    "BE",
+    "VS",
+    "VE",
+    "CS",
+    "CE",
+    "SO",
+    "SE",
+    "OP",
+    "DS",
+    "DE",
+    "MT",
+    "QR",
+    "UL",
+}
+_KNOWN_MACROS |= {"QW", "PQ", "^B"}
 _NO_SUMMARY = re.compile(r"[\\#]|\bSYNOPSIS\b")
 _ANNOUNCEMENT = re.compile(r"(?<=[.!?]) [^.!?]*:$")
 

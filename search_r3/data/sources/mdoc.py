@@ -86,91 +86,106 @@ def _rewritten(lines: Sequence[str]) -> Iterator[str]:
         macro, _, rest = line[1:].strip().partition(" ") if line.startswith(".") else ("", "", "")
         if not macro:
             yield line
-        elif macro == "Nd":
-            yield f"\\- {_inline(_words(rest), name)}"
-        elif macro == "Bl":
-            lists.append("-tag" in rest or "-hang" in rest)
-            yield ".RS" if len(lists) > 1 else ".sp"
-        elif macro == "El":
-            if lists:
-                lists.pop()
-            yield ".RE" if lists else ".PP"
-        elif macro == "It":
-            tag = _inline(_words(rest), name)
-            if lists and lists[-1]:
-                yield from (".TP", tag)
-            else:
-                yield f'.IP "\\(bu"\n{tag}'
+        elif macro in ("Bl", "El", "It"):
+            yield from _list_lines(macro, rest, name, lists)
         elif macro in _LINE:
             # A paragraph inside of a list belongs to its item.
             yield ".sp" if macro == "Pp" and lists else _LINE[macro](rest)
-        elif macro == "Nm" and not name:
-            name = rest.split()[0] if rest.split() else ""
-            yield _inline(_words(rest), name)
-        elif macro == "Nm" and rest.endswith(" ,"):
-            yield _inline(_words(rest), name)
+        elif macro == "Nd":
+            yield f"\\- {_Inline(name).text(_words(rest))}"
+        elif macro == "Nm" and (not name or rest.endswith(" ,")):
+            name = name or rest.partition(" ")[0]
+            yield _Inline(name).text(_words(rest))
         elif macro in _CALLABLE:
-            yield _inline([macro, *_words(rest)], name)
+            yield _Inline(name).text([macro, *_words(rest)])
+
+
+def _list_lines(macro: str, rest: str, name: str, lists: list[bool]) -> Iterator[str]:
+    """What begins or ends a list or an item of it; ``lists`` is kept up to date."""
+    if macro == "Bl":
+        lists.append("-tag" in rest or "-hang" in rest)
+        yield ".RS" if len(lists) > 1 else ".sp"
+    elif macro == "El":
+        if lists:
+            lists.pop()
+        yield ".RE" if lists else ".PP"
+    else:
+        yield ".TP" if lists and lists[-1] else '.IP "\\(bu"'
+        yield _Inline(name).text(_words(rest))
 
 
 def _words(text: str) -> list[str]:
     return [found[2] if found[1] is None else found[1].replace('""', '"') for found in _WORD.finditer(text)]
 
 
-def _inline(words: Sequence[str], name: str) -> str:
-    """The text of a line of inline macros: what they print, with the blanks between."""
-    text = ""
-    ends: list[str] = []
-    glue = True
-    index = 0
-    while index < len(words):
-        word = words[index]
-        index += 1
-        piece = word
-        if word in ("Ns", "Pf", "Ap"):
-            if word == "Pf" and index < len(words):
-                text += ("" if glue else " ") + words[index]
-                index += 1
-            elif word == "Ap":
-                text += "'"
-            glue = True
-            continue
-        if word in ("Xo", "Xc") or (word in _FONTS and word not in _SYSTEMS):
-            continue
-        if word == "Fl":
-            follows = words[index] if index < len(words) else ""
-            if follows and follows not in _CALLABLE and follows not in _CLOSING:
-                index += 1
-                piece = f"\\-{follows}"
-            else:
-                piece, text = "\\-", text
-        elif word == "Xr" and index < len(words):
-            section = words[index + 1] if index + 1 < len(words) else ""
-            digit = section[:1].isdigit()
-            piece = f"{words[index]}({section})" if digit else words[index]
-            index += 2 if digit else 1
-        elif word == "Nm":
-            follows = words[index] if index < len(words) else ""
-            piece = name if not follows or follows in _CALLABLE or follows in _CLOSING else ""
-            if not piece:
-                continue
-        elif word in _SYSTEMS:
-            piece = _SYSTEMS[word]
-        elif word in _QUOTES:
-            opening, closing = _QUOTES[word]
-            text += ("" if glue else " ") + opening
-            ends.append(closing)
-            glue = True
-            continue
-        elif word in _BLOCK_QUOTES:
-            piece = _BLOCK_QUOTES[word]
-            opens = word.endswith("o")
-            text += (" " if opens and not glue else "") + piece
-            glue = opens
-            continue
-        if piece in _CLOSING and index == len(words) and ends:
-            text += "".join(reversed(ends))
-            ends = []
-        text += ("" if glue or piece in _CLOSING else " ") + piece
-        glue = piece in _OPENING
-    return text + "".join(reversed(ends))
+class _Inline:
+    """Prints one line of inline macros, with the blanks between its words."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._text = ""
+        self._ends: list[str] = []  # of the quotations that last until the end of the line
+        self._glue = True  # whether the next word follows without a blank
+
+    def text(self, words: Sequence[str]) -> str:
+        waiting = list(words)
+        while waiting:
+            word = waiting.pop(0)
+            if word in _SILENT:
+                self._silent(word, waiting)
+            elif word in _QUOTES or word in _BLOCK_QUOTES:
+                self._quote(word)
+            elif word in _ARGUMENTS:
+                self._put(_ARGUMENTS[word](waiting, self._name))
+            elif word in _SYSTEMS or word not in _FONTS:
+                self._end(word, last=not waiting)
+                self._put(_SYSTEMS.get(word, word))
+        return self._text + "".join(reversed(self._ends))
+
+    def _put(self, piece: str) -> None:
+        if piece:
+            self._text += ("" if self._glue or piece in _CLOSING else " ") + piece
+            self._glue = piece in _OPENING
+
+    def _silent(self, word: str, waiting: list[str]) -> None:
+        if word == "Pf" and waiting:
+            self._put(waiting.pop(0))
+        elif word == "Ap":
+            self._text += "'"
+        self._glue = self._glue or word in ("Pf", "Ns", "Ap")
+
+    def _quote(self, word: str) -> None:
+        opening, closing = _QUOTES.get(word, (_BLOCK_QUOTES.get(word, ""), ""))
+        opens = word in _QUOTES or word.endswith("o")
+        self._text += ("" if self._glue or not opens else " ") + opening
+        self._ends += [closing] if closing else []
+        self._glue = opens
+
+    def _end(self, word: str, last: bool) -> None:
+        """A mark at the end of the line stands behind the quotation."""
+        if last and word in _CLOSING:
+            self._text += "".join(reversed(self._ends))
+            self._ends = []
+
+
+def _is_word(waiting: Sequence[str]) -> bool:
+    return bool(waiting) and waiting[0] not in _CALLABLE and waiting[0] not in _CLOSING
+
+
+def _flag(waiting: list[str], name: str) -> str:
+    if waiting[:1] == ["Fl"]:
+        waiting.pop(0)
+        return "\\-" + _flag(waiting, name)
+    return f"\\-{waiting.pop(0)}" if _is_word(waiting) else "\\-"
+
+
+def _reference(waiting: list[str], _: str) -> str:
+    page = waiting.pop(0) if waiting else ""
+    return f"{page}({waiting.pop(0)})" if waiting and waiting[0][:1].isdigit() else page
+
+
+def _own_name(waiting: list[str], name: str) -> str:
+    return waiting.pop(0) if _is_word(waiting) else name
+
+
+_ARGUMENTS = {"Fl": _flag, "Xr": _reference, "Nm": _own_name}

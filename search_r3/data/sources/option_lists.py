@@ -15,10 +15,11 @@ from search_r3.errors import DataError
 
 # Lists in these sections explain no options.
 _APART = re.compile(
-    r"NAME|SEE ALSO|AUTHORS?|BUGS|HISTORY|EXAMPLES?|FILES|EXIT.*|RETURN.*|ERRORS?|DIAGNOSTICS|STANDARDS|NOTES|"
-    r"COPYRIGHT|CONFORMING.*|.*LICEN[CS]E.*|.*CHANGES.*|CREDITS|.*REFERENCES|SYNOPSIS|STATUS|RESOURCES|"
+    r"NAME|SEE ALSO|AUTHORS?|BUGS|HISTORY|EXAMPLES?|FILES|EXIT.*|RETURN.*|ERRORS?|DIAGNOSTICS|STANDARDS|"
+    r"NOTES|COPYRIGHT|CONFORMING.*|.*LICEN[CS]E.*|.*CHANGES.*|CREDITS|.*REFERENCES|SYNOPSIS|STATUS|RESOURCES|"
     r"REPORTING BUGS|.*EXAMPLES?|COLOPHON|VERSIONS?|AVAILABILITY|ATTRIBUTES|ARGUMENTS"
 )
+_INDEXES = ("systemd.directives.7", "systemd.index.7")
 _LONGEST_TAG_WORDS = 9
 _VAGUE_HEADING = re.compile(
     r"\b(?:options?|parameters|commands|general|values|syntax)\b|^\W*$", re.IGNORECASE
@@ -42,6 +43,8 @@ def read_option_lists(folder: Path) -> list[ExplainedItem]:
 
 
 def _items(page_id: str, source: str) -> Iterator[ExplainedItem]:
+    if page_id in _INDEXES:
+        return
     owner = _OWNER_SUFFIX.sub("", page_id.rpartition(".")[0])
     number = 0
     for heading, lines in sections(to_man_macros(source)).items():

@@ -1,6 +1,6 @@
 """The tagged lists of manual pages in the man macros: every tag with the text that explains it.
 
-Pages are written by hand, or made by pod2man, docbook, asciidoc or docutils; each has its own way to set a list.
+Pages are written by hand, or made by pod2man, docbook, asciidoc or docutils. Each sets lists in its own way.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from search_r3.data.sources.roff import line_text, macro_arguments
 
 _LITERAL = {"EX": "EE", "nf": "fi", "TS": "TE", "Vb": "Ve", "CS": "CE", "DS": "DE"}
 _PARAGRAPHS = {"PP", "P", "LP", "HP"}
+_BREAKS = _PARAGRAPHS | {"sp", "Sp"}
 _INDENT = {"RS", "INDENT"}
 _UNINDENT = {"RE", "UNINDENT"}
 _BULLET = re.compile(r"^\W*$|^\(?\w{1,2}[.)]$")
@@ -62,24 +63,23 @@ class _ListReader:
             self._literal_end = _LITERAL[name]
         elif name in ("TP", "TQ", "IP"):
             self._tag(name, arguments)
-        elif name == "SS":
-            self.close()
-            self._heading = " ".join(arguments)
-            self._loose = []
-        elif name in _PARAGRAPHS:
-            if self._open_at == self._depth and not self._indented:
-                self.close()
-            self._break()
-            self._loose = []
         elif name in _INDENT:
             self._indent()
         elif name in _UNINDENT:
             self._unindent()
-        elif name in ("sp", "Sp") or not line.strip():
-            self._break()
-            self._loose = []
+        elif name == "SS" or name in _BREAKS or not line.strip():
+            self._end_paragraph(name, arguments)
         elif (text := line_text(line)) is not None:
             self._text(text)
+
+    def _end_paragraph(self, name: str, arguments: Sequence[str]) -> None:
+        outdents = name in _PARAGRAPHS and self._open_at == self._depth and not self._indented
+        if name == "SS" or outdents:
+            self.close()
+        if name == "SS":
+            self._heading = " ".join(arguments)
+        self._break()
+        self._loose = []
 
     def close(self) -> None:
         self._break()
@@ -106,14 +106,15 @@ class _ListReader:
 
     def _indent(self) -> None:
         loose, self._loose = self._loose, []
-        self._break()
         self._depth += 1
+        if self._open_at is not None and self._indented and not self._muted:
+            # What stands before an indented text is the tag of an inner list.
+            self._words = []
+            self._muted = True
+        self._break()
         if self._open_at is None and loose:
             self._open([" ".join(loose)])
             self._indented = True
-        elif self._open_at is not None and self._indented and self._depth == self._open_at + 1:
-            # What stands before an indented text is the tag of an inner list.
-            self._muted = True
 
     def _unindent(self) -> None:
         self._break()
