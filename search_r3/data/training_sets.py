@@ -9,6 +9,7 @@ from search_r3.data.answer_sets import ANSWER_SETS
 from search_r3.data.graded import graded_phenotypes, graded_topics
 from search_r3.data.manual_sets import MANUAL_SETS
 from search_r3.data.name_sets import NAME_SETS
+from search_r3.data.option_sets import OPTION_SETS
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.parsed import Sources
 from search_r3.data.pins import pinned_packages
@@ -145,6 +146,7 @@ TRAINING_SETS: dict[str, TrainingSet] = {
     **ANSWER_SETS,
     **NAME_SETS,
     **MANUAL_SETS,
+    **OPTION_SETS,
 }
 """Pairs for supervised training."""
 

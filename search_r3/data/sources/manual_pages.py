@@ -6,19 +6,42 @@ import gzip
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.sources.entries import Entry, training_pairs
+from search_r3.data.sources.mdoc import to_man_macros
 from search_r3.data.sources.roff import paragraphs, plain_text, sections
 from search_r3.errors import DataError
 
 _MOST_WORDS = 120
 _LEAST_WORDS = 2
 _PREFIX_LENGTH = 4
-_OWN_MACRO = re.compile(r"^\.\s*de\b", re.MULTILINE)
+_DEFINITION = re.compile(r"^\.\s*de1?\s+(\S+).*?^\.\.\s*$", re.MULTILINE | re.DOTALL)
+# What pod2man, docutils, Asciidoctor and Tcl define: breaks, margins and boxes, which text can do without.
+_KNOWN_MACROS = {"Sp", "Vb", "Ve", "IX", "rstReportMargin", "INDENT", "UNINDENT", "URL", "EX", "EE", "SP"}
+_KNOWN_MACROS |= {
+    "AP",
+    "AS",
+    "BS",
+    "BE",
+    "VS",
+    "VE",
+    "CS",
+    "CE",
+    "SO",
+    "SE",
+    "OP",
+    "DS",
+    "DE",
+    "MT",
+    "QR",
+    "UL",
+}
+_KNOWN_MACROS |= {"QW", "PQ", "^B"}
+_NO_SUMMARY = re.compile(r"[\\#]|\bSYNOPSIS\b")
 _ANNOUNCEMENT = re.compile(r"(?<=[.!?]) [^.!?]*:$")
 
 
@@ -49,16 +72,40 @@ def read_manual_pages(folder: Path) -> list[ManualPage]:
     Raises:
         DataError: A file is damaged, or no page has the sections NAME and DESCRIPTION.
     """
-    pages: dict[str, ManualPage] = {}
-    for path in sorted(folder.glob("man[1-8]/*.gz")):
-        page_id = path.name.removesuffix(".gz")
-        # Other names of a page may be links in the file system.
-        if not path.is_symlink() and (page := _page(page_id, path.parent.name[3:], _read(path))) is not None:
-            pages[page_id] = page
-    if not pages:
-        wanted = "wanted usr/share/man with man1 to man8, of pages in the man macros"
+    if not (pages := find_manual_pages(folder)):
+        wanted = "wanted usr/share/man with man1 to man9, of pages in the man or mdoc macros"
         raise DataError(f"{folder} holds no manual page with NAME and DESCRIPTION; {wanted}.")
+    return pages
+
+
+def find_manual_pages(folder: Path) -> list[ManualPage]:
+    """Read the pages as above, but a folder may have none.
+
+    Raises:
+        DataError: A file is damaged.
+    """
+    pages: dict[str, ManualPage] = {}
+    for page_id, source in page_sources(folder):
+        section = page_id.rpartition(".")[2][:1]
+        if (page := _page(page_id, section, to_man_macros(source))) is not None:
+            pages[page_id] = page
     return list(pages.values())
+
+
+def page_sources(folder: Path, man_sections: str = "123456789n") -> Iterator[tuple[str, str]]:
+    """The id and the source of every page below a folder, by path, in these sections of the manual.
+
+    Links in the file system are skipped, and so are pages that define macros of their own.
+
+    Raises:
+        DataError: A file is damaged.
+    """
+    for path in sorted(folder.glob(f"man[{man_sections}]/*.gz")):
+        # Other names of a page may be links.
+        if not path.is_symlink():
+            source = _read(path)
+            if set(_DEFINITION.findall(source)) <= _KNOWN_MACROS:
+                yield path.name.removesuffix(".gz"), _DEFINITION.sub("", source)
 
 
 def _read(path: Path) -> str:
@@ -70,8 +117,6 @@ def _read(path: Path) -> str:
 
 
 def _page(page_id: str, section: str, source: str) -> ManualPage | None:
-    if _OWN_MACRO.search(source):
-        return None
     found = sections(source)
     names, dash, summary = plain_text(found.get("NAME", [])).partition(" - ")
     description = paragraphs(found.get("DESCRIPTION", []))
@@ -80,7 +125,7 @@ def _page(page_id: str, section: str, source: str) -> ManualPage | None:
     return ManualPage(page_id, section, tuple(names.split(", ")), summary, tuple(description))
 
 
-def manual_pages_pairs(pages: Sequence[ManualPage]) -> list[TrainingPair]:
+def manual_pages_pairs(pages: Sequence[ManualPage], source: str = "manual_pages") -> list[TrainingPair]:
     """Pair every page's summary with its name and the beginning of its description (120 words at most).
 
     Negatives are pages of the same section whose names begin with the same four characters, unless the two
@@ -103,9 +148,9 @@ def manual_pages_pairs(pages: Sequence[ManualPage]) -> list[TrainingPair]:
     entries = [
         Entry(page.page_id, page.page_id, page.summary, texts[page.page_id])
         for page in pages
-        if len(page.summary.split()) >= _LEAST_WORDS
+        if len(page.summary.split()) >= _LEAST_WORDS and not _NO_SUMMARY.search(page.summary)
     ]
-    return training_pairs("manual_pages", entries, alike)
+    return training_pairs(source, entries, alike)
 
 
 def _group(page: ManualPage) -> tuple[str, str]:

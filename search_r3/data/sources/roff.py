@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 _FONT_MACROS = {"B", "I", "R", "SM", "SB"}
-_ALTERNATING_MACROS = {"BR", "RB", "BI", "IB", "IR", "RI"}
+_ALTERNATING_MACROS = {"BR", "RB", "BI", "IB", "IR", "RI", "QW", "PQ"}
 _BREAKS = {"PP", "P", "LP", "HP", "sp"}
 _LISTS = {"TP", "TQ", "IP", "SS", "TS"}
 # Text that is set as it stands, by the macro that begins it and the one that ends it.
@@ -97,11 +97,30 @@ def paragraphs(lines: Sequence[str]) -> list[str]:
     return done + ([" ".join(words)] if words else [])
 
 
+def line_text(line: str) -> str | None:
+    """The text of one line, be it plain or a font macro; nothing for any other macro."""
+    macro = _MACRO.match(line)
+    if macro is None:
+        return None if line.startswith((".", "'")) else _unescape(line)
+    if macro[1] in _FONT_MACROS | _ALTERNATING_MACROS:
+        return _unescape(_joined(macro[1], macro[2]))
+    return None
+
+
+def macro_arguments(line: str) -> tuple[str, list[str]]:
+    """The name of a line's macro, empty if there is none, and its arguments as plain text."""
+    macro = _MACRO.match(line)
+    return (macro[1], [_unescape(text) for text in _arguments(macro[2])]) if macro else ("", [])
+
+
 def _joined(macro: str, arguments: str) -> str:
     """The text of a font macro: those that alternate between two fonts put no space between."""
-    found = _ARGUMENT.finditer(_COMMENT.sub("", arguments.replace("\\ ", "\\~")))
-    texts = [argument[2] if argument[1] is None else argument[1].replace('""', '"') for argument in found]
-    return ("" if macro in _ALTERNATING_MACROS else " ").join(texts)
+    return ("" if macro in _ALTERNATING_MACROS else " ").join(_arguments(arguments))
+
+
+def _arguments(text: str) -> list[str]:
+    found = _ARGUMENT.finditer(_COMMENT.sub("", text.replace("\\ ", "\\~")))
+    return [argument[2] if argument[1] is None else argument[1].replace('""', '"') for argument in found]
 
 
 def _unescape(text: str) -> str:

@@ -69,7 +69,7 @@ def test_packages_are_pinned_and_licensed():
     """Every package has an exact version, a SHA-256, a licence, and files to keep."""
     packages = pinned_packages()
     text = files("search_r3.data").joinpath("packages.toml").read_text(encoding="utf-8")
-    assert len(packages) == text.count("[[package]]") == 173  # no name is there twice
+    assert len(packages) == text.count("[[package]]") == 314  # no name is there twice
     for name, package in packages.items():
         assert name == package.name
         assert package.registry in ("pypi", "debian", "npm")
