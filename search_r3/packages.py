@@ -55,10 +55,7 @@ class Package:
         version: The exact version.
         registry: "pypi", "debian" or "npm".
         use: What its files are for: "evaluation", "dev", "held-out code", "baseline", "training", "training
-            code", "default model", "base model".
-        registry: "pypi" or "debian".
-        use: What its files are for: "evaluation", "held-out code", "baseline", "training", "training code",
-            "training" with the kind and the subject of a set, "default model".
+            code", "training" with the kind and the subject of a set, "default model", "base model".
         licence: Licence of what is read.
         sha256: Of the downloaded file.
         keep: Patterns (fnmatch, ``*`` crosses folders) of the files inside that are unpacked.
