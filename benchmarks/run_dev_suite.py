@@ -2,7 +2,7 @@
 
     python benchmarks/run_dev_suite.py --model default --fused
 
-Queries do not think. Run `search-r3 data` first. The suite chooses recipes and checkpoints, so no$
+Queries do not think. Run `search-r3 data` first. The suite chooses recipes and checkpoints, so no
 result on it is reported as the quality of a model. Writes <name>.jsonl into benchmarks/results/dev.
 """
 
@@ -19,6 +19,7 @@ from search_r3.data.dev_tasks import DEV_TASKS
 from search_r3.data.minilm import minilm_folder
 from search_r3.evaluation.dev_suite import (
     MULTIHOP_TASKS,
+    NAMES_TASK,
     DevResult,
     load_dev_suite,
     measure_dev,
@@ -30,6 +31,7 @@ from search_r3.paths import data_dir
 from search_r3.provenance import describe_environment
 
 MINILM = "all-MiniLM-L6-v2"
+_TASKS = (*DEV_TASKS, *MULTIHOP_TASKS, NAMES_TASK)
 
 
 def main(
@@ -39,7 +41,7 @@ def main(
     name: Annotated[str | None, typer.Option(help="Name of the result [default: that of the model].")] = None,
     tasks: Annotated[
         list[str] | None,
-        typer.Option("--task", help=f"A task; repeatable: {', '.join((*DEV_TASKS, *MULTIHOP_TASKS))}."),
+        typer.Option("--task", help=f"A task; repeatable: {', '.join(_TASKS)}."),
     ] = None,
     fused: Annotated[
         bool, typer.Option("--fused", help="Measure the model joined with BM25 as well.")

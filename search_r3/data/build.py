@@ -16,10 +16,11 @@ from typing import Any
 
 from search_r3.data.beir import read_beir, write_beir
 from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash
-from search_r3.data.dev_tasks import DEV_TASKS, dev_folder, expected_dev_hash
+from search_r3.data.dev_tasks import DEV_TASKS, DevCard, dev_folder, expected_dev_hash
 from search_r3.data.full_tasks import full_task
 from search_r3.data.leaks import LeakCheck
 from search_r3.data.mini import mini_of
+from search_r3.data.names_task import NAMES
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs, write_pairs
 from search_r3.data.parsed import Sources
 from search_r3.data.retrieval_task import RetrievalTask
@@ -77,12 +78,12 @@ class Builder:
                 self._note("evaluation", f"{name}/{size}", _describe(read_beir(folder / size)))
 
     def build_dev(self) -> dict[str, str]:
-        """Build the dev tasks, before the training sets: these are kept apart from those that are there.
+        """Build the dev tasks and the test of names; training sets are then kept apart from these.
 
         Returns:
             What could not be built, by name, with the reason; see :meth:`build_training`.
         """
-        failed = self._try_all([(name, self._build_dev_task) for name in DEV_TASKS])
+        failed = self._try_all([(name, self._build_dev_task) for name in _dev_cards()])
         self._check = self._dev_names = None
         return failed
 
@@ -133,8 +134,8 @@ class Builder:
             self._on_step(f"dev task {name}: built before")
         else:
             self._on_step(f"dev task {name}")
-            self._write_pinned(name, DEV_TASKS[name].build(self._sources), wanted, folder)
-        facts = {**_describe(read_beir(folder)), "licence": DEV_TASKS[name].licence}
+            self._write_pinned(name, _dev_cards()[name].build(self._sources), wanted, folder)
+        facts = {**_describe(read_beir(folder)), "licence": _dev_cards()[name].licence}
         self._note("dev", name, facts)
 
     def _build_pairs(self, name: str) -> None:
@@ -228,7 +229,7 @@ class Builder:
 
     def _dev_built(self) -> list[str]:
         if self._dev_names is None:
-            folders = ((name, dev_folder(self._folder, name)) for name in DEV_TASKS)
+            folders = ((name, dev_folder(self._folder, name)) for name in _dev_cards())
             self._dev_names = [name for name, path in folders if _is_built(path, expected_dev_hash(name))]
         return self._dev_names
 
@@ -283,6 +284,11 @@ class Builder:
         made_with = bytes_sha256(b"".join([*pins, *(name.encode() for name in self._dev_built())]))
         sums = (bytes.fromhex(file_sha256(path)) for path in files)
         return {"build": f"{_BUILD}-{made_with[:12]}", "sha256": bytes_sha256(b"".join(sums))}
+
+
+def _dev_cards() -> dict[str, DevCard]:
+    """What is built like a dev task: the test of names too."""
+    return {**DEV_TASKS, NAMES.name: NAMES}
 
 
 def _is_built(folder: Path, wanted: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from search_r3.data import dev_builders
 from search_r3.data.beir import read_beir
@@ -51,7 +51,7 @@ class DevCard:
         packages: The pinned packages that it is made of.
         licence: Licence of the texts, as their source gives it.
         judgements: How it came to be that a document counts as relevant.
-        build: Makes the task.
+        build: Makes the task from :class:`search_r3.data.parsed.Sources`.
     """
 
     name: str
@@ -59,7 +59,7 @@ class DevCard:
     packages: tuple[str, ...]
     licence: str
     judgements: str
-    build: Callable[[PackageFiles], RetrievalTask]
+    build: Callable[[Any], RetrievalTask]
 
 
 def _perl_faq(sources: PackageFiles) -> RetrievalTask:
@@ -199,9 +199,10 @@ def expected_dev_hash(name: str) -> str:
     Raises:
         InvalidOptionError: There is no such task.
     """
-    if name not in DEV_TASKS:
-        raise InvalidOptionError(f"Got the dev task {name!r}, wanted one of {', '.join(DEV_TASKS)}.")
-    return _hashes()[name]
+    hashes = _hashes()
+    if name not in hashes:
+        raise InvalidOptionError(f"Got the dev task {name!r}, wanted one of {', '.join(hashes)}.")
+    return hashes[name]
 
 
 def load_dev_task(name: str) -> RetrievalTask:

@@ -33,6 +33,9 @@ MOST_TOKENS = 256
 MULTIHOP_TASKS = ("hotpot-dev", "musique-dev")
 """Tasks that no package holds; they are in a folder that not every machine has."""
 
+NAMES_TASK = "Names"
+"""The test of names, which is measured where it is asked for: it chooses nothing."""
+
 _DOCUMENTS_PER_QUERY = 10
 
 Run = dict[str, dict[str, float]]
@@ -70,7 +73,7 @@ def load_dev_suite(
     """Load dev tasks by name.
 
     Args:
-        names: The tasks; None for all.
+        names: The tasks; None for all but :data:`NAMES_TASK`.
         multihop: The folder of :data:`MULTIHOP_TASKS`; None goes without them.
         limit: Most queries of a task; documents are left out in proportion. None keeps all.
 
@@ -78,14 +81,15 @@ def load_dev_suite(
         InvalidOptionError: There is no such task, or it needs the multihop folder and there is none.
         DataError: A task is not built, or its data is not the pinned data.
     """
-    known = [*DEV_TASKS, *(MULTIHOP_TASKS if multihop is not None else ())]
+    suite = [*DEV_TASKS, *(MULTIHOP_TASKS if multihop is not None else ())]
+    known = [*suite, NAMES_TASK]
     if unknown := sorted(set(names or ()) - set(known)):
         raise InvalidOptionError(
             f"Got the dev tasks {unknown}, wanted some of {', '.join(known)}. "
             f"{' and '.join(MULTIHOP_TASKS)} need the folder that they are in."
         )
     tasks = {}
-    for name in known if names is None else names:
+    for name in suite if names is None else names:
         is_multihop = multihop is not None and name in MULTIHOP_TASKS
         task = _multihop_task(multihop, name) if multihop is not None and is_multihop else load_dev_task(name)
         tasks[name] = task if limit is None else _limited(task, limit)

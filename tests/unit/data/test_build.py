@@ -67,7 +67,7 @@ def world(monkeypatch, tmp_path):
     monkeypatch.setattr(build, "full_task", lambda name, _: make("task", EVALUATION)(name))
     monkeypatch.setattr(build, "mini_of", lambda *_: MINI)
     card = replace(DEV_TASKS["PerlFAQ"], name="ToyDev", build=make("dev", DEV))
-    monkeypatch.setattr(build, "DEV_TASKS", {"ToyDev": card})
+    monkeypatch.setattr(build, "_dev_cards", lambda: {"ToyDev": card})
     monkeypatch.setattr(build, "expected_dev_hash", lambda _: DEV.data_hash())
     monkeypatch.setattr(
         build,
@@ -238,14 +238,15 @@ def test_sets_without_all_dev_tasks_are_made_again(world, monkeypatch):
     def missing(_sources):
         raise DataError("no such Debian package")
 
-    whole = build.DEV_TASKS
-    monkeypatch.setattr(build, "DEV_TASKS", {"ToyDev": replace(whole["ToyDev"], build=missing)})
+    whole = build._dev_cards()
+    broken = {"ToyDev": replace(whole["ToyDev"], build=missing)}
+    monkeypatch.setattr(build, "_dev_cards", lambda: broken)
     builder = Builder(folder, mined, lambda _: None)
     builder.build_evaluation()
     assert builder.build_dev() == {"ToyDev": "no such Debian package"}
     builder.build_training()
     assert len(read_pairs(folder / "training" / "made.parquet")) == 3
-    monkeypatch.setattr(build, "DEV_TASKS", whole)
+    monkeypatch.setattr(build, "_dev_cards", lambda: whole)
     made.clear()
     run(folder)
     assert made == ["dev", "pairs", "mined", "graded"]
