@@ -45,6 +45,9 @@ _COMPONENTS_TARGET = (
 
 _TIMEOUT_SECONDS = 1800
 
+_REFRESHED: set[Path] = set()
+"""Folders whose lists of Debian this process has downloaded anew."""
+
 
 @dataclass(frozen=True)
 class Package:
@@ -94,9 +97,10 @@ def fetch(package: Package, folder: Path) -> Path:
         try:
             archive = _download(package, work, folder)
         except DataError:
-            if package.registry != "debian":
+            if package.registry != "debian" or folder in _REFRESHED:
                 raise
             # The lists may be older than Debian's last release, which took the file away.
+            _REFRESHED.add(folder)
             shutil.rmtree(folder / "apt-lists", ignore_errors=True)
             archive = _download(package, work, folder)
         got = file_sha256(archive)

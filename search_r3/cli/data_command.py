@@ -36,6 +36,7 @@ def data(
         with needs_extra("eval"):
             import datasets  # noqa: F401 - mining needs it: look now, and not after ten minutes' work
         from search_r3.data.text_pool import build_pool
+        from search_r3.data.training_sets import TRAINING_SETS
     from search_r3.data.build import Builder
     from search_r3.paths import data_dir
 
@@ -55,7 +56,7 @@ def data(
                 failed = builder.build_dev() | builder.build_training()
                 builder.count_leaks()
                 report("pool of plain texts")
-                build_pool(target, builder.manifest.get("training", {}))
+                build_pool(target, [name for name in TRAINING_SETS if name in builder.manifest["training"]])
     except Timeout:
         raise DataError(f"Another process is building the data in {target}; wait for it.") from None
     _show(builder, evaluation_only)

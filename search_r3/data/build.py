@@ -94,6 +94,9 @@ class Builder:
             What could not be built, by name, with the reason: a Debian package, for example, is not to be had
             on another system, which is no reason to go without the other sets.
         """
+        for part, known in (("training", TRAINING_SETS), ("graded", GRADED_SETS)):
+            for name in set(self.manifest.get(part, {})) - set(known):
+                self._forget(part, name)
         steps = [(name, self._build_pairs) for name in TRAINING_SETS]
         return self._try_all([*steps, *((name, self._build_graded) for name in GRADED_SETS)])
 
@@ -122,8 +125,9 @@ class Builder:
         for name, text in self._training_texts():
             if check.leaks(text):
                 raise DataError(
-                    f"{name} holds a text that is, or quotes, an evaluation text: {text[:200]!r}. Delete the "
-                    "file and build again; if it comes back, the filter in build.py has a hole."
+                    f"{name} holds a text that is, or quotes, a text of an evaluation or dev task: "
+                    f"{text[:200]!r}. Delete the file and build again; if it comes back, the filter in "
+                    "build.py has a hole."
                 )
         self._note("leaks", "found", {"count": 0})
         return 0
@@ -144,8 +148,13 @@ class Builder:
             self._on_step(f"training pairs {name}: built before")
             return
         self._on_step(f"training pairs {name}")
+        self._forget("training", name)
         described = TRAINING_SETS[name]
+        self._sources.missing.clear()
         made = described.make(self._sources)
+        missing = dict(self._sources.missing)
+        for package, reason in missing.items():
+            self._on_step(f"training pairs {name}: goes without {package}: {reason}")
         pairs, dropped = self._without_leaks(made)
         if described.mined:
             self._on_step(f"training pairs {name}: mining negatives for {min(len(pairs), _MINED_PAIRS)}")
@@ -163,6 +172,7 @@ class Builder:
                 "dropped_as_leaks": dropped,
                 "data_hash": pairs_hash(pairs),
                 "licence": described.licence,
+                **({"missing_packages": sorted(missing)} if missing else {}),
                 **self._unpinned(described),
                 **self._stamp([path]),
             },
@@ -175,6 +185,7 @@ class Builder:
             self._on_step(f"graded set {name}: built before")
             return
         self._on_step(f"graded set {name}")
+        self._forget("graded", name)
         check = self._leak_check()
         made = GRADED_SETS[name].make(self._sources)
         kept_documents = {doc_id for doc_id, text in made.corpus.items() if not check.leaks(text)}
@@ -269,6 +280,11 @@ class Builder:
     def _note(self, part: str, name: str, facts: dict[str, Any]) -> None:
         self.manifest.setdefault(part, {})[name] = facts
         write_text(self._folder / "manifest.json", json.dumps(self.manifest, indent=2) + "\n")
+
+    def _forget(self, part: str, name: str) -> None:
+        """Take a set out of the manifest, so that a file of another build is used by nothing."""
+        if self.manifest.get(part, {}).pop(name, None) is not None:
+            write_text(self._folder / "manifest.json", json.dumps(self.manifest, indent=2) + "\n")
 
     def _is_noted(self, part: str, name: str, files: list[Path]) -> bool:
         noted = self.manifest.get(part, {}).get(name, {})

@@ -30,6 +30,10 @@ def normalise(text: str) -> list[str]:
     return _WORD.findall("".join(letter for letter in plain if not unicodedata.combining(letter)))
 
 
+_KEPT_ANSWERS = 200_000
+"""Answers that are kept: a source repeats its texts as negatives, and millions of texts would fill memory."""
+
+
 class LeakCheck:
     """Tells whether a text is, or quotes, an evaluation text.
 
@@ -52,6 +56,8 @@ class LeakCheck:
     def leaks(self, text: str) -> bool:
         """Whether the text must not be trained on."""
         if text not in self._answers:
+            if len(self._answers) >= _KEPT_ANSWERS:
+                self._answers.clear()
             words = normalise(text)
             self._answers[text] = (
                 " ".join(words) in self._whole or self._quotes(words) or self._lists(text, words)

@@ -9,6 +9,7 @@ from search_r3.data.pairs import TrainingPair
 from search_r3.data.parsed import Sources
 from search_r3.data.sources.manual_sections import manual_pairs, read_manual
 from search_r3.data.training_set import TrainingSet
+from search_r3.errors import DataError
 
 _SPHINX = r"^_|(?:^|/)(?:genindex|search|py-modindex|contents)\b|(?:^|/)(?:release|changelog|whatsnew)"
 """Paths of pages in manuals made with Sphinx that hold indexes, sources or news."""
@@ -281,7 +282,13 @@ _MANUALS: dict[str, tuple[str, tuple[_Manual, ...]]] = {
 def _pairs(name: str, manuals: tuple[_Manual, ...], sources: Sources) -> list[TrainingPair]:
     sections = []
     for manual in manuals:
-        folder = sources.file(manual.package, manual.folder.rstrip("/"))
+        try:
+            folder = sources.file(manual.package, manual.folder.rstrip("/"))
+        except DataError as error:
+            if len(manuals) == 1:
+                raise
+            sources.missing[manual.package] = str(error)
+            continue
         manual_id = f"{manual.package}/{folder.name}"
         read = read_manual(folder, manual_id, manual.subject, manual.pages, manual.skip)
         sections += [item for item in read if manual.terms or not item.section.is_term]

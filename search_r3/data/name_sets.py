@@ -53,7 +53,7 @@ NAME_SETS: dict[str, TrainingSet] = {
         (
             "names_people",
             "question about a person -> passage on them",
-            f"{_WORDNET}; BSD (calendar)",
+            f"{_WORDNET}; BSD-4-Clause-UC (calendar)",
             {"people": 13_000, "births": 2_000},
         ),
         (
@@ -71,7 +71,7 @@ NAME_SETS: dict[str, TrainingSet] = {
         (
             "names_events",
             "question about an event, battle, deity or figure -> passage on it",
-            f"{_WORDNET}; BSD (calendar)",
+            f"{_WORDNET}; BSD-4-Clause-UC (calendar)",
             {"events": 4_000, "battles": 1_000, "figures": 3_000},
         ),
         (
@@ -95,7 +95,8 @@ NAME_SETS: dict[str, TrainingSet] = {
         (
             "names_organisations",
             "question about a company, school or mobile operator -> passage on it",
-            "MIT (swot; pytickersymbols, with facts of Wikipedia, CC BY-SA 4.0), public domain (operators)",
+            "MIT (swot; pytickersymbols, with facts of Wikipedia, CC BY-SA 4.0), "
+            "public domain (operators), CC BY 4.0 (names of countries, GeoNames)",
             {"companies": 6_000, "schools": 7_000, "operators": 2_000},
         ),
         (

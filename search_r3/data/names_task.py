@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from search_r3.data.dev_tasks import DevCard
@@ -92,10 +92,7 @@ def build_names_task(
     qrels: dict[str, dict[str, int]] = {}
     used: set[str] = set()
     for kind, count in wanted.items():
-        held_out = [
-            record for record in read(kind) if is_held_out(record) and record.name.casefold() not in used
-        ]
-        made = _tens(held_out, templates(kind), kind)
+        made = _tens([record for record in read(kind) if is_held_out(record)], templates(kind), kind, used)
         for index in range(count):
             ten = next(made, None)
             if ten is None:
@@ -119,7 +116,8 @@ class _Ten:
     names: frozenset[str]
 
 
-def _tens(records: Sequence[NamedRecord], templates: Templates, kind: str) -> Iterator[_Ten]:
+def _tens(records: Sequence[NamedRecord], templates: Templates, kind: str, used: Set[str]) -> Iterator[_Ten]:
+    """Make tens without used names; the caller adds the names of a ten before it asks for the next."""
     groups: dict[tuple[str | None, ...], dict[str, NamedRecord]] = defaultdict(dict)
     for record in sorted(records, key=lambda record: digest(f"{kind}/{record.record_id}")):
         shared = tuple(record.value(name) for name in templates.shared)
@@ -131,13 +129,10 @@ def _tens(records: Sequence[NamedRecord], templates: Templates, kind: str) -> It
     )
     for record in order:
         group = groups[tuple(record.value(name) for name in templates.shared)]
-        if (
-            record.name.casefold() not in group
-            or len(chosen := _ten(record, list(group.values()))) < DOCUMENTS
-        ):
+        # A name may be in several groups: a game that came out on two platforms.
+        unused = [other for name, other in group.items() if name not in used]
+        if record.name.casefold() in used or len(chosen := _ten(record, unused)) < DOCUMENTS:
             continue
-        for other in chosen:
-            del group[other.name.casefold()]
         query, passage = (
             min(part, key=lambda template: digest(f"{record.record_id}/{template.text}"))
             for part in (templates.test_queries, templates.test_passages)

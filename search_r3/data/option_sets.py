@@ -16,15 +16,14 @@ from search_r3.data.sources.option_lists import read_option_lists
 from search_r3.data.training_set import TrainingSet
 
 _OPTIONS = ("system", "network", "media", "development")
-_PROGRAM_SECTIONS = "15678"
 _FREE = "GPL, BSD, MIT, Apache-2.0 and other free licences, per package"
-_FREE_MANUALS = "GFDL without invariant sections, GPL and other free licences, per manual"
+_FREE_MANUALS = "GFDL without invariant sections, GPL, gnuplot's and other free licences, per manual"
 
 
 def _folders(sources: Sources, use: str, folder: str) -> tuple[Path, ...]:
     """A folder of every package pinned for this use."""
     names = [package.name for package in pinned_packages().values() if package.use == f"training {use}"]
-    return tuple(sources.file(name, f"usr/share/{folder}") for name in names)
+    return tuple(sources.files(names, f"usr/share/{folder}").values())
 
 
 # A set of nodes and a set of items are made from the same manuals, one after the other.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -19,12 +20,16 @@ class Sources:
     Args:
         packages: Folder of the unpacked packages.
 
+    Attributes:
+        missing: Packages that :meth:`files` went without since this was cleared, with the reason.
+
     Raises:
         DataError: On the first use of something that cannot be fetched or read.
     """
 
     def __init__(self, packages: Path) -> None:
         self.packages = packages
+        self.missing: dict[str, str] = {}
 
     def file(self, package: str, pattern: str) -> Path:
         """The one file or folder of a package that matches a pattern: a path, or a name at any depth.
@@ -37,6 +42,25 @@ class Sources:
         if len(found) != 1:
             raise DataError(f"Got {len(found)} files {pattern} in {folder}, wanted one.")
         return found[0]
+
+    def files(self, packages: Sequence[str], pattern: str) -> dict[str, Path]:
+        """The file or folder of each package, without the packages that cannot be had.
+
+        A Debian release takes away the versions that it replaces. One of them should not cost a set that is
+        made of many.
+
+        Raises:
+            DataError: Not one can be had.
+        """
+        found: dict[str, Path] = {}
+        for package in packages:
+            try:
+                found[package] = self.file(package, pattern)
+            except DataError as error:
+                self.missing[package] = str(error)
+        if not found:
+            raise DataError(f"Got none of {', '.join(packages)}: {self.missing[packages[0]]}")
+        return found
 
     def functions(self, package: str) -> list[python_functions.PythonFunction]:
         """The documented functions of a package."""

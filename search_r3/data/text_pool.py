@@ -24,16 +24,16 @@ POOL_FILE = "texts.parquet"
 SCHEMA = pa.schema([("text", pa.string()), ("source", pa.string())])
 """Columns of the pool."""
 
-_LEAST_LETTERS = 12
+_LEAST_CHARACTERS = 12
 _MOST_WORDS = 100
 
 
 def pool_texts(pairs: Iterable[TrainingPair]) -> Iterator[str]:
-    """Give the texts of pairs that are worth distilling: 12 letters at least, cut after 100 words."""
+    """Give the long enough texts of pairs: 12 characters at least, without blanks, and 100 words at most."""
     for pair in pairs:
         for text in (pair.query, pair.positive, *pair.negatives):
             words = text.split()
-            if sum(map(len, words)) >= _LEAST_LETTERS:
+            if sum(map(len, words)) >= _LEAST_CHARACTERS:
                 yield " ".join(words[:_MOST_WORDS])
 
 
@@ -109,4 +109,6 @@ def read_pool(path: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for text, source in zip(table["text"].to_pylist(), table["source"].to_pylist(), strict=True):
         found.setdefault(source, []).append(text)
+    if not found:
+        raise DataError(f"{path} holds no text. Build the training sets again: search-r3 data")
     return found

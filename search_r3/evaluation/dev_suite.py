@@ -103,7 +103,7 @@ def _multihop_task(folder: Path, name: str) -> RetrievalTask:
             path, wanted = folder / name / inside, sums[f"{name}/{inside}"]
             if (got := file_sha256(path)) != wanted:
                 raise DataError(f"{path} has the SHA-256 {got[:16]}, wanted {wanted[:16]}: copy it again.")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(

@@ -217,7 +217,13 @@ def _workers(
     wanted = max(1, most) if asked is None else asked
     if wanted < 1:
         raise InvalidOptionError(f"Got workers={asked}, wanted 1 or more.")
-    if cpus < own_cpus or (wanted > most and fitting):
+    if cpus < own_cpus:
+        raise InvalidOptionError(
+            f"Got a cluster of {cpus:g} CPUs, wanted {own_cpus} or more: a run that is continued needs one "
+            "CPU for reading and writing, and one for passing over what is there. Start Ray with 2 CPUs "
+            "(ray.init(num_cpus=2)), or begin in a new folder."
+        )
+    if wanted > most and fitting:
         raise InvalidOptionError(
             f"Got a cluster of {cpus:g} CPUs and {gpus:g} GPUs for {wanted} workers with {cpus_per_worker:g} "
             f"CPUs and {gpus_per_worker:g} GPUs each, wanted as much, and {own_cpus} CPUs more for reading, "

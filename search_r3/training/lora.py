@@ -10,6 +10,7 @@ from peft import LoraConfig, PeftConfig, get_peft_model_state_dict, set_peft_mod
 from safetensors.torch import load_file
 
 from search_r3.errors import InvalidOptionError
+from search_r3.files import file_sha256
 from search_r3.model.adapter import ADAPTER_FILES, require_adapter
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.run_config import AdapterConfig
@@ -93,6 +94,13 @@ def load_adapter_weights(model: SearchR3, folder: Path) -> None:
         set_peft_model_state_dict(language_model, weights)
     except RuntimeError as error:
         raise InvalidOptionError(f"The adapter in {folder} is of another model: {error}") from error
+
+
+def hash_of_start(config: AdapterConfig | None) -> str | None:
+    """SHA-256 of the weights of the adapter that a run goes on with; None if it starts a new one."""
+    if config is None or config.start is None:
+        return None
+    return file_sha256(config.start / ADAPTER_FILES[1])
 
 
 def trainable_parameters(model: torch.nn.Module) -> int:

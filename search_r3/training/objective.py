@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
-    EmbedDistillLoss,
     MatryoshkaLoss,
     MultipleNegativesRankingLoss,
     TripletLoss,
@@ -36,6 +35,7 @@ from search_r3.model.generation import last_hidden_states, next_token_logits
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.ranking_losses import Similarity, masked_similarity, ranking_divergence
 from search_r3.training.sft_config import LossConfig
+from search_r3.training.teacher import teacher_distance
 
 Features = dict[str, torch.Tensor]
 
@@ -110,12 +110,7 @@ class SupervisedLoss(nn.Module):
         )
         self.distillation = None
         if config.distillation:
-            self.distillation = EmbedDistillLoss(model, projection_dim=teacher_dimension)
-            projection: Any = self.distillation.projection
-            if gather:
-                # It is a part of the loss, of which the wrapper around the model does not know.
-                for weights in projection.parameters():
-                    weights.register_hook(_mean_over_processes)
+            self.distillation = teacher_distance(model, teacher_dimension or 0, processes=processes)
 
     def forward(self, sentence_features: list[Features], labels: Any = None) -> dict[str, torch.Tensor]:
         """Compute the parts for one batch.
@@ -301,12 +296,6 @@ class SupervisedLoss(nn.Module):
 
 
 _QUERY_KEYS = ("input_ids", "attention_mask", "target_mask")
-
-
-def _mean_over_processes(gradient: torch.Tensor) -> torch.Tensor:
-    gradient = gradient.clone()
-    torch.distributed.all_reduce(gradient)
-    return gradient / torch.distributed.get_world_size()
 
 
 def _plain(column: Features) -> Features:

@@ -33,6 +33,9 @@ _MUST_AGREE = ("config", "base_fingerprint", "data_hashes", "processes")
 _REMOVED_OPTIONS = {("environment", "corrects"): False}
 """Options of earlier versions, with the value under which a run was what it is without them."""
 
+_ADDED_OPTIONS = {("loss", "ranking"): 0.0, ("loss", "teacher_temperature"): 0.05}
+"""Options that earlier versions lacked, with the value under which a run is what it was then."""
+
 
 def write_run_metadata(output: Path, facts: dict[str, Any]) -> None:
     """Write ``run.json``; the facts of a resumed run are appended.
@@ -55,7 +58,7 @@ def write_run_metadata(output: Path, facts: dict[str, Any]) -> None:
             "choose another output."
         ) from None
     for name in _MUST_AGREE:
-        if runs and _without_removed_options(runs[0])[name] != facts[name]:
+        if runs and _in_todays_options(runs[0], facts)[name] != facts[name]:
             raise InvalidOptionError(
                 f"{path} is of a run with another {name}: going on would mix the two. Choose another output."
             )
@@ -138,8 +141,12 @@ def trainer_files(arguments: TrainingArguments) -> tuple[str, ...]:
     return ("scheduler.pt", *generators)
 
 
-def _without_removed_options(facts: dict[str, Any]) -> dict[str, Any]:
+def _in_todays_options(facts: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier version wrote about a run, as today's would have."""
     config = dict(facts["config"])
+    for (section, name), value in _ADDED_OPTIONS.items():
+        if section in config and name in now["config"].get(section, {}):
+            config[section] = {name: value, **config[section]}
     for (section, name), value in _REMOVED_OPTIONS.items():
         options = config.get(section, {})
         if options.get(name) == value:

@@ -25,6 +25,15 @@ class ModelConfig(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     adapter: AdapterConfig | None = None
 
+    @model_validator(mode="after")
+    def _trained_weights_are_float32(self) -> ModelConfig:
+        if self.adapter is None and self.dtype != "float32":
+            raise ValueError(
+                f"dtype={self.dtype!r} without an adapter would train weights in half precision, in which "
+                "small steps round away: take float32, with bf16=true in [trainer] for speed"
+            )
+        return self
+
 
 class SourceConfig(Section):
     """How much of a training set is used, and how.
@@ -121,15 +130,6 @@ class TrainingConfig(Section):
     data: DataConfig
     loss: LossConfig = LossConfig()
     trainer: TrainerTable = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _trained_weights_are_float32(self) -> TrainingConfig:
-        if self.model.adapter is None and self.model.dtype != "float32":
-            raise ValueError(
-                f"model.dtype={self.model.dtype!r} without an adapter would train weights in half precision, "
-                "in which small steps round away: take float32, with bf16=true in [trainer] for speed"
-            )
-        return self
 
 
 def read_config(path: Path) -> TrainingConfig:

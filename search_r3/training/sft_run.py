@@ -16,7 +16,6 @@ with needs_extra("train"):
     from datasets import Dataset
 
 from search_r3.errors import InvalidOptionError
-from search_r3.files import file_sha256
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
@@ -25,7 +24,7 @@ from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator
 from search_r3.training.features import ExampleEncoder
 from search_r3.training.final_model import save_final, save_merged
-from search_r3.training.lora import add_adapter, trainable_parameters
+from search_r3.training.lora import add_adapter, hash_of_start, trainable_parameters
 from search_r3.training.memory import MemoryEstimate, estimate_memory, require_memory
 from search_r3.training.objective import SupervisedLoss
 from search_r3.training.run_folder import (
@@ -100,7 +99,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
             "config": json.loads(config.model_dump_json()),
             "base_fingerprint": base_fingerprint,
             "data_hashes": data.hashes,
-            "start_hash": _hash_of_start(config),
+            "start_hash": hash_of_start(config.model.adapter),
             "examples": len(data.examples),
             "thinking_examples": sum(example.thought is not None for example in data.examples),
             "taught_examples": sum(example.is_taught for example in data.examples),
@@ -166,10 +165,3 @@ def _memory(
         gradient_checkpointing=bool(arguments.gradient_checkpointing),
         has_frozen_copy=config.model.adapter is None and config.loss.kl > 0,
     )
-
-
-def _hash_of_start(config: TrainingConfig) -> str | None:
-    """SHA-256 of the weights of the adapter that the run goes on with."""
-    if config.model.adapter is None or config.model.adapter.start is None:
-        return None
-    return file_sha256(config.model.adapter.start / ADAPTER_FILES[1])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import sentence_transformers
 import torch
+from sentence_transformers.sentence_transformer.losses import EmbedDistillLoss
 
 from search_r3.data.minilm import minilm_folder
+from search_r3.model.sentence_transformer import SearchR3
 from search_r3.paths import data_dir
 
 EncodeWithTeacher = Callable[[list[str]], torch.Tensor]
@@ -37,3 +40,26 @@ def load_teacher(max_tokens: int) -> tuple[EncodeWithTeacher, int]:
         return torch.from_numpy(np.asarray(teacher.encode(texts, show_progress_bar=False)))
 
     return encode, teacher.get_embedding_dimension() or 0
+
+
+def teacher_distance(model: SearchR3, dimension: int, *, processes: int) -> EmbedDistillLoss:
+    """Make the distance to the teacher's vectors, after a linear map that is trained with the model.
+
+    Args:
+        model: The student.
+        dimension: Of the teacher's vectors.
+        processes: Number of processes; with several, the map's gradients are averaged over them. The wrapper
+            around the model does not know of them.
+    """
+    distance = EmbedDistillLoss(model, projection_dim=dimension)
+    projection: Any = distance.projection
+    if processes > 1:
+        for weights in projection.parameters():
+            weights.register_hook(_mean_gradient)
+    return distance
+
+
+def _mean_gradient(gradient: torch.Tensor) -> torch.Tensor:
+    gradient = gradient.clone()
+    torch.distributed.all_reduce(gradient)
+    return gradient / torch.distributed.get_world_size()

@@ -162,7 +162,7 @@ def test_a_run_that_goes_on_needs_a_cpu_for_the_filter(tmp_path):
         ({"CPU": 8.0}, (None, 1, 1, 1), "8 CPUs and 0 GPUs for 1 workers.*room for 0 "),
         ({"CPU": 8.0}, (0, 1, 0, 1), "workers=0, wanted 1 or more"),
         ({"CPU": 4.0}, (3, 1, 0, 2), "4 CPUs.*for 3 workers.* and 2 CPUs more.*room for 2 "),
-        ({"CPU": 1.0}, (None, 0, 0, 2), "1 CPUs.*for 1 workers with 0 CPUs.* and 2 CPUs more"),
+        ({"CPU": 1.0}, (None, 0, 0, 2), r"cluster of 1 CPUs, wanted 2 or more.*num_cpus=2"),
     ],
 )
 def test_what_a_cluster_cannot_run_is_refused_with_numbers(resources, options, message):

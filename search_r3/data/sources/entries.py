@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,12 +95,12 @@ def _choose(entry_id: str, texts: Mapping[str, str], excluded: set[str]) -> tupl
     """Choose a few texts, the same ones every time and other ones for every entry."""
     own = _digest(entry_id)
     chosen: dict[str, str] = {}
-    for item_id in sorted(texts, key=lambda item_id: own ^ _digest(item_id)):
-        text = texts[item_id]
+    waiting = [(own ^ _digest(item_id), item_id) for item_id in texts]
+    heapq.heapify(waiting)  # a few of many are needed
+    while waiting and len(chosen) < MOST_NEGATIVES:
+        text = texts[heapq.heappop(waiting)[1]]
         if text.casefold() not in excluded:
             chosen.setdefault(text.casefold(), text)
-        if len(chosen) == MOST_NEGATIVES:
-            break
     return tuple(chosen.values())
 
 

@@ -253,6 +253,44 @@ def test_sets_without_all_dev_tasks_are_made_again(world, monkeypatch):
     assert len(read_pairs(folder / "training" / "made.parquet")) == 2
 
 
+def test_a_set_that_cannot_be_made_again_is_used_by_nothing(world, monkeypatch):
+    """Its file of another build leaves the manifest, and with it the leak count and the pool."""
+    folder, _ = world
+    builder, _ = run(folder)
+    assert "made" in builder.manifest["training"]
+
+    def missing(_sources):
+        raise DataError("no such Debian package")
+
+    sets = build.TRAINING_SETS
+    monkeypatch.setattr(build, "_BUILD", 99)
+    monkeypatch.setattr(build, "TRAINING_SETS", {**sets, "made": replace(sets["made"], make=missing)})
+    builder = Builder(folder, mined, lambda _: None)
+    builder.build_dev()
+    assert builder.build_training() == {"made": "no such Debian package"}
+    assert list(builder.manifest["training"]) == ["mined"]
+    monkeypatch.setattr(build, "TRAINING_SETS", {"made": sets["made"]})
+    Builder(folder, mined, lambda _: None).build_training()
+    assert list(Builder(folder, mined, lambda _: None).manifest["training"]) == ["made"]
+
+
+def test_what_a_set_goes_without_is_noted(world, monkeypatch):
+    """A set made of several packages names those that could not be had, in the manifest and on the way."""
+    folder, _ = world
+    made = build.TRAINING_SETS["made"].make
+
+    def partly(sources):
+        sources.missing["curl"] = "no such version"
+        return made(sources)
+
+    sets = build.TRAINING_SETS
+    monkeypatch.setattr(build, "TRAINING_SETS", {**sets, "made": replace(sets["made"], make=partly)})
+    builder, steps = run(folder)
+    assert builder.manifest["training"]["made"]["missing_packages"] == ["curl"]
+    assert "missing_packages" not in builder.manifest["training"]["mined"]
+    assert "training pairs made: goes without curl: no such version" in steps
+
+
 def test_missing_datasets_is_said_before_any_work(world, monkeypatch, capsys):
     """Without `datasets` the whole build refuses at once, with the line to install it."""
     folder, made = world

@@ -103,6 +103,17 @@ def test_a_name_is_used_once_over_all_kinds():
     assert len(set(names)) == len(names) == 60
 
 
+def test_a_name_in_two_groups_is_used_once():
+    """A town of the same name in both countries would be a second right answer."""
+    twins = [
+        NamedRecord(f"{record.record_id} {country}", record.name, {"country": country})
+        for record in RECORDS
+        for country in ("Belgium", "France")
+    ]
+    names = [name_in(text) for text in task(twins, wanted=10).corpus.values()]
+    assert len(set(names)) == len(names) == 100
+
+
 def test_the_real_task_is_pinned():
     """Its hash stands with those of the dev tasks, but it is not one of them: it chooses nothing."""
     assert re.fullmatch("[0-9a-f]{64}", expected_dev_hash(names_task.NAMES.name))

@@ -10,7 +10,7 @@ from search_r3.errors import DataError
 
 
 def test_texts_of_pairs():
-    """Query, positive and negatives; fewer than twelve letters are nothing; 100 words are enough."""
+    """Query, positive and negatives; fewer than twelve characters are nothing; 100 words are enough."""
     long = " ".join(["word"] * 130)
     pair = TrainingPair("a query of words", long, ("too short", "twelve  letter"), "s", "q", "d")
     assert list(pool_texts([pair])) == ["a query of words", " ".join(["word"] * 100), "twelve letter"]
@@ -32,7 +32,8 @@ def test_there_and_back(tmp_path):
     with pytest.raises(DataError, match="search-r3 data"):
         read_pool(tmp_path / "nothing.parquet")
     write_pool({}, tmp_path / "empty.parquet")
-    assert read_pool(tmp_path / "empty.parquet") == {}
+    with pytest.raises(DataError, match="holds no text"):
+        read_pool(tmp_path / "empty.parquet")
 
 
 def test_a_pool_is_built_from_the_training_files(tmp_path):
