@@ -42,7 +42,8 @@ def load_model(name: str | None) -> SearchR3:
         model = SearchR3(folder, local_files_only=folder.exists())
     except (OSError, ValueError, ImportError, RuntimeError, TypeError, KeyError, SafetensorError) as error:
         # A damaged file can surface as any of these.
-        raise ModelError(f"Cannot load the model {name or folder}: {error}") from error
+        place = "" if folder.exists() else "There is no such folder here, and as an id on the Hub: "
+        raise ModelError(f"Cannot load the model {name or folder}. {place}{error}") from error
     if not model.thinks:
         raise ModelError(
             f"Got {name}, a {type(model[0]).__name__} pipeline, wanted a Search-R3 model. "

@@ -244,6 +244,11 @@ def test_doctor(run, tiny_folder: Path, tmp_path: Path) -> None:
         (["search", "{index}"], 2, "QUERY"),
         (["index", "{tmp}/missing.jsonl", "{tmp}/i"], 1, "missing.jsonl"),
         (["info", "{tmp}/nomodel"], 2, "no model folder"),
+        (
+            ["info", "nomodel"],
+            1,
+            "Cannot load the model nomodel. There is no such folder here, and as an id on the Hub",
+        ),
         (["info", "{tmp}"], 1, "Cannot load"),
         (["embed", "{corpus}", "{tmp}/x.csv"], 2, ".npy or .parquet"),
         (["nonsense"], 2, "nonsense"),
