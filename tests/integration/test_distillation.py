@@ -68,13 +68,16 @@ def log(output):
 
 
 def test_it_learns_the_teachers_geometry(built, tiny_folder):
-    """Both parts fall, the dev task is measured, and `final` ranks by cosines nearer to the teacher's."""
+    """The similarity part falls, the dev task is measured, and the final cosines are nearer the teacher's."""
     run = config(built, tiny_folder)
     final = train(run)
     losses, scores = log(run.output)
-    for part in ("cosine", "similarity"):
-        first, last = (np.mean([losses[n][part] for n in steps]) for steps in (range(1, 6), range(56, 61)))
-        assert last < 0.7 * first
+    first, last = (
+        np.mean([losses[n]["similarity"] for n in steps]) for steps in (range(1, 6), range(56, 61))
+    )
+    assert last < 0.7 * first
+    # The map is fitted on the first batches, so that this part cannot fall from there.
+    assert np.mean([losses[n]["cosine"] for n in range(56, 61)]) < 0.25
     assert [entry["step"] for entry in scores] == [20, 40, 60]
     generator = np.random.default_rng(1)  # other texts than those of the pool
     texts = [" ".join(generator.choice(WORDS, 3 + n % 6)) for n in range(100)]
