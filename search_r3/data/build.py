@@ -288,6 +288,8 @@ class Builder:
 
     def _is_noted(self, part: str, name: str, files: list[Path]) -> bool:
         noted = self.manifest.get(part, {}).get(name, {})
+        if noted.get("missing_packages"):
+            return False  # perhaps the network was down: they are asked for again
         present = all(path.is_file() for path in files)
         return present and {key: noted.get(key) for key in ("build", "sha256")} == self._stamp(files)
 

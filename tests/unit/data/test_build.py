@@ -289,6 +289,10 @@ def test_what_a_set_goes_without_is_noted(world, monkeypatch):
     assert builder.manifest["training"]["made"]["missing_packages"] == ["curl"]
     assert "missing_packages" not in builder.manifest["training"]["mined"]
     assert "training pairs made: goes without curl: no such version" in steps
+    monkeypatch.setattr(build, "TRAINING_SETS", sets)
+    builder, steps = run(folder)  # the package is there again
+    assert "missing_packages" not in builder.manifest["training"]["made"]
+    assert "training pairs made" in steps and "training pairs mined: built before" in steps
 
 
 def test_missing_datasets_is_said_before_any_work(world, monkeypatch, capsys):
