@@ -23,6 +23,7 @@ from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.paths import data_dir
 from search_r3.provenance import describe_environment
+from search_r3.training.attention import choose_attention
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator
 from search_r3.training.distillation_config import DevConfig, DistillationConfig
@@ -83,12 +84,14 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
     torch.manual_seed(config.seed)  # of the adapter's first values
     if config.model.adapter is not None:
         add_adapter(model, config.model.adapter)
+    attention_length = choose_attention(module.model, arguments.device, config.data.max_tokens)
     needed = estimate_memory(
         module.model,
         batch_tokens=config.data.batch_tokens,
         taught_tokens=0,
         half_precision=bool(arguments.bf16) or config.model.dtype == "bfloat16",
         gradient_checkpointing=bool(arguments.gradient_checkpointing),
+        attention_length=attention_length,
     )
     require_memory(needed, arguments.device)
     teacher, dimension = load_teacher(config.data.max_tokens)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,27 @@ def load_adapter_weights(model: SearchR3, folder: Path) -> None:
         set_peft_model_state_dict(language_model, weights)
     except RuntimeError as error:
         raise InvalidOptionError(f"The adapter in {folder} is of another model: {error}") from error
+
+
+@contextmanager
+def without_input_casts(model: Any, active: bool) -> Iterator[None]:
+    """Let adapters take their inputs as they are, for as long as autocast sees to their types.
+
+    In mixed precision a layer's adapter casts its input to float32, and autocast casts it back: the same
+    values, for a tenth of a training step. (peft's own switch fails on layers of trainable tokens.)
+
+    Args:
+        model: A model with a peft adapter, or without.
+        active: Whether to do so; without autocast the types would not fit.
+    """
+    layers = [layer for layer in model.modules() if getattr(layer, "cast_input_dtype_enabled", False)]
+    try:
+        for layer in layers if active else ():
+            layer.cast_input_dtype_enabled = False
+        yield
+    finally:
+        for layer in layers:
+            layer.cast_input_dtype_enabled = True
 
 
 def hash_of_start(config: AdapterConfig | None) -> str | None:

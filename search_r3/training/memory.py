@@ -53,6 +53,7 @@ def estimate_memory(
     half_precision: bool,
     gradient_checkpointing: bool,
     has_frozen_copy: bool = False,
+    attention_length: int = 0,
 ) -> MemoryEstimate:
     """Estimate the peak of a training step: a count of what must be kept, not of what allocators add.
 
@@ -63,6 +64,7 @@ def estimate_memory(
         half_precision: Whether activations are in 16 bits.
         gradient_checkpointing: Whether layers are computed again in the backward pass.
         has_frozen_copy: Whether a copy of the weights is kept for the divergence from the base.
+        attention_length: Attention weights kept for a token and a head; fused attention keeps none.
     """
     config = language_model.config.get_text_config()
     every = list(language_model.parameters())
@@ -73,6 +75,8 @@ def estimate_memory(
     # Per token and layer: norms, projections and residuals about 14 hidden states, the gated product 6 of
     # its own width. Adapters keep their inputs, which are among these.
     layer = width * (14 * config.hidden_size + 6 * config.intermediate_size)
+    # The softmax is in float32; in half precision its product with the values keeps a copy.
+    layer += (4 + (width if half_precision else 0)) * config.num_attention_heads * attention_length
     kept = width * config.hidden_size if gradient_checkpointing else layer
     activations = batch_tokens * (config.num_hidden_layers * kept + layer)
     # float32: logits, log-softmax and its gradient, and the base's.

@@ -20,6 +20,7 @@ from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.provenance import describe_environment
+from search_r3.training.attention import choose_attention
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator
 from search_r3.training.features import ExampleEncoder
@@ -75,7 +76,11 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     torch.manual_seed(config.seed)  # of the adapter's first values
     if config.model.adapter is not None:
         add_adapter(model, config.model.adapter)
-    needed = _memory(config, arguments, module.model)
+    longest = max(
+        config.data.max_query_tokens + config.data.max_thought_tokens, config.data.max_document_tokens
+    )
+    attention_length = choose_attention(module.model, arguments.device, longest)
+    needed = _memory(config, arguments, module.model, attention_length)
     require_memory(needed, arguments.device)
 
     teacher, teacher_dimension = (
@@ -154,7 +159,10 @@ def _checkpoint_files(
 
 
 def _memory(
-    config: TrainingConfig, arguments: SentenceTransformerTrainingArguments, language_model: Any
+    config: TrainingConfig,
+    arguments: SentenceTransformerTrainingArguments,
+    language_model: Any,
+    attention_length: int,
 ) -> MemoryEstimate:
     tokens = config.data.batch_tokens
     return estimate_memory(
@@ -164,4 +172,5 @@ def _memory(
         half_precision=bool(arguments.bf16) or config.model.dtype == "bfloat16",
         gradient_checkpointing=bool(arguments.gradient_checkpointing),
         has_frozen_copy=config.model.adapter is None and config.loss.kl > 0,
+        attention_length=attention_length,
     )

@@ -13,7 +13,7 @@ from torch.utils.data import BatchSampler
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.batches import TokenBudgetBatchSampler
-from search_r3.training.lora import load_adapter_weights
+from search_r3.training.lora import load_adapter_weights, without_input_casts
 
 PROJECTION = "distillation_projection.safetensors"
 """The map from the model's space to the teacher's, inside a checkpoint."""
@@ -56,7 +56,8 @@ class SupervisedTrainer(SentenceTransformerTrainer):
         if self._started is None:
             self._started = (time.monotonic(), self.state.global_step)
         self._tokens += sum(int(inputs[key].sum()) for key in inputs if key.endswith("_attention_mask"))
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        with without_input_casts(model, active=self.args.bf16 or self.args.fp16):
+            return super().compute_loss(model, inputs, *args, **kwargs)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Add the speed to a step's log."""
