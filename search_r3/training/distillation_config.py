@@ -22,6 +22,8 @@ class TextConfig(Section):
         max_tokens: Limit of a text with its template.
         batch_rows: Most texts of a batch.
         batch_tokens: Most tokens of a batch, padding included.
+        one_source: Whether the texts of a batch are of one source. They are then nearer to each other, as the
+            documents of a corpus are, and the batch's cosines say more.
         ridge_texts: Texts on which the map to the teacher is fitted before training.
     """
 
@@ -32,6 +34,7 @@ class TextConfig(Section):
     max_tokens: int = Field(default=96, ge=8)
     batch_rows: int = Field(default=128, ge=2)
     batch_tokens: int = Field(default=6144, ge=64)
+    one_source: bool = False
     ridge_texts: int = Field(default=2048, ge=16)
 
 
@@ -60,15 +63,19 @@ class DevConfig(Section):
 
 
 class DistillationWeights(Section):
-    """Weights of the two parts; see ``distillation_loss``.
+    """Weights of the parts and their constants; see ``distillation_loss``.
 
     Attributes:
         cosine: Of one minus the cosine between the mapped vector and the teacher's.
         similarity: Of the squared difference between the batch's cosines and the teacher's.
+        ranking: Of the divergence of the softmax over a text's cosines with the others from the teacher's.
+        temperature: Of both softmaxes, in cosine.
     """
 
     cosine: float = Field(default=1.0, ge=0)
     similarity: float = Field(default=10.0, ge=0)
+    ranking: float = Field(default=0.0, ge=0)
+    temperature: float = Field(default=0.05, gt=0)
 
 
 class DistillationConfig(Section):

@@ -23,10 +23,12 @@ class RoleText:
     Attributes:
         text: The text.
         role: Its template; a query is embedded without a thought.
+        source: The training set it comes from.
     """
 
     text: str
     role: Literal["query", "document"]
+    source: str = ""
 
     def to_row(self) -> dict[str, str]:
         """The text as a row of a ``datasets.Dataset``."""
@@ -54,7 +56,7 @@ def draw_texts(pool: Mapping[str, Sequence[str]], config: TextConfig, seed: int)
             text = order.pop()
             short = len(text.split()) <= config.query_words
             is_query = generator.random() < config.query_share and short
-            drawn.append(RoleText(text, "query" if is_query else "document"))
+            drawn.append(RoleText(text, "query" if is_query else "document", source))
     return drawn
 
 
@@ -84,11 +86,13 @@ class TextEncoder:
     def __init__(self, module: ReasoningTransformer, config: TextConfig, teacher: EncodeWithTeacher) -> None:
         self._encoder = module.prompt_encoder
         self._max_tokens = config.max_tokens
+        self._one_source = config.one_source
         self._teacher = teacher
 
     def shape(self, text: RoleText) -> ExampleShape:
         """Measure a text, for the sampler."""
-        return ExampleShape("texts", len(self._token_ids(text)), (), frozenset())
+        group = text.source if self._one_source else "texts"
+        return ExampleShape(group, len(self._token_ids(text)), (), frozenset())
 
     def __call__(self, rows: Sequence[dict[str, str]]) -> dict[str, torch.Tensor]:
         """Encode a batch of rows (:meth:`RoleText.to_row`).

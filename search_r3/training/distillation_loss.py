@@ -1,10 +1,12 @@
 """Stage 0: a small teacher's vectors as the target of direct vectors, without pairs.
 
     L = w1 * (1 - cos(M s, t)) + w2 * mean over pairs of a batch of (cos(s, s') - cos(t, t'))^2
+        + w3 * mean over the texts of a batch of KL(softmax of cos(t, t') / T || softmax of cos(s, s') / T)
 
 with the student's vectors s, the teacher's t and a linear map M. The first part gives every text a target.
-The second makes the student's own cosines, by which it ranks, those of the teacher. Not in the paper
-(arXiv 2510.07048), which starts from a larger model. The idea is EmbedDistill's (arXiv 2301.12005).
+The second makes the student's own cosines, by which it ranks, those of the teacher. The third counts most
+what is near: whether a text's neighbours are in the teacher's order. Not in the paper (arXiv 2510.07048),
+which starts from a larger model. The idea is EmbedDistill's (arXiv 2301.12005).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from torch.nn import functional
 
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.distillation_config import DistillationWeights
+from search_r3.training.ranking_losses import ranking_divergence
 from search_r3.training.teacher import teacher_distance
 
 _RIDGE = 1e-2
@@ -24,7 +27,7 @@ _RIDGE = 1e-2
 
 
 class DistillationLoss(nn.Module):
-    """The two parts by name, so that the trainer logs them.
+    """The parts by name, so that the trainer logs them.
 
     Args:
         model: A Search-R3 model, with a peft adapter or without.
@@ -51,7 +54,7 @@ class DistillationLoss(nn.Module):
             labels: Not used; the trainer passes it.
 
         Returns:
-            ``cosine`` and ``similarity``, scalars, each times its weight.
+            ``cosine``, ``similarity`` and, if its weight is not 0, ``ranking``: scalars, times their weights.
         """
         (column,) = sentence_features
         plain = {key: column[key] for key in ("input_ids", "attention_mask")}
@@ -59,8 +62,11 @@ class DistillationLoss(nn.Module):
         with torch.autocast(vectors.device.type, enabled=False):
             vectors, teacher = vectors.float(), column["teacher"].float()
             cosine = self.distillation.compute_loss_from_embeddings([vectors], [teacher])
-            similarity = similarity_difference(vectors, teacher)
-        return {"cosine": self.config.cosine * cosine, "similarity": self.config.similarity * similarity}
+            parts = {"cosine": cosine, "similarity": similarity_difference(vectors, teacher)}
+            if self.config.ranking:
+                parts["ranking"] = neighbour_divergence(vectors, teacher, self.config.temperature)
+        weights = self.config.model_dump()
+        return {name: weights[name] * part for name, part in parts.items()}
 
     def fit_projection(self, vectors: torch.Tensor, teacher: torch.Tensor) -> None:
         """Fit the map by ridge regression; from random values it learns almost nothing in a short run.
@@ -87,6 +93,21 @@ def similarity_difference(vectors: torch.Tensor, teacher: torch.Tensor) -> torch
     difference = (own @ own.T - wanted @ wanted.T).square()
     count = len(vectors)
     return (difference.sum() - difference.diagonal().sum()) / max(1, count * (count - 1))
+
+
+def neighbour_divergence(vectors: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    """KL(teacher || student) of the softmax over a row's cosines with the other rows, the mean over the rows.
+
+    Args:
+        vectors: Shape (B, D).
+        teacher: Shape (B, E).
+        temperature: Of both, in cosine.
+    """
+    own, wanted = functional.normalize(vectors, dim=1), functional.normalize(teacher, dim=1)
+    count = len(vectors)
+    others = ~torch.eye(count, dtype=torch.bool, device=vectors.device)
+    rows = [(unit @ unit.T)[others].view(count, count - 1) / temperature for unit in (own, wanted)]
+    return ranking_divergence(*rows)
 
 
 def ridge(features: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -31,6 +31,16 @@ def test_a_source_is_gone_through_before_a_text_comes_again():
     assert drawn != [text.text for text in draw_texts(pool(one=10), config, 1)]
 
 
+def test_batches_of_one_source_if_asked_for(tiny):
+    """A text's shape is of its source's group then, and of one group for all otherwise."""
+    texts = draw_texts(pool(one=10, two=10), TextConfig(texts=8), 0)
+    assert Counter(text.source for text in texts) == {"one": 4, "two": 4}
+    for one_source, groups in ((True, {"one", "two"}), (False, {"texts"})):
+        config = TextConfig(texts=8, one_source=one_source)
+        encoder = TextEncoder(tiny[0], config, lambda texts: torch.ones(len(texts), 3))
+        assert {encoder.shape(text).group for text in texts} == groups
+
+
 def test_long_texts_are_documents():
     """Of short texts about the given share are queries; of texts above the limit none."""
     texts = {"short": ["two words"] * 1000, "long": [" ".join(["word"] * 25)] * 1000}

@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from search_r3.training.distillation_config import DistillationWeights
-from search_r3.training.distillation_loss import DistillationLoss, ridge, similarity_difference
+from search_r3.training.distillation_loss import (
+    DistillationLoss,
+    neighbour_divergence,
+    ridge,
+    similarity_difference,
+)
 
 
 def test_similarity_difference_by_hand():
@@ -28,6 +33,21 @@ def test_the_same_geometry_costs_nothing():
     assert similarity_difference(teacher[:1], teacher[1:2]).item() == 0
 
 
+def test_neighbour_divergence_by_hand():
+    """Three rows; each has two others, so that a softmax is a logistic function of the difference."""
+    vectors = torch.tensor([[2.0, 0.0], [0.0, 3.0], [5.0, 0.0]])
+    teacher = torch.tensor([[1.0, 0.0], [4.0, 0.0], [0.0, 2.0]])
+    high = 1 / (1 + math.exp(-1 / 0.5))  # a cosine of 1 against one of 0, at the temperature 0.5
+    # Row 0: the student is for row 2, the teacher for row 1. Row 1: the student has 0 and 0, the teacher 1
+    # and 0. Row 2: the student has 1 and 0, the teacher 0 and 0.
+    opposed = (2 * high - 1) * math.log(high / (1 - high))
+    from_even = high * math.log(2 * high) + (1 - high) * math.log(2 * (1 - high))
+    to_even = 0.5 * math.log(0.5 / high) + 0.5 * math.log(0.5 / (1 - high))
+    found = neighbour_divergence(vectors, teacher, 0.5).item()
+    assert found == pytest.approx((opposed + from_even + to_even) / 3, abs=1e-6)
+    assert neighbour_divergence(7 * teacher, teacher, 0.5).item() == pytest.approx(0, abs=1e-6)
+
+
 def test_ridge_finds_a_linear_map():
     """From many points of an exact affine map its weights and bias are found, but for the small penalty."""
     generator = torch.Generator().manual_seed(0)
@@ -42,7 +62,8 @@ def test_ridge_finds_a_linear_map():
 def test_parts_of_a_batch(fresh_tiny):
     """One minus the mean cosine after the map, and the difference of cosines, each times its weight."""
     tiny = fresh_tiny.train()
-    loss = DistillationLoss(tiny, DistillationWeights(cosine=2.0, similarity=3.0), teacher_dimension=6)
+    weights = DistillationWeights(cosine=2.0, similarity=3.0, ranking=0.5, temperature=0.1)
+    loss = DistillationLoss(tiny, weights, teacher_dimension=6)
     texts = ["red apple", "the sea", "a star"]
     teacher = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
     encoded = tiny[0].preprocess(texts, task="document")
@@ -58,5 +79,8 @@ def test_parts_of_a_batch(fresh_tiny):
     assert parts["cosine"].item() == pytest.approx(2 * (1 - cosine.mean().item()), abs=1e-5)
     assert parts["similarity"].item() == pytest.approx(
         3 * similarity_difference(vectors, teacher).item(), abs=1e-5
+    )
+    assert parts["ranking"].item() == pytest.approx(
+        0.5 * neighbour_divergence(vectors, teacher, 0.1).item(), abs=1e-5
     )
     assert math.isfinite(parts["similarity"].item()) and cosine.mean() > 0.9  # three points are easy to fit
