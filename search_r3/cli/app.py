@@ -11,6 +11,7 @@ from search_r3.cli.export_command import export
 from search_r3.cli.import_pairs_command import import_pairs
 from search_r3.cli.index_command import index
 from search_r3.cli.info_command import info
+from search_r3.cli.mine_command import mine
 from search_r3.cli.mteb_command import mteb
 from search_r3.cli.publish_command import publish
 from search_r3.cli.report_command import report
@@ -33,6 +34,7 @@ app.command(name="info")(info)
 app.command(name="doctor")(doctor)
 app.command(name="data")(data)
 app.command(name="import-pairs")(import_pairs)
+app.command(name="mine")(mine)
 app.command(name="thoughts")(thoughts)
 app.add_typer(train, name="train")
 app.command(name="evaluate")(evaluate)

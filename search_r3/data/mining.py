@@ -19,15 +19,18 @@ with needs_extra("eval"):
 _MARGIN = 0.05
 
 
-def mine_negatives(pairs: Sequence[TrainingPair], model: SentenceTransformer) -> list[TrainingPair]:
-    """Give each pair the positives of others that a reference model ranks next to its own.
+def mine_negatives(
+    pairs: Sequence[TrainingPair], model: SentenceTransformer, *, batch_size: int = 64
+) -> list[TrainingPair]:
+    """Give each pair the positives of others that a model ranks next to its own.
 
     False negatives are filtered: another positive of the same query is none, nor is a document whose
     similarity to the query is above 95% of the positive's. A pair for which too few are left has none.
 
     Args:
         pairs: The pairs of one source.
-        model: The reference model.
+        model: The model.
+        batch_size: Texts per forward pass.
     """
     answers: dict[str, set[str]] = defaultdict(set)
     for pair in pairs:
@@ -42,7 +45,7 @@ def mine_negatives(pairs: Sequence[TrainingPair], model: SentenceTransformer) ->
         num_negatives=MOST_NEGATIVES,
         output_format="n-tuple",
         use_faiss=True,
-        batch_size=64,
+        batch_size=batch_size,
         verbose=False,
     )
     found: dict[tuple[str, str], tuple[str, ...]] = {}

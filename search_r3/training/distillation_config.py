@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from search_r3.training.run_config import Section, TrainerTable, read_run_file
+from search_r3.training.run_config import DevConfig, Section, TrainerTable, read_run_file
 from search_r3.training.sft_config import ModelConfig
 
 
@@ -36,30 +36,6 @@ class TextConfig(Section):
     batch_tokens: int = Field(default=6144, ge=64)
     one_source: bool = False
     ridge_texts: int = Field(default=2048, ge=16)
-
-
-class DevConfig(Section):
-    """What is measured at checkpoints: tasks of the dev suite, cut to a size that is quick.
-
-    Attributes:
-        tasks: Names of dev tasks (``search-r3 data`` builds them).
-        multihop: Folder of ``hotpot-dev`` and ``musique-dev``, which no package holds.
-        limit: Most queries of each; documents are left out in proportion. None keeps all.
-        max_query_tokens: Limit of a query with its template.
-        max_document_tokens: Limit of a document with its template.
-    """
-
-    tasks: tuple[str, ...] = ()
-    multihop: Path | None = None
-    limit: int | None = Field(default=None, ge=1)
-    max_query_tokens: int = Field(default=64, ge=8)
-    max_document_tokens: int = Field(default=128, ge=8)
-
-    @model_validator(mode="after")
-    def _a_folder_has_its_tasks(self) -> DevConfig:
-        if self.multihop is not None and not self.tasks:
-            raise ValueError("multihop without tasks measures nothing: name hotpot-dev in tasks")
-        return self
 
 
 class DistillationWeights(Section):

@@ -26,12 +26,13 @@ from search_r3.provenance import describe_environment
 from search_r3.training.attention import choose_attention
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator
-from search_r3.training.distillation_config import DevConfig, DistillationConfig
+from search_r3.training.distillation_config import DistillationConfig
 from search_r3.training.distillation_data import RoleText, TextEncoder, draw_texts
 from search_r3.training.distillation_loss import DistillationLoss
 from search_r3.training.final_model import save_final, save_merged
 from search_r3.training.lora import add_adapter, hash_of_start, trainable_parameters
 from search_r3.training.memory import estimate_memory, require_memory
+from search_r3.training.run_config import DevConfig
 from search_r3.training.run_folder import (
     ADAPTER,
     FINAL,

@@ -1,4 +1,4 @@
-"""What the configurations of both training stages share: strict tables, the adapter, the reader of TOML."""
+"""What the configurations of training stages share: strict tables, adapter, dev tasks, the reader of TOML."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from search_r3.errors import InvalidOptionError
 
@@ -53,6 +53,30 @@ class AdapterConfig(Section):
     first_layer: int = Field(default=0, ge=0)
     train_embed_token: bool = True
     start: Path | None = None
+
+
+class DevConfig(Section):
+    """What is measured at checkpoints: tasks of the dev suite, cut to a size that is quick.
+
+    Attributes:
+        tasks: Names of dev tasks (``search-r3 data`` builds them).
+        multihop: Folder of ``hotpot-dev`` and ``musique-dev``, which no package holds.
+        limit: Most queries of each; documents are left out in proportion. None keeps all.
+        max_query_tokens: Limit of a query with its template.
+        max_document_tokens: Limit of a document with its template.
+    """
+
+    tasks: tuple[str, ...] = ()
+    multihop: Path | None = None
+    limit: int | None = Field(default=None, ge=1)
+    max_query_tokens: int = Field(default=64, ge=8)
+    max_document_tokens: int = Field(default=128, ge=8)
+
+    @model_validator(mode="after")
+    def _a_folder_has_its_tasks(self) -> DevConfig:
+        if self.multihop is not None and not self.tasks:
+            raise ValueError("multihop without tasks measures nothing: name hotpot-dev in tasks")
+        return self
 
 
 def read_run_file(path: Path, kind: type[Run]) -> Run:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from search_r3.model.thoughts import Reasoning
-from search_r3.training.run_config import AdapterConfig, Section, TrainerTable, read_run_file
+from search_r3.training.run_config import AdapterConfig, DevConfig, Section, TrainerTable, read_run_file
 
 
 class ModelConfig(Section):
@@ -56,6 +56,8 @@ class DataConfig(Section):
     Attributes:
         sources: Training sets by name (``search-r3 data`` builds them).
         thoughts: Parquet file of ``search-r3 thoughts``; None trains direct embeddings only.
+        negatives: Folder of ``search-r3 mine``. Of a source that is in it only the mined pairs are trained
+            on, with their negatives; None takes the training sets as they are.
         thinking_share: Of the examples that have thoughts, the share that is embedded after one.
         cut_share: Share of those whose thought is cut at a random length, embed token appended.
         max_query_tokens: Limit of a query with its template, without its thought.
@@ -69,6 +71,7 @@ class DataConfig(Section):
 
     sources: dict[str, SourceConfig]
     thoughts: Path | None = None
+    negatives: Path | None = None
     thinking_share: float = Field(default=0.5, ge=0, le=1)
     cut_share: float = Field(default=0.25, ge=0, le=1)
     max_query_tokens: int = Field(default=64, ge=8)
@@ -118,6 +121,7 @@ class TrainingConfig(Section):
         patience: Evaluations without a better score before training stops; None never stops early.
         model: What is trained.
         data: On what.
+        dev: Tasks outside of the training sets' domains that are measured beside the dev split.
         loss: Towards what.
         trainer: Passed to ``SentenceTransformerTrainingArguments`` as it is.
     """
@@ -128,6 +132,7 @@ class TrainingConfig(Section):
     patience: int | None = Field(default=None, ge=1)
     model: ModelConfig = ModelConfig()
     data: DataConfig
+    dev: DevConfig = DevConfig()
     loss: LossConfig = LossConfig()
     trainer: TrainerTable = Field(default_factory=dict)
 

@@ -16,6 +16,7 @@ with needs_extra("train"):
     from datasets import Dataset
 
 from search_r3.errors import InvalidOptionError
+from search_r3.evaluation.dev_suite import load_dev_suite
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
@@ -60,12 +61,14 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     """
     output = config.output
     data = load_training_data(config.data, config.seed)
+    suite = load_dev_suite(config.dev.tasks, multihop=config.dev.multihop, limit=config.dev.limit)
+    dev = data.dev | suite
     arguments = trainer_arguments(
         config.trainer,
         output=output,
         seed=config.seed,
         batch_rows=config.data.batch_rows,
-        measure=f"eval_{config.evaluation_arms[0]}_ndcg_at_10" if data.dev else None,
+        measure=f"eval_{config.evaluation_arms[0]}_ndcg_at_10" if dev else None,
     )
     checkpoint = checkpoint_to_resume(output, _checkpoint_files(config, arguments), resume=resume)
     model = load_model(config.model.base)
@@ -103,7 +106,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
         facts = {
             "config": json.loads(config.model_dump_json()),
             "base_fingerprint": base_fingerprint,
-            "data_hashes": data.hashes,
+            "data_hashes": data.hashes | {name: task.data_hash() for name, task in suite.items()},
             "start_hash": hash_of_start(config.model.adapter),
             "examples": len(data.examples),
             "thinking_examples": sum(example.thought is not None for example in data.examples),
@@ -117,13 +120,14 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
         }
         write_run_metadata(output, facts)
     evaluator = None
-    if data.dev:
+    if dev:
+        limits: Any = config.dev if suite else config.data
         evaluator = DevEvaluator(
-            data.dev,
+            dev,
             config.evaluation_arms,
             max_reasoning_tokens=config.data.max_thought_tokens,
-            max_query_tokens=config.data.max_query_tokens,
-            max_document_tokens=config.data.max_document_tokens,
+            max_query_tokens=limits.max_query_tokens,
+            max_document_tokens=limits.max_document_tokens,
         )
     loss = SupervisedLoss(
         model, config.loss, teacher_dimension=teacher_dimension, processes=arguments.world_size

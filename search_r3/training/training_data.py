@@ -12,6 +12,7 @@ from search_r3.files import file_sha256
 from search_r3.paths import data_dir
 from search_r3.training.dev_split import asked_and_answers, split_pairs
 from search_r3.training.examples import Example, draw_examples
+from search_r3.training.negative_mining import read_mined
 from search_r3.training.sft_config import DataConfig
 from search_r3.training.thought_records import ThoughtRecord, read_thoughts
 
@@ -54,6 +55,10 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
         hashes[name] = pairs_hash(found)
         split = split_pairs(found, queries=config.dev_queries, documents=config.dev_documents, seed=seed)
         pairs[name] = split.training
+        if config.negatives is not None and (mined := read_mined(config.negatives, name)) is not None:
+            training_ids = {pair.query_id for pair in split.training}
+            pairs[name] = [pair for pair in mined if pair.query_id in training_ids]
+            hashes[f"{name}, mined"] = pairs_hash(mined)
         if split.dev is not None:
             dev[name] = split.dev
     # One article may be asked for in several sources, with other words and other cuts of its text.

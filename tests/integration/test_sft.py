@@ -18,10 +18,11 @@ from toy_teacher import toy_teacher
 
 from search_r3 import SentenceTransformer
 from search_r3.data.pairs import TrainingPair, write_pairs
+from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import InvalidOptionError
 from search_r3.model.adapter import merge_adapter
 from search_r3.model.default import load_model
-from search_r3.training.run_folder import newest_checkpoint
+from search_r3.training.run_folder import newest_checkpoint, read_log
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.sft_run import train
 from search_r3.training.thought_records import ThoughtRecord, write_thoughts
@@ -268,6 +269,28 @@ def test_early_stopping_and_best_checkpoint(built, base, monkeypatch):
     }
     found = {step: model.encode_document(["red sea"]) for step, model in vectors.items()}
     assert np.abs(final - found[6]).max() < 1e-6 < np.abs(final - found[12]).max()
+
+
+def test_a_dev_task_is_measured_beside_the_split(built, base, monkeypatch):
+    """The choosing score is the mean over both; its hash is noted, and it is asked for as configured."""
+    task = RetrievalTask({"q": "red sea"}, {"a": "sea red", "b": "story file"}, {"q": {"a": 1}})
+    asked = []
+
+    def load(names, **options):
+        asked.append((names, options))
+        return {"elsewhere": task}
+
+    monkeypatch.setattr("search_r3.training.sft_run.load_dev_suite", load)
+    run = config(built, base, dev={"tasks": ["elsewhere"], "limit": 3}, evaluation_arms=["never"])
+    train(run)
+    assert asked == [(("elsewhere",), {"multihop": None, "limit": 3})]
+    (facts,) = json.loads((run.output / "run.json").read_text())
+    assert facts["data_hashes"]["elsewhere"] == task.data_hash()
+    scores = [entry for entry in read_log(run.output) if "eval_never_ndcg_at_10" in entry]
+    assert [entry["step"] for entry in scores] == [15, 30]
+    for entry in scores:
+        both = [entry["eval_never_words"], entry["eval_never_elsewhere"]]
+        assert entry["eval_never_ndcg_at_10"] == pytest.approx(sum(both) / 2)
 
 
 def test_half_precision_learns_too(built, base):
