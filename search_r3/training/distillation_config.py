@@ -24,7 +24,9 @@ class TextConfig(Section):
         batch_tokens: Most tokens of a batch, padding included.
         one_source: Whether the texts of a batch are of one source. They are then nearer to each other, as the
             documents of a corpus are, and the batch's cosines say more.
-        ridge_texts: Texts on which the map to the teacher is fitted before training.
+        mini_batch_tokens: Tokens that are embedded at once, padding included: texts of a batch that are about
+            equally long.
+        map_texts: Texts on which the map of the cosine part is fitted before training.
     """
 
     texts: int = Field(ge=2)
@@ -35,14 +37,15 @@ class TextConfig(Section):
     batch_rows: int = Field(default=128, ge=2)
     batch_tokens: int = Field(default=6144, ge=64)
     one_source: bool = False
-    ridge_texts: int = Field(default=2048, ge=16)
+    mini_batch_tokens: int = Field(default=2048, ge=64)
+    map_texts: int = Field(default=2048, ge=16)
 
 
 class DistillationWeights(Section):
     """Weights of the parts and their constants; see ``distillation_loss``.
 
     Attributes:
-        cosine: Of one minus the cosine between the mapped vector and the teacher's.
+        cosine: Of one minus the cosine between the vector and the teacher's, which a fixed map brings over.
         similarity: Of the squared difference between the batch's cosines and the teacher's.
         ranking: Of the divergence of the softmax over a text's cosines with the others from the teacher's.
         temperature: Of both softmaxes, in cosine.

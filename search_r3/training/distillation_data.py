@@ -91,8 +91,10 @@ class TextEncoder:
 
     def shape(self, text: RoleText) -> ExampleShape:
         """Measure a text, for the sampler."""
-        group = text.source if self._one_source else "texts"
-        return ExampleShape(group, len(self._token_ids(text)), (), frozenset())
+        if self._one_source:
+            # All as long as can be: sorted by length, a source's titles would not meet its passages.
+            return ExampleShape(text.source, self._max_tokens, (), frozenset())
+        return ExampleShape("texts", len(self._token_ids(text)), (), frozenset())
 
     def __call__(self, rows: Sequence[dict[str, str]]) -> dict[str, torch.Tensor]:
         """Encode a batch of rows (:meth:`RoleText.to_row`).

@@ -1,12 +1,17 @@
 """Stage 0: a small teacher's vectors as the target of direct vectors, without pairs.
 
-    L = w1 * (1 - cos(M s, t)) + w2 * mean over pairs of a batch of (cos(s, s') - cos(t, t'))^2
+    L = w1 * (1 - cos(s, R t)) + w2 * mean over pairs of a batch of (cos(s, s') - cos(t, t'))^2
         + w3 * mean over the texts of a batch of KL(softmax of cos(t, t') / T || softmax of cos(s, s') / T)
 
-with the student's vectors s, the teacher's t and a linear map M. The first part gives every text a target.
-The second makes the student's own cosines, by which it ranks, those of the teacher. The third counts most
-what is near: whether a text's neighbours are in the teacher's order. Not in the paper (arXiv 2510.07048),
-which starts from a larger model. The idea is EmbedDistill's (arXiv 2301.12005).
+with the student's vectors s, the teacher's t and a map R that keeps lengths and angles. The first part gives
+every text a target of its own, at which all cosines are the teacher's. The second brings the student's
+cosines, by which it ranks, to the teacher's. The third counts most what is near: whether a text's neighbours
+are in the teacher's order. Not in the paper (arXiv 2510.07048), which starts from a larger model.
+
+R is fixed: the orthogonal map that brings the teacher's vectors nearest to the untrained student's. A linear
+map from the student to the teacher that is trained with it (EmbedDistill, arXiv 2301.12005) leaves the
+student's cosines free. The second part moves them fast at first, and that map could not follow: its cosine
+fell from 0.53 to 0.06 in 25 steps and stayed there (benchmarks/LOG.md).
 """
 
 from __future__ import annotations
@@ -17,13 +22,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.distillation_config import DistillationWeights
+from search_r3.training.pieces import embed_in_pieces
 from search_r3.training.ranking_losses import ranking_divergence
-from search_r3.training.teacher import teacher_distance
-
-_RIDGE = 1e-2
-"""Penalty of the fit of the map, as a share of the features' mean variance."""
 
 
 class DistillationLoss(nn.Module):
@@ -32,17 +35,15 @@ class DistillationLoss(nn.Module):
     Args:
         model: A Search-R3 model, with a peft adapter or without.
         config: The weights.
-        teacher_dimension: Dimension of the teacher's vectors.
-        processes: Number of processes.
+        most_tokens: Tokens that are embedded at once, padding included.
     """
 
-    def __init__(
-        self, model: SearchR3, config: DistillationWeights, *, teacher_dimension: int, processes: int = 1
-    ) -> None:
+    def __init__(self, model: SearchR3, config: DistillationWeights, *, most_tokens: int) -> None:
         super().__init__()
         self.model: Any = model
         self.config = config
-        self.distillation = teacher_distance(model, teacher_dimension, processes=processes)
+        self._most_tokens = most_tokens
+        self._map: torch.Tensor | None = None
 
     def forward(
         self, sentence_features: list[dict[str, torch.Tensor]], labels: Any = None
@@ -54,32 +55,38 @@ class DistillationLoss(nn.Module):
             labels: Not used; the trainer passes it.
 
         Returns:
-            ``cosine``, ``similarity`` and, if its weight is not 0, ``ranking``: scalars, times their weights.
+            ``similarity`` and, if their weights are not 0, ``cosine`` and ``ranking``: scalars, each times
+            its weight.
+
+        Raises:
+            ModelError: The map of the cosine part is not fitted.
         """
         (column,) = sentence_features
-        plain = {key: column[key] for key in ("input_ids", "attention_mask")}
-        vectors = self.model(plain)["sentence_embedding"]
+        vectors = embed_in_pieces(self.model, column, self._most_tokens)
         with torch.autocast(vectors.device.type, enabled=False):
             vectors, teacher = vectors.float(), column["teacher"].float()
-            cosine = self.distillation.compute_loss_from_embeddings([vectors], [teacher])
-            parts = {"cosine": cosine, "similarity": similarity_difference(vectors, teacher)}
+            parts = {"similarity": similarity_difference(vectors, teacher)}
+            if self.config.cosine:
+                if self._map is None:
+                    raise ModelError("The map from the teacher's vectors is not fitted: call fit_map first.")
+                target = teacher @ self._map.to(teacher.device).T
+                parts["cosine"] = 1 - functional.cosine_similarity(vectors, target).mean()
             if self.config.ranking:
                 parts["ranking"] = neighbour_divergence(vectors, teacher, self.config.temperature)
         weights = self.config.model_dump()
         return {name: weights[name] * part for name, part in parts.items()}
 
-    def fit_projection(self, vectors: torch.Tensor, teacher: torch.Tensor) -> None:
-        """Fit the map by ridge regression; from random values it learns almost nothing in a short run.
+    def fit_map(self, vectors: torch.Tensor, teacher: torch.Tensor) -> None:
+        """Fit the map of the cosine part.
 
         Args:
-            vectors: The untrained student's, shape (N, its dimension).
-            teacher: The teacher's of the same texts, shape (N, its dimension).
+            vectors: The untrained student's, shape (N, D).
+            teacher: The teacher's of the same texts, shape (N, E).
+
+        Raises:
+            InvalidOptionError: E is above D: angles between so many dimensions cannot be kept.
         """
-        weight, bias = ridge(vectors.double(), teacher.double())
-        projection: Any = self.distillation.projection
-        with torch.no_grad():
-            projection.weight.copy_(weight)
-            projection.bias.copy_(bias)
+        self._map = orthogonal_map(vectors.double(), teacher.double()).float()
 
 
 def similarity_difference(vectors: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -110,11 +117,27 @@ def neighbour_divergence(vectors: torch.Tensor, teacher: torch.Tensor, temperatu
     return ranking_divergence(*rows)
 
 
-def ridge(features: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights (E, D) and bias (E) of the linear map from features (N, D) to targets (N, E)."""
-    mean, target_mean = features.mean(dim=0), targets.mean(dim=0)
-    centred = features - mean
-    gram = centred.T @ centred
-    gram.diagonal().add_(_RIDGE * gram.diagonal().mean())
-    weight = torch.linalg.solve(gram, centred.T @ (targets - target_mean)).T
-    return weight, target_mean - weight @ mean
+def orthogonal_map(vectors: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """The map that keeps angles and brings the teacher's vectors nearest to the student's: Procrustes.
+
+    Both are centred first: the mean of an untrained student's vectors is most of them, and says nothing.
+
+    Args:
+        vectors: Shape (N, D).
+        teacher: Shape (N, E), E at most D.
+
+    Returns:
+        Shape (D, E), with orthonormal columns.
+
+    Raises:
+        InvalidOptionError: E is above D.
+    """
+    if teacher.shape[1] > vectors.shape[1]:
+        raise InvalidOptionError(
+            f"Got a teacher of {teacher.shape[1]} dimensions for a model of {vectors.shape[1]}, wanted at "
+            "most as many: set cosine = 0 in [loss]."
+        )
+    centred, wanted = vectors - vectors.mean(dim=0), teacher - teacher.mean(dim=0)
+    left, _, right = torch.linalg.svd(centred.T @ wanted, full_matrices=False)
+    found: torch.Tensor = left @ right
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -26,12 +25,13 @@ from search_r3.provenance import describe_environment
 from search_r3.training.attention import choose_attention
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator
-from search_r3.training.distillation_config import DistillationConfig
+from search_r3.training.distillation_config import DistillationConfig, TextConfig
 from search_r3.training.distillation_data import RoleText, TextEncoder, draw_texts
 from search_r3.training.distillation_loss import DistillationLoss
 from search_r3.training.final_model import save_final, save_merged
 from search_r3.training.lora import add_adapter, hash_of_start, trainable_parameters
 from search_r3.training.memory import estimate_memory, require_memory
+from search_r3.training.pieces import embed_in_pieces
 from search_r3.training.run_config import DevConfig
 from search_r3.training.run_folder import (
     ADAPTER,
@@ -40,7 +40,7 @@ from search_r3.training.run_folder import (
     trainer_files,
     write_run_metadata,
 )
-from search_r3.training.sft_trainer import PROJECTION, SupervisedTrainer
+from search_r3.training.sft_trainer import SupervisedTrainer
 from search_r3.training.teacher import load_teacher
 from search_r3.training.trainer_options import trainer_arguments
 
@@ -73,9 +73,7 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
         measure="eval_never_ndcg_at_10" if dev else None,
     )
     adapter_files = ADAPTER_FILES if config.model.adapter is not None else ()
-    checkpoint = checkpoint_to_resume(
-        output, (*trainer_files(arguments), *adapter_files, PROJECTION), resume=resume
-    )
+    checkpoint = checkpoint_to_resume(output, (*trainer_files(arguments), *adapter_files), resume=resume)
     texts = draw_texts(pool, config.data, config.seed)
     del pool  # a gigabyte
     model = load_model(config.model.base)
@@ -95,7 +93,7 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
         attention_length=attention_length,
     )
     require_memory(needed, arguments.device)
-    teacher, dimension = load_teacher(config.data.max_tokens)
+    teacher, _ = load_teacher(config.data.max_tokens)
     encoder = TextEncoder(module, config.data, teacher)
     sampler = TokenBudgetBatchSampler(
         [encoder.shape(text) for text in texts],
@@ -120,15 +118,14 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
             "environment": describe_environment(),
         }
         write_run_metadata(output, facts)
-    loss = DistillationLoss(model, config.loss, teacher_dimension=dimension, processes=arguments.world_size)
-    if checkpoint is None:
-        _fit_projection(loss, model, encoder, sampler, config.data.ridge_texts, texts)
+    loss = DistillationLoss(model, config.loss, most_tokens=config.data.mini_batch_tokens)
+    if config.loss.cosine:
+        _fit_map(loss, model, encoder, sampler, config.data, texts)
     trainer = SupervisedTrainer(
         model,
         arguments,
         train_dataset=Dataset.from_list([text.to_row() for text in texts]),
         loss=loss,
-        distillation=loss.distillation,
         evaluator=_evaluator(dev, config.dev) if dev else None,
         data_collator=encoder,
         sampler=sampler,
@@ -140,7 +137,6 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
         else:
             model.save(str(output / ADAPTER), create_model_card=False)
             save_merged(config.model.base, output, module.max_reasoning_tokens)
-        loss.distillation.save_projection(output / PROJECTION)
     return output / FINAL
 
 
@@ -154,26 +150,25 @@ def _evaluator(dev: dict[str, RetrievalTask], config: DevConfig) -> DevEvaluator
     )
 
 
-def _fit_projection(
+def _fit_map(
     loss: DistillationLoss,
     model: SearchR3,
     encoder: TextEncoder,
     sampler: TokenBudgetBatchSampler,
-    count: int,
+    config: TextConfig,
     texts: list[RoleText],
 ) -> None:
-    """Start from the best linear map on the first batches; every process fits it on the same ones."""
+    """Fit it on the first batches: the same ones in every process, and when a run goes on."""
     vectors, wanted = [], []
-    module: Any = model
     was_training = model.training
     model.train()  # in which the sequences are taken as they are
     for batch in sampler:
         inputs = encoder([texts[index].to_row() for index in batch])
-        plain = {key: inputs[f"text_{key}"].to(model.device) for key in ("input_ids", "attention_mask")}
+        column = {key: inputs[f"text_{key}"].to(model.device) for key in ("input_ids", "attention_mask")}
         with torch.no_grad():
-            vectors.append(module(plain)["sentence_embedding"].float().cpu())
+            vectors.append(embed_in_pieces(model, column, config.mini_batch_tokens).float().cpu())
         wanted.append(inputs["text_teacher"].float())
-        if sum(map(len, wanted)) >= count:
+        if sum(map(len, wanted)) >= config.map_texts:
             break
     model.train(was_training)
-    loss.fit_projection(torch.cat(vectors), torch.cat(wanted))
+    loss.fit_map(torch.cat(vectors), torch.cat(wanted))

@@ -42,7 +42,7 @@ def config(built, base, output="run", **changes):
     found = {
         "output": built / output,
         "model": {"base": str(base), "adapter": {"rank": 8, "alpha": 16}},
-        "data": {"texts": 960, "max_tokens": 32, "batch_rows": 16, "ridge_texts": 100},
+        "data": {"texts": 960, "max_tokens": 32, "batch_rows": 16, "map_texts": 100},
         "dev": {"tasks": ["words"]},
         "trainer": {
             "learning_rate": 5e-3,
@@ -76,7 +76,6 @@ def test_it_learns_the_teachers_geometry(built, tiny_folder):
         np.mean([losses[n]["similarity"] for n in steps]) for steps in (range(1, 6), range(56, 61))
     )
     assert last < 0.7 * first
-    # The map is fitted on the first batches, so that this part cannot fall from there.
     assert np.mean([losses[n]["cosine"] for n in range(56, 61)]) < 0.25
     assert [entry["step"] for entry in scores] == [20, 40, 60]
     generator = np.random.default_rng(1)  # other texts than those of the pool

@@ -38,7 +38,10 @@ def test_batches_of_one_source_if_asked_for(tiny):
     for one_source, groups in ((True, {"one", "two"}), (False, {"texts"})):
         config = TextConfig(texts=8, one_source=one_source)
         encoder = TextEncoder(tiny[0], config, lambda texts: torch.ones(len(texts), 3))
-        assert {encoder.shape(text).group for text in texts} == groups
+        shapes = [encoder.shape(text) for text in texts]
+        assert {shape.group for shape in shapes} == groups
+        # Of one length, so that a source's short and long texts are in one batch.
+        assert ({shape.tokens for shape in shapes} == {config.max_tokens}) == one_source
 
 
 def test_long_texts_are_documents():

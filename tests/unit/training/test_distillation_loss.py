@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 
+from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.training.distillation_config import DistillationWeights
 from search_r3.training.distillation_loss import (
     DistillationLoss,
     neighbour_divergence,
-    ridge,
+    orthogonal_map,
     similarity_difference,
 )
 
@@ -48,34 +49,40 @@ def test_neighbour_divergence_by_hand():
     assert neighbour_divergence(7 * teacher, teacher, 0.5).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_ridge_finds_a_linear_map():
-    """From many points of an exact affine map its weights and bias are found, but for the small penalty."""
+def test_a_rotation_is_found():
+    """From vectors that are the teacher's, turned and moved, the turn is found; it keeps all angles."""
     generator = torch.Generator().manual_seed(0)
-    features = torch.randn(4000, 3, generator=generator, dtype=torch.float64)
-    weight = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]], dtype=torch.float64)
-    bias = torch.tensor([0.25, -1.0], dtype=torch.float64)
-    found_weight, found_bias = ridge(features, features @ weight.T + bias)
-    torch.testing.assert_close(found_weight, weight / 1.01, rtol=2e-3, atol=2e-3)
-    torch.testing.assert_close(found_bias, bias, rtol=0, atol=2e-2)
+    teacher = torch.randn(200, 3, generator=generator, dtype=torch.float64)
+    turn, _ = torch.linalg.qr(torch.randn(5, 3, generator=generator, dtype=torch.float64))
+    found = orthogonal_map(2 * teacher @ turn.T + 7, teacher)
+    torch.testing.assert_close(found, turn)
+    torch.testing.assert_close(found.T @ found, torch.eye(3, dtype=torch.float64))
+
+
+def test_no_map_keeps_the_angles_of_more_dimensions():
+    """Three dimensions do not fit into two."""
+    with pytest.raises(InvalidOptionError, match="teacher of 3 dimensions for a model of 2"):
+        orthogonal_map(torch.randn(9, 2), torch.randn(9, 3))
 
 
 def test_parts_of_a_batch(fresh_tiny):
-    """One minus the mean cosine after the map, and the difference of cosines, each times its weight."""
+    """One minus the mean cosine with the target, and both differences, each times its weight."""
     tiny = fresh_tiny.train()
     weights = DistillationWeights(cosine=2.0, similarity=3.0, ranking=0.5, temperature=0.1)
-    loss = DistillationLoss(tiny, weights, teacher_dimension=6)
+    loss = DistillationLoss(tiny, weights, most_tokens=8)  # a piece for each text
     texts = ["red apple", "the sea", "a star"]
     teacher = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
     encoded = tiny[0].preprocess(texts, task="document")
     column = {key: encoded[key] for key in ("input_ids", "attention_mask")} | {"teacher": teacher}
     with torch.no_grad():
         vectors = tiny(dict(column))["sentence_embedding"]
-    loss.fit_projection(vectors, teacher)
-    projection = loss.distillation.projection
+    with pytest.raises(ModelError, match="fit_map"):
+        loss([column])
+    loss.fit_map(vectors, teacher)
     with torch.no_grad():
         parts = loss([column])
-        mapped = vectors @ projection.weight.T + projection.bias
-        cosine = torch.nn.functional.cosine_similarity(mapped, teacher)
+        turn = orthogonal_map(vectors.double(), teacher.double()).float()
+        cosine = torch.nn.functional.cosine_similarity(vectors, teacher @ turn.T)
     assert parts["cosine"].item() == pytest.approx(2 * (1 - cosine.mean().item()), abs=1e-5)
     assert parts["similarity"].item() == pytest.approx(
         3 * similarity_difference(vectors, teacher).item(), abs=1e-5
@@ -83,4 +90,12 @@ def test_parts_of_a_batch(fresh_tiny):
     assert parts["ranking"].item() == pytest.approx(
         0.5 * neighbour_divergence(vectors, teacher, 0.1).item(), abs=1e-5
     )
-    assert math.isfinite(parts["similarity"].item()) and cosine.mean() > 0.9  # three points are easy to fit
+
+
+def test_parts_of_weight_0_are_left_out(fresh_tiny):
+    """Without the cosine part no map is needed."""
+    tiny = fresh_tiny.train()
+    encoded = tiny[0].preprocess(["red apple", "the sea"], task="document")
+    column = {key: encoded[key] for key in ("input_ids", "attention_mask")} | {"teacher": torch.eye(2)}
+    loss = DistillationLoss(tiny, DistillationWeights(cosine=0.0), most_tokens=64)
+    assert set(loss([column])) == {"similarity"}
