@@ -64,7 +64,10 @@ def position_ids(attention_mask: torch.Tensor) -> torch.Tensor:
 
 
 def last_hidden_states(
-    model: PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    model: PreTrainedModel,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    positions: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """One plain pass through the backbone, without the LM head.
 
@@ -72,14 +75,16 @@ def last_hidden_states(
         model: A causal LM.
         input_ids: Shape (B, L), padded on either side.
         attention_mask: Shape (B, L).
+        positions: Shape (B, L), of texts that stand behind each other in a row, each counted from 0. Tokens
+            of one text do not see those of another, and the attention mask is not looked at.
 
     Returns:
         Hidden states after the final norm, shape (B, L, H).
     """
     output = model.get_decoder()(
         input_ids=input_ids,
-        attention_mask=attention_mask,
-        position_ids=position_ids(attention_mask),
+        attention_mask=attention_mask if positions is None else None,
+        position_ids=position_ids(attention_mask) if positions is None else positions,
         use_cache=False,
     )
     states: torch.Tensor = output.last_hidden_state

@@ -244,7 +244,10 @@ class ReasoningTransformer(Transformer):
         seed = _checked_seed(temperature, top_p, seed)
         input_ids, attention_mask = features["input_ids"], features["attention_mask"]
         if self.training:
-            features["token_embeddings"] = last_hidden_states(self.model, input_ids, attention_mask)
+            positions = features.get("position_ids")  # of texts packed into rows
+            features["token_embeddings"] = last_hidden_states(
+                self.model, input_ids, attention_mask, positions
+            )
             return features
 
         if not attention_mask[:, -1].all():  # batches merged by a loss are padded on the right

@@ -24,8 +24,6 @@ class TextConfig(Section):
         batch_tokens: Most tokens of a batch, padding included.
         one_source: Whether the texts of a batch are of one source. They are then nearer to each other, as the
             documents of a corpus are, and the batch's cosines say more.
-        mini_batch_tokens: Tokens that are embedded at once, padding included: texts of a batch that are about
-            equally long.
         map_texts: Texts on which the map of the cosine part is fitted before training.
     """
 
@@ -37,7 +35,6 @@ class TextConfig(Section):
     batch_rows: int = Field(default=128, ge=2)
     batch_tokens: int = Field(default=6144, ge=64)
     one_source: bool = False
-    mini_batch_tokens: int = Field(default=2048, ge=64)
     map_texts: int = Field(default=2048, ge=16)
 
 

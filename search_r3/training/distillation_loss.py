@@ -25,7 +25,7 @@ from torch.nn import functional
 from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.distillation_config import DistillationWeights
-from search_r3.training.pieces import embed_in_pieces
+from search_r3.training.packing import embed_packed
 from search_r3.training.ranking_losses import ranking_divergence
 
 
@@ -35,14 +35,12 @@ class DistillationLoss(nn.Module):
     Args:
         model: A Search-R3 model, with a peft adapter or without.
         config: The weights.
-        most_tokens: Tokens that are embedded at once, padding included.
     """
 
-    def __init__(self, model: SearchR3, config: DistillationWeights, *, most_tokens: int) -> None:
+    def __init__(self, model: SearchR3, config: DistillationWeights) -> None:
         super().__init__()
         self.model: Any = model
         self.config = config
-        self._most_tokens = most_tokens
         self._map: torch.Tensor | None = None
 
     def forward(
@@ -62,7 +60,7 @@ class DistillationLoss(nn.Module):
             ModelError: The map of the cosine part is not fitted.
         """
         (column,) = sentence_features
-        vectors = embed_in_pieces(self.model, column, self._most_tokens)
+        vectors = embed_packed(self.model, column)
         with torch.autocast(vectors.device.type, enabled=False):
             vectors, teacher = vectors.float(), column["teacher"].float()
             parts = {"similarity": similarity_difference(vectors, teacher)}

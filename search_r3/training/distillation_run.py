@@ -31,7 +31,7 @@ from search_r3.training.distillation_loss import DistillationLoss
 from search_r3.training.final_model import save_final, save_merged
 from search_r3.training.lora import add_adapter, hash_of_start, trainable_parameters
 from search_r3.training.memory import estimate_memory, require_memory
-from search_r3.training.pieces import embed_in_pieces
+from search_r3.training.packing import embed_packed
 from search_r3.training.run_config import DevConfig
 from search_r3.training.run_folder import (
     ADAPTER,
@@ -118,7 +118,7 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
             "environment": describe_environment(),
         }
         write_run_metadata(output, facts)
-    loss = DistillationLoss(model, config.loss, most_tokens=config.data.mini_batch_tokens)
+    loss = DistillationLoss(model, config.loss)
     if config.loss.cosine:
         _fit_map(loss, model, encoder, sampler, config.data, texts)
     trainer = SupervisedTrainer(
@@ -166,7 +166,7 @@ def _fit_map(
         inputs = encoder([texts[index].to_row() for index in batch])
         column = {key: inputs[f"text_{key}"].to(model.device) for key in ("input_ids", "attention_mask")}
         with torch.no_grad():
-            vectors.append(embed_in_pieces(model, column, config.mini_batch_tokens).float().cpu())
+            vectors.append(embed_packed(model, column).float().cpu())
         wanted.append(inputs["text_teacher"].float())
         if sum(map(len, wanted)) >= config.map_texts:
             break

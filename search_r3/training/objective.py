@@ -33,7 +33,7 @@ from torch.utils.checkpoint import checkpoint
 from search_r3.errors import InvalidOptionError
 from search_r3.model.generation import last_hidden_states, next_token_logits
 from search_r3.model.sentence_transformer import SearchR3
-from search_r3.training.pieces import embed_in_pieces, pieces
+from search_r3.training.packing import embed_packed
 from search_r3.training.ranking_losses import Similarity, masked_similarity, ranking_divergence
 from search_r3.training.sft_config import LossConfig
 from search_r3.training.teacher import teacher_distance
@@ -135,10 +135,9 @@ class SupervisedLoss(nn.Module):
             parts |= self._cached_language(queries)
         else:
             encoded = self.model(_plain(queries))
-            most_tokens = self.config.mini_batch_tokens
             embeddings = [
                 encoded["sentence_embedding"],
-                *(embed_in_pieces(self.model, column, most_tokens) for column in documents),
+                *(embed_packed(self.model, column) for column in documents),
             ]
             teachers = [column["teacher"] for column in sentence_features if "teacher" in column]
             # Cosines in half precision would be coarser than the temperature.
@@ -208,7 +207,7 @@ class SupervisedLoss(nn.Module):
             return {}
         lengths = queries["attention_mask"].sum(dim=1)
         sums = []
-        for rows in pieces(lengths.argsort(stable=True), lengths, self.config.mini_batch_tokens):
+        for rows in _pieces(lengths.argsort(stable=True), lengths, self.config.mini_batch_tokens):
             longest = int(lengths[rows].max())
             piece = {key: queries[key][rows, -longest:] for key in _QUERY_KEYS}
             sums.append(checkpoint(self._piece, *piece.values(), use_reentrant=False))
@@ -290,6 +289,15 @@ _QUERY_KEYS = ("input_ids", "attention_mask", "target_mask")
 
 def _plain(column: Features) -> Features:
     return {key: column[key] for key in ("input_ids", "attention_mask")}
+
+
+def _pieces(order: torch.Tensor, lengths: torch.Tensor, most_tokens: int) -> Iterator[torch.Tensor]:
+    """Cut rows, sorted by length, into runs of at most so many padded tokens (or of one row)."""
+    start = 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or (end + 1 - start) * int(lengths[order[end]]) > most_tokens:
+            yield order[start:end]
+            start = end
 
 
 def _has_adapter(language_model: Any) -> bool:

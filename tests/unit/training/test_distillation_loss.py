@@ -69,7 +69,7 @@ def test_parts_of_a_batch(fresh_tiny):
     """One minus the mean cosine with the target, and both differences, each times its weight."""
     tiny = fresh_tiny.train()
     weights = DistillationWeights(cosine=2.0, similarity=3.0, ranking=0.5, temperature=0.1)
-    loss = DistillationLoss(tiny, weights, most_tokens=8)  # a piece for each text
+    loss = DistillationLoss(tiny, weights)
     texts = ["red apple", "the sea", "a star"]
     teacher = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
     encoded = tiny[0].preprocess(texts, task="document")
@@ -97,5 +97,5 @@ def test_parts_of_weight_0_are_left_out(fresh_tiny):
     tiny = fresh_tiny.train()
     encoded = tiny[0].preprocess(["red apple", "the sea"], task="document")
     column = {key: encoded[key] for key in ("input_ids", "attention_mask")} | {"teacher": torch.eye(2)}
-    loss = DistillationLoss(tiny, DistillationWeights(cosine=0.0), most_tokens=64)
+    loss = DistillationLoss(tiny, DistillationWeights(cosine=0.0))
     assert set(loss([column])) == {"similarity"}
