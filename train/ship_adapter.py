@@ -1,9 +1,10 @@
-"""Make a run's adapter the one of the default model: smaller, without traces of this machine, and checked.
+"""Make a run's adapter that of a shipped model: smaller, without traces of this machine, and checked.
 
-    python train/ship_adapter.py runs/smollm2-135m-sft/adapter
+    python train/ship_adapter.py runs/smollm2-135m-abstracts/adapter
+    python train/ship_adapter.py runs/gemma3-270m-distillation/adapter --model gemma3-270m
 
-Its weights are rounded to bfloat16, half the size; the default model is prepared with it, and its golden
-vectors are written, both inside the installed package (an editable installation of this repository).
+Its weights are rounded to bfloat16, half the size; the model is prepared with it, and its golden vectors are
+written, both inside the installed package (an editable installation of this repository).
 """
 
 from __future__ import annotations
@@ -16,21 +17,26 @@ import torch
 import typer
 from safetensors.torch import load_file, save_file
 
-from search_r3 import default_model, default_model_folder
 from search_r3.cli.running import run
+from search_r3.errors import InvalidOptionError
 from search_r3.files import atomic_path, write_bytes, write_text
-from search_r3.model import default as embedded_model
 from search_r3.model.adapter import ADAPTER_FILES, require_adapter
+from search_r3.model.default import DEFAULT, SHIPPED, default_model_folder, load_model
 from search_r3.model.golden import write_golden
 
 
 def ship(
     adapter: Annotated[Path, typer.Argument(help="Folder of a run's adapter.", show_default=False)],
+    name: Annotated[
+        str, typer.Option("--model", help=f"Which model's it becomes: {', '.join(SHIPPED)}.")
+    ] = DEFAULT,
 ) -> None:
     """Copy an adapter into the package, and write the golden vectors of the model it makes."""
     require_adapter(adapter)
-    package = Path(embedded_model.__file__).parent
-    target = package / embedded_model.ADAPTER
+    shipped = SHIPPED.get(name)
+    if shipped is None:
+        raise InvalidOptionError(f"Got --model {name}, wanted one of {', '.join(SHIPPED)}.")
+    target = shipped.adapter
     config_file, weights_file = ADAPTER_FILES
     config = json.loads((adapter / config_file).read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = None  # a folder of the machine that trained it
@@ -38,10 +44,10 @@ def ship(
     weights = {name: values.to(torch.bfloat16) for name, values in load_file(adapter / weights_file).items()}
     with atomic_path(target / weights_file) as part:
         save_file(weights, part)
-    model = default_model()
-    folder = default_model_folder()
+    folder = default_model_folder(name)
+    model = load_model(folder)
     golden = write_golden(model, folder)
-    write_bytes(package / embedded_model.GOLDEN, golden.read_bytes())
+    write_bytes(shipped.golden, golden.read_bytes())
     print(f"{target}: {sum(values.numel() for values in weights.values()):,} weights; the model is {folder}")
 
 

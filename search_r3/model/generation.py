@@ -21,7 +21,11 @@ import torch
 from transformers import PreTrainedModel
 from transformers.generation.logits_process import TopPLogitsWarper
 
+from search_r3.errors import ModelError
 from search_r3.model.thoughts import Ending
+
+_PACKING_ATTENTIONS = ("eager", "sdpa")
+"""Attentions of transformers whose mask keeps texts of one row apart by their positions."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,16 @@ def last_hidden_states(
 
     Returns:
         Hidden states after the final norm, shape (B, L, H).
+
+    Raises:
+        ModelError: Texts are packed, and the model's attention does not keep them apart.
     """
+    attention = model.config.get_text_config()._attn_implementation
+    if positions is not None and attention not in _PACKING_ATTENTIONS:
+        raise ModelError(
+            f"Got packed texts for {attention} attention, wanted one of {', '.join(_PACKING_ATTENTIONS)}: "
+            'load the model with attn_implementation="sdpa".'
+        )
     output = model.get_decoder()(
         input_ids=input_ids,
         attention_mask=attention_mask if positions is None else None,

@@ -220,7 +220,8 @@ class ReasoningTransformer(Transformer):
         as a (query, thought) pair.
 
         Args:
-            features: From :meth:`preprocess`.
+            features: From :meth:`preprocess`. In training ``position_ids`` (B, L) says that a row holds
+                several texts, each counted from 0.
             reasoning: Whether queries think; None means the saved default.
             max_reasoning_tokens: Most tokens of thought; None means the saved default.
             temperature: 0 is greedy; above 0 samples, seeded per (seed, text).

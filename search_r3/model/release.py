@@ -9,7 +9,7 @@ from pathlib import Path
 from search_r3.errors import ModelError
 from search_r3.files import atomic_folder, file_sha256
 from search_r3.model.direct_export import export_direct
-from search_r3.model.sentence_transformer import SearchR3
+from search_r3.model.sentence_transformer import NOTICE, SearchR3
 
 CHECKSUMS = "SHA256SUMS"
 """Lists every other file of a release; ``sha256sum -c`` reads it."""
@@ -46,6 +46,8 @@ def stage_release(
             export_direct(model, part)
         else:
             model.save(str(part), create_model_card=False)
+        if model.notice:
+            (part / NOTICE).write_text(model.notice, encoding="utf-8")
         for name, text in (texts or {}).items():
             path = part / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,9 @@ from search_r3.model.modeling_file import MODELING_CLASS, MODELING_FILE, modelin
 from search_r3.model.reasoning_transformer import ReasoningTransformer
 from search_r3.model.thoughts import ENDINGS, Thought
 
+NOTICE = "NOTICE"
+"""File of a model's folder with what the terms of its weights ask to be passed on."""
+
 _OWN_CLASSES = {
     MODELING_CLASS: ReasoningTransformer,
     f"{ReasoningTransformer.__module__}.{ReasoningTransformer.__name__}": ReasoningTransformer,
@@ -74,6 +77,8 @@ class SearchR3(sentence_transformers.SentenceTransformer):
     Attributes:
         name_or_path: What to load the model by again: the name of an embedded model, an absolute folder or a
             Hub id. None if it was put together from modules.
+        notice: What the terms of the weights ask to be passed on with them; "" if nothing. It is read from
+            the file ``NOTICE`` of a local folder, and saved with the model.
     """
 
     def __init__(
@@ -90,6 +95,8 @@ class SearchR3(sentence_transformers.SentenceTransformer):
         super().__init__(path, *args, **kwargs)
         is_folder = name is not None and name == path and Path(name).is_dir()
         self.name_or_path = str(Path(name).resolve()) if name is not None and is_folder else name
+        notice = None if path is None else Path(path) / NOTICE
+        self.notice = notice.read_text(encoding="utf-8") if notice is not None and notice.is_file() else ""
 
     @property
     def thinks(self) -> bool:
@@ -233,6 +240,8 @@ class SearchR3(sentence_transformers.SentenceTransformer):
         """
         super().save(path, *args, **kwargs)
         folder = Path(path)
+        if self.notice:
+            write_text(folder / NOTICE, self.notice)
         modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
         ours = [module for module in modules if module["type"] in _OWN_CLASSES]
         for module in ours:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from huggingface_hub import HfApi
 
-from search_r3.errors import DataError, ModelError
+from search_r3.errors import DataError, InvalidOptionError, ModelError
 from search_r3.evaluation.results import Result, read_results
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
@@ -57,6 +57,7 @@ def stage_publication(publication: Publication, folder: Path) -> Path:
     Raises:
         DataError: A file is missing; the code, the results, the logs or the template are in no commit; or the
             results are not the model's.
+        InvalidOptionError: The model's weights come under terms of their own.
         ModelError: The folder exists already, the release is not what its checksums say, or the model has no
             limit of tokens.
     """
@@ -66,6 +67,12 @@ def stage_publication(publication: Publication, folder: Path) -> Path:
     if (checkout := checkout_folder()) is not None:
         require_committed(evidence, checkout)
     model = load_model(publication.model)
+    if model.notice:
+        raise InvalidOptionError(
+            f"Got {publication.model}, whose weights come under terms of their own, wanted one that can be "
+            "published under this project's licence. Write it with search-r3 export, and publish it under "
+            f"those terms: {model.notice.splitlines()[0]}."
+        )
     results = read_results(publication.results)
     _require_scored(model, [result for result in results if result.model == publication.name])
     stage_release(model, folder, _texts(publication, model, results), direct=publication.direct)

@@ -91,11 +91,11 @@ class DevEvaluator(BaseEvaluator):
     The scores are named ``<arm>_<source>``, and ``<arm>_ndcg_at_10`` for the mean over sources.
 
     Args:
-        tasks: Dev tasks by source.
+        tasks: Dev tasks by source, or tasks of the dev suite by name.
         arms: How queries think. The mean of the first one chooses the checkpoint.
         max_reasoning_tokens: Budget of a thought.
-        max_query_tokens: Limit of a query, as in training.
-        max_document_tokens: Limit of a document, as in training, which keeps measuring cheap.
+        max_query_tokens: Limit of a query.
+        max_document_tokens: Limit of a document: a short one keeps measuring cheap.
         batch_size: Texts per pass.
     """
 

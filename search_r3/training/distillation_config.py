@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from search_r3.training.run_config import DevConfig, Section, TrainerTable, read_run_file
 from search_r3.training.sft_config import ModelConfig
@@ -14,17 +14,19 @@ class TextConfig(Section):
     """Which texts are distilled, and how they are put into batches.
 
     Attributes:
-        texts: Texts that are drawn from the pool in all.
+        texts: Texts that are drawn from the pool in all; with ``one_source`` rounded to whole batches.
         source_power: A source's share of the draws grows with its number of texts to this power: 1 draws all
             texts alike, 0 all sources.
         query_share: Share of the short texts that is embedded as queries; all others are documents.
         query_words: Longest text, in words, that may be a query.
         max_tokens: Limit of a text with its template.
         batch_rows: Most texts of a batch.
-        batch_tokens: Most tokens of a batch, padding included.
+        batch_tokens: Most tokens of a batch, padding included; with ``one_source`` every text counts as one
+            of ``max_tokens``.
         one_source: Whether the texts of a batch are of one source. They are then nearer to each other, as the
             documents of a corpus are, and the batch's cosines say more.
-        map_texts: Texts on which the map of the cosine part is fitted before training.
+        map_texts: Texts on which the map of the cosine part is fitted before training, more than the
+            teacher's vectors have dimensions.
     """
 
     texts: int = Field(ge=2)
@@ -52,6 +54,12 @@ class DistillationWeights(Section):
     similarity: float = Field(default=10.0, ge=0)
     ranking: float = Field(default=0.0, ge=0)
     temperature: float = Field(default=0.05, gt=0)
+
+    @model_validator(mode="after")
+    def _something_is_learnt(self) -> DistillationWeights:
+        if not (self.cosine or self.similarity or self.ranking):
+            raise ValueError("all weights are 0, wanted one above it: nothing would be learnt")
+        return self
 
 
 class DistillationConfig(Section):

@@ -28,7 +28,7 @@ class RoleText:
 
     text: str
     role: Literal["query", "document"]
-    source: str = ""
+    source: str
 
     def to_row(self) -> dict[str, str]:
         """The text as a row of a ``datasets.Dataset``."""
@@ -61,14 +61,16 @@ def draw_texts(pool: Mapping[str, Sequence[str]], config: TextConfig, seed: int)
 
 
 def _shares(pool: Mapping[str, Sequence[str]], config: TextConfig) -> dict[str, int]:
+    # Whole batches of a source: one of a few texts would be a step that says little.
+    unit = min(config.batch_rows, config.batch_tokens // config.max_tokens) if config.one_source else 1
     weights = {source: len(texts) ** config.source_power for source, texts in sorted(pool.items())}
     total = sum(weights.values())
     counts: dict[str, int] = {}
     cumulative = 0.0
     for source, weight in weights.items():  # rounded so that they add up to what was asked for
         before = round(cumulative)
-        cumulative += config.texts * weight / total
-        counts[source] = round(cumulative) - before
+        cumulative += config.texts / unit * weight / total
+        counts[source] = unit * (round(cumulative) - before)
     return counts
 
 
@@ -93,8 +95,8 @@ class TextEncoder:
         """Measure a text, for the sampler."""
         if self._one_source:
             # All as long as can be: sorted by length, a source's titles would not meet its passages.
-            return ExampleShape(text.source, self._max_tokens, (), frozenset())
-        return ExampleShape("texts", len(self._token_ids(text)), (), frozenset())
+            return ExampleShape(text.source, self._max_tokens, (), frozenset({text.text}))
+        return ExampleShape("texts", len(self._token_ids(text)), (), frozenset({text.text}))
 
     def __call__(self, rows: Sequence[dict[str, str]]) -> dict[str, torch.Tensor]:
         """Encode a batch of rows (:meth:`RoleText.to_row`).

@@ -53,8 +53,8 @@ class DistillationLoss(nn.Module):
             labels: Not used; the trainer passes it.
 
         Returns:
-            ``similarity`` and, if their weights are not 0, ``cosine`` and ``ranking``: scalars, each times
-            its weight.
+            ``cosine``, ``similarity`` and ``ranking``, scalars, each times its weight. A part of weight 0 is
+            left out.
 
         Raises:
             ModelError: The map of the cosine part is not fitted.
@@ -63,7 +63,9 @@ class DistillationLoss(nn.Module):
         vectors = embed_packed(self.model, column)
         with torch.autocast(vectors.device.type, enabled=False):
             vectors, teacher = vectors.float(), column["teacher"].float()
-            parts = {"similarity": similarity_difference(vectors, teacher)}
+            parts = {}
+            if self.config.similarity:
+                parts["similarity"] = similarity_difference(vectors, teacher)
             if self.config.cosine:
                 if self._map is None:
                     raise ModelError("The map from the teacher's vectors is not fitted: call fit_map first.")
@@ -82,7 +84,7 @@ class DistillationLoss(nn.Module):
             teacher: The teacher's of the same texts, shape (N, E).
 
         Raises:
-            InvalidOptionError: E is above D: angles between so many dimensions cannot be kept.
+            InvalidOptionError: As :func:`orthogonal_map`.
         """
         self._map = orthogonal_map(vectors.double(), teacher.double()).float()
 
@@ -128,8 +130,14 @@ def orthogonal_map(vectors: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
         Shape (D, E), with orthonormal columns.
 
     Raises:
-        InvalidOptionError: E is above D.
+        InvalidOptionError: E is above D, whose angles cannot be kept, or N is not above E: too few texts
+            decide only a part of the map.
     """
+    if len(teacher) <= teacher.shape[1]:
+        raise InvalidOptionError(
+            f"Got {len(teacher)} texts to fit the map of a teacher of {teacher.shape[1]} dimensions, wanted "
+            "more texts than dimensions: raise texts and map_texts in [data], or set cosine = 0 in [loss]."
+        )
     if teacher.shape[1] > vectors.shape[1]:
         raise InvalidOptionError(
             f"Got a teacher of {teacher.shape[1]} dimensions for a model of {vectors.shape[1]}, wanted at "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ with needs_extra("train"):
 
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.text_pool import POOL_FILE, read_pool
+from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.dev_suite import load_dev_suite
 from search_r3.files import file_sha256
 from search_r3.model.adapter import ADAPTER_FILES
@@ -102,6 +104,11 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
         processes=arguments.world_size,
         seed=config.seed,
     )
+    if not len(sampler):
+        raise InvalidOptionError(
+            f"Not one batch of two texts: got texts={len(texts)}, batch_tokens={config.data.batch_tokens} "
+            f"and max_tokens={config.data.max_tokens} in [data]. Raise batch_tokens, or lower max_tokens."
+        )
     if arguments.process_index == 0:
         facts = {
             "config": json.loads(config.model_dump_json()),
@@ -120,7 +127,7 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
         write_run_metadata(output, facts)
     loss = DistillationLoss(model, config.loss)
     if config.loss.cosine:
-        _fit_map(loss, model, encoder, sampler, config.data, texts)
+        _fit_map(loss, model, encoder, config.data, texts)
     trainer = SupervisedTrainer(
         model,
         arguments,
@@ -136,7 +143,7 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
             save_final(model, output)
         else:
             model.save(str(output / ADAPTER), create_model_card=False)
-            save_merged(config.model.base, output, module.max_reasoning_tokens)
+            save_merged(config.model.base, output, reasoning="never")
     return output / FINAL
 
 
@@ -151,24 +158,18 @@ def _evaluator(dev: dict[str, RetrievalTask], config: DevConfig) -> DevEvaluator
 
 
 def _fit_map(
-    loss: DistillationLoss,
-    model: SearchR3,
-    encoder: TextEncoder,
-    sampler: TokenBudgetBatchSampler,
-    config: TextConfig,
-    texts: list[RoleText],
+    loss: DistillationLoss, model: SearchR3, encoder: TextEncoder, config: TextConfig, texts: list[RoleText]
 ) -> None:
-    """Fit it on the first batches: the same ones in every process, and when a run goes on."""
+    """Fit it on a sample over all sources: the same one in every process, and when a run goes on."""
     vectors, wanted = [], []
     was_training = model.training
     model.train()  # in which the sequences are taken as they are
-    for batch in sampler:
-        inputs = encoder([texts[index].to_row() for index in batch])
+    sample = random.Random("map").sample(texts, min(config.map_texts, len(texts)))
+    for start in range(0, len(sample), config.batch_rows):
+        inputs = encoder([text.to_row() for text in sample[start : start + config.batch_rows]])
         column = {key: inputs[f"text_{key}"].to(model.device) for key in ("input_ids", "attention_mask")}
         with torch.no_grad():
             vectors.append(embed_packed(model, column).float().cpu())
         wanted.append(inputs["text_teacher"].float())
-        if sum(map(len, wanted)) >= config.map_texts:
-            break
     model.train(was_training)
     loss.fit_map(torch.cat(vectors), torch.cat(wanted))

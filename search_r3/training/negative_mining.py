@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def mine_sources(
     module.reasoning, module.on_truncation = "never", "ignore"
     model.max_seq_length = min(model.max_seq_length or max_tokens, max_tokens)
     made = {"fingerprint": fingerprint(model), "pairs": pairs, "max_tokens": max_tokens}
-    noted = _read_notes(output / MINED)
+    noted = _read(output / MINED) if (output / MINED).is_file() else {}
     if noted and (differing := sorted(key for key, value in made.items() if noted.get(key) != value)):
         raise InvalidOptionError(
             f"{output} holds negatives that were mined with another {', '.join(differing)}: choose another "
@@ -63,52 +64,89 @@ def mine_sources(
         )
     noted = {**made, "environment": describe_environment(), "sources": noted.get("sources", {})}
     for source in sources:
-        target = output / f"{source}.parquet"
-        if source in noted["sources"] and target.is_file():
+        every = _training_set(source)
+        source_hash, target = pairs_hash(every), output / f"{source}.parquet"
+        if noted["sources"].get(source, {}).get("source_hash") == source_hash and target.is_file():
             on_step(f"{source}: mined before")
             continue
-        found = _mined(source, model, pairs, batch_size)
+        found = _mined(every, model, pairs, batch_size)
         write_pairs(found, target)
         with_negatives = sum(bool(pair.negatives) for pair in found)
         noted["sources"][source] = {
             "pairs": len(found),
             "with_negatives": with_negatives,
+            "source_hash": source_hash,
             "data_hash": pairs_hash(found),
         }
         write_text(output / MINED, json.dumps(noted, indent=2) + "\n")
         on_step(f"{source}: {len(found):,} pairs, {with_negatives:,} with negatives")
 
 
-def read_mined(folder: Path, source: str) -> list[TrainingPair] | None:
-    """Read the mined pairs of a source; None if the folder has none of it.
+def read_notes(folder: Path, sources: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Read what a folder says of those of some sources that are in it.
 
     Raises:
-        DataError: There is no such folder, or the file is damaged.
+        DataError: It holds none of them, or does not say.
     """
     if not (folder / MINED).is_file():
         raise DataError(f"{folder} holds no mined negatives. Mine them with: search-r3 mine")
+    noted = _read(folder / MINED).get("sources", {})
+    found = {source: noted[source] for source in sources if source in noted}
+    if not found:
+        raise DataError(
+            f"{folder} holds mined negatives of {', '.join(noted)}, and of none of this run's sources. Mine "
+            "them with: search-r3 mine"
+        )
+    return found
+
+
+def read_mined(
+    folder: Path, source: str, notes: Mapping[str, dict[str, Any]], source_hash: str
+) -> list[TrainingPair]:
+    """Read the mined pairs of a source.
+
+    Args:
+        folder: The folder.
+        source: Name of a training set in it.
+        notes: What :func:`read_notes` gave.
+        source_hash: Hash of the training set as it is now.
+
+    Raises:
+        DataError: The file is damaged, or the training set has changed since.
+    """
     path = folder / f"{source}.parquet"
-    return read_pairs(path) if path.is_file() else None
+    if notes[source]["source_hash"] != source_hash:
+        raise DataError(f"{path} was mined from another state of the training set {source}: mine it again.")
+    found = read_pairs(path)
+    if pairs_hash(found) != notes[source]["data_hash"]:
+        raise DataError(f"{path} is not what was mined. Delete it, and mine it again.")
+    return found
 
 
-def _mined(source: str, model: SearchR3, count: int, batch_size: int) -> list[TrainingPair]:
+def _training_set(source: str) -> list[TrainingPair]:
     path = data_dir() / "training" / f"{source}.parquet"
     if not path.is_file():
         raise DataError(f"There is no training set {path}. Build them with: search-r3 data")
+    return read_pairs(path)
+
+
+def _mined(every: list[TrainingPair], model: SearchR3, count: int, batch_size: int) -> list[TrainingPair]:
     # By a hash, so that the sample is spread over the source and does not depend on its order.
-    order = sorted(read_pairs(path), key=lambda pair: hashlib.sha256(pair.query_id.encode()).digest())
-    chosen = order[:count]
-    return [
-        replace(mined, negatives=tuple(dict.fromkeys((*mined.negatives, *pair.negatives))))
-        for pair, mined in zip(chosen, mine_negatives(chosen, model, batch_size=batch_size), strict=True)
-    ]
+    chosen = sorted(every, key=lambda pair: hashlib.sha256(pair.query_id.encode()).digest())[:count]
+    answers: dict[str, set[str]] = defaultdict(set)  # of pairs outside of the sample too
+    for pair in every:
+        answers[pair.query.casefold()].add(pair.positive.casefold())
+    found = []
+    for pair, mined in zip(chosen, mine_negatives(chosen, model, batch_size=batch_size), strict=True):
+        right = answers[pair.query.casefold()]
+        wrong = (text for text in mined.negatives if text.casefold() not in right)
+        found.append(replace(pair, negatives=tuple(dict.fromkeys((*wrong, *pair.negatives)))))
+    return found
 
 
-def _read_notes(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         notes: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read {path}: {error}. Remove the folder and mine again.") from None
     return notes

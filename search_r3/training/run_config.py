@@ -73,9 +73,11 @@ class DevConfig(Section):
     max_document_tokens: int = Field(default=128, ge=8)
 
     @model_validator(mode="after")
-    def _a_folder_has_its_tasks(self) -> DevConfig:
-        if self.multihop is not None and not self.tasks:
-            raise ValueError("multihop without tasks measures nothing: name hotpot-dev in tasks")
+    def _there_are_tasks(self) -> DevConfig:
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        given = [name for name, value in defaults.items() if getattr(self, name) != value]
+        if given and not self.tasks:
+            raise ValueError(f"{', '.join(given)} without tasks: name some, or nothing would be measured")
         return self
 
 

@@ -33,8 +33,15 @@ _MUST_AGREE = ("config", "base_fingerprint", "data_hashes", "processes")
 _REMOVED_OPTIONS = {("environment", "corrects"): False}
 """Options of earlier versions, with the value under which a run was what it is without them."""
 
-_ADDED_OPTIONS = {("loss", "ranking"): 0.0, ("loss", "teacher_temperature"): 0.05}
+_ADDED_OPTIONS = {
+    ("loss", "ranking"): 0.0,
+    ("loss", "teacher_temperature"): 0.05,
+    ("data", "negatives"): None,
+}
 """Options that earlier versions lacked, with the value under which a run is what it was then."""
+
+_ADDED_SECTION = "dev"
+"""A section that supervised runs of earlier versions lacked; without tasks it changes nothing."""
 
 
 def write_run_metadata(output: Path, facts: dict[str, Any]) -> None:
@@ -144,6 +151,9 @@ def trainer_files(arguments: TrainingArguments) -> tuple[str, ...]:
 def _in_todays_options(facts: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """What an earlier version wrote about a run, as today's would have."""
     config = dict(facts["config"])
+    section_now = now["config"].get(_ADDED_SECTION)
+    if _ADDED_SECTION not in config and section_now is not None and not section_now["tasks"]:
+        config[_ADDED_SECTION] = section_now
     for (section, name), value in _ADDED_OPTIONS.items():
         if section in config and name in now["config"].get(section, {}):
             config[section] = {name: value, **config[section]}

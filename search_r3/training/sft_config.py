@@ -88,7 +88,7 @@ class LossConfig(Section):
 
     The paper sums its parts plainly and its weights are not known (arXiv 2510.07048). The defaults follow
     LREM (arXiv 2510.14321), which has the same token design; the temperature is a sweep's choice
-    (benchmarks/LOG.md).
+    (benchmarks/LOG.md). ``mini_batch_tokens`` is that of gradient caching (``cached``).
     """
 
     contrastive: float = Field(default=1.0, ge=0)
@@ -121,7 +121,7 @@ class TrainingConfig(Section):
         patience: Evaluations without a better score before training stops; None never stops early.
         model: What is trained.
         data: On what.
-        dev: Tasks outside of the training sets' domains that are measured beside the dev split.
+        dev: Tasks outside of the training sets' domains that choose the checkpoint, without a dev split.
         loss: Towards what.
         trainer: Passed to ``SentenceTransformerTrainingArguments`` as it is.
     """
@@ -135,6 +135,15 @@ class TrainingConfig(Section):
     dev: DevConfig = DevConfig()
     loss: LossConfig = LossConfig()
     trainer: TrainerTable = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_chooses(self) -> TrainingConfig:
+        if self.dev.tasks and self.data.dev_queries:
+            raise ValueError(
+                f"dev.tasks and data.dev_queries={self.data.dev_queries} would both choose the checkpoint: "
+                "set dev_queries = 0, or leave out [dev]"
+            )
+        return self
 
 
 def read_config(path: Path) -> TrainingConfig:

@@ -62,7 +62,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     output = config.output
     data = load_training_data(config.data, config.seed)
     suite = load_dev_suite(config.dev.tasks, multihop=config.dev.multihop, limit=config.dev.limit)
-    dev = data.dev | suite
+    dev = suite or data.dev
     arguments = trainer_arguments(
         config.trainer,
         output=output,
@@ -121,7 +121,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
         write_run_metadata(output, facts)
     evaluator = None
     if dev:
-        limits: Any = config.dev if suite else config.data
+        limits = config.dev if suite else config.data
         evaluator = DevEvaluator(
             dev,
             config.evaluation_arms,

@@ -56,8 +56,12 @@ class SupervisedTrainer(SentenceTransformerTrainer):
         if self._started is None:
             self._started = (time.monotonic(), self.state.global_step)
         self._tokens += sum(int(inputs[key].sum()) for key in inputs if key.endswith("_attention_mask"))
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+    def training_step(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Forward and backward pass; what the backward pass computes again has no casts either."""
         with without_input_casts(model, active=self.args.bf16 or self.args.fp16):
-            return super().compute_loss(model, inputs, *args, **kwargs)
+            return super().training_step(model, *args, **kwargs)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Add the speed to a step's log."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search_r3.data.leaks import LeakCheck
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
@@ -12,7 +12,7 @@ from search_r3.files import file_sha256
 from search_r3.paths import data_dir
 from search_r3.training.dev_split import asked_and_answers, split_pairs
 from search_r3.training.examples import Example, draw_examples
-from search_r3.training.negative_mining import read_mined
+from search_r3.training.negative_mining import read_mined, read_notes
 from search_r3.training.sft_config import DataConfig
 from search_r3.training.thought_records import ThoughtRecord, read_thoughts
 
@@ -44,6 +44,7 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
     Raises:
         DataError: A set is missing or damaged, or the thoughts are about other queries.
     """
+    notes = {} if config.negatives is None else read_notes(config.negatives, config.sources)
     pairs: dict[str, list[TrainingPair]] = {}
     dev: dict[str, RetrievalTask] = {}
     hashes: dict[str, str] = {}
@@ -55,10 +56,11 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
         hashes[name] = pairs_hash(found)
         split = split_pairs(found, queries=config.dev_queries, documents=config.dev_documents, seed=seed)
         pairs[name] = split.training
-        if config.negatives is not None and (mined := read_mined(config.negatives, name)) is not None:
+        if config.negatives is not None and name in notes:
+            mined = read_mined(config.negatives, name, notes, hashes[name])
             training_ids = {pair.query_id for pair in split.training}
             pairs[name] = [pair for pair in mined if pair.query_id in training_ids]
-            hashes[f"{name}, mined"] = pairs_hash(mined)
+            hashes[f"{name}, mined"] = notes[name]["data_hash"]
         if split.dev is not None:
             dev[name] = split.dev
     # One article may be asked for in several sources, with other words and other cuts of its text.
@@ -67,6 +69,11 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
         if source.examples:
             pairs[name] = [
                 pair for pair in pairs[name] if not (check.leaks(pair.query) or check.leaks(pair.positive))
+            ]
+        if name in notes:  # the split has taken out pairs with such negatives, but it does not know the mined
+            pairs[name] = [
+                replace(pair, negatives=tuple(text for text in pair.negatives if not check.leaks(text)))
+                for pair in pairs[name]
             ]
     thoughts: list[ThoughtRecord] = []
     if config.thoughts is not None:

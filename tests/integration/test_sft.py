@@ -271,8 +271,8 @@ def test_early_stopping_and_best_checkpoint(built, base, monkeypatch):
     assert np.abs(final - found[6]).max() < 1e-6 < np.abs(final - found[12]).max()
 
 
-def test_a_dev_task_is_measured_beside_the_split(built, base, monkeypatch):
-    """The choosing score is the mean over both; its hash is noted, and it is asked for as configured."""
+def test_dev_tasks_choose_the_checkpoint(built, base, monkeypatch):
+    """They are asked for as configured and noted with their hash; a dev split beside them is refused."""
     task = RetrievalTask({"q": "red sea"}, {"a": "sea red", "b": "story file"}, {"q": {"a": 1}})
     asked = []
 
@@ -281,7 +281,10 @@ def test_a_dev_task_is_measured_beside_the_split(built, base, monkeypatch):
         return {"elsewhere": task}
 
     monkeypatch.setattr("search_r3.training.sft_run.load_dev_suite", load)
-    run = config(built, base, dev={"tasks": ["elsewhere"], "limit": 3}, evaluation_arms=["never"])
+    chosen = {"dev": {"tasks": ["elsewhere"], "limit": 3}, "evaluation_arms": ["never"]}
+    with pytest.raises(ValueError, match=r"dev_queries=10 would both choose"):
+        config(built, base, **chosen)
+    run = config(built, base, **chosen, data={"dev_queries": 0})
     train(run)
     assert asked == [(("elsewhere",), {"multihop": None, "limit": 3})]
     (facts,) = json.loads((run.output / "run.json").read_text())
@@ -289,8 +292,21 @@ def test_a_dev_task_is_measured_beside_the_split(built, base, monkeypatch):
     scores = [entry for entry in read_log(run.output) if "eval_never_ndcg_at_10" in entry]
     assert [entry["step"] for entry in scores] == [15, 30]
     for entry in scores:
-        both = [entry["eval_never_words"], entry["eval_never_elsewhere"]]
-        assert entry["eval_never_ndcg_at_10"] == pytest.approx(sum(both) / 2)
+        assert entry["eval_never_ndcg_at_10"] == entry["eval_never_elsewhere"]
+        assert "eval_never_words" not in entry
+
+
+def test_checkpointed_layers_in_half_precision(built, base):
+    """What the backward pass computes again is computed as before: the losses are those of a run without."""
+    shared = {"bf16": True, "max_steps": 4, "eval_steps": 4, "save_steps": 4}
+    adapter = {"model": {"base": str(base), "dtype": "bfloat16", "adapter": {"rank": 8, "dropout": 0.1}}}
+    found = []
+    for checkpointing in (False, True):
+        trainer = {**shared, "gradient_checkpointing": checkpointing}
+        run = config(built, base, f"run-{checkpointing}", **adapter, trainer=trainer)
+        train(run)
+        found.append([losses(run.output)[step]["loss"] for step in range(1, 5)])
+    assert found[0] == pytest.approx(found[1], rel=1e-2)
 
 
 def test_half_precision_learns_too(built, base):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.results import read_results
 from search_r3.model import default as embedded_model
 from search_r3.model.golden import check_golden
+from search_r3.training.distillation_config import DistillationConfig
+from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.thought_records import read_provenance, read_thoughts
 
 ROOT = Path(__file__).parents[2]
@@ -139,11 +142,23 @@ def test_a_shipped_adapter_is_the_default_model(adapted_tiny, tiny_folder, tmp_p
     model = adapted_tiny
     model.save(str(tmp_path / "run"), create_model_card=False)
     monkeypatch.setenv("SEARCH_R3_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(embedded_model, "ADAPTER", str(tmp_path / "shipped"))
-    monkeypatch.setattr(embedded_model, "GOLDEN", str(tmp_path / "golden.safetensors"))
-    monkeypatch.setattr(embedded_model, "embedded_base_folder", lambda: tiny_folder)
+    there = {"adapter": tmp_path / "shipped", "golden": tmp_path / "golden.safetensors"}
+    for name, known in embedded_model.SHIPPED.items():
+        monkeypatch.setitem(embedded_model.SHIPPED, name, replace(known, **there))
+    bases = []
+
+    def base_folder(name):
+        bases.append(name)
+        return tiny_folder
+
+    monkeypatch.setattr(embedded_model, "embedded_base_folder", base_folder)
+    with pytest.raises(InvalidOptionError, match="wanted one of smollm2-135m, gemma3-270m"):
+        ship(tmp_path / "run", "gemma")
+    ship(tmp_path / "run", "gemma3-270m")
+    assert bases == ["gemma3-270m"]
     ship(tmp_path / "run")
     shipped = embedded_model.default_model()
+    assert bases == ["gemma3-270m", "smollm2-135m"]
     texts = ["red apple", "the sea and the sun"]
     assert np.abs(shipped.encode_document(texts) - model.encode_document(texts)).max() < 0.02
     config = json.loads((tmp_path / "shipped" / "adapter_config.json").read_text(encoding="utf-8"))
@@ -153,16 +168,22 @@ def test_a_shipped_adapter_is_the_default_model(adapted_tiny, tiny_folder, tmp_p
     assert check_golden(shipped, tmp_path / "golden.safetensors").passed
 
 
-def test_points_of_the_sweep_differ_in_one_thing(monkeypatch):
-    """Every point is a run with one value of the base changed, in a folder of its own."""
+@pytest.mark.parametrize(
+    ("file", "kind"), [("sweep", TrainingConfig), ("sweep-distillation", DistillationConfig)]
+)
+def test_points_of_the_sweep_differ_in_one_thing(monkeypatch, file, kind):
+    """Every point is a run with one value of the base changed, in a folder of its own.
+
+    A scale goes with its rank: alpha / rank is what multiplies the update.
+    """
     monkeypatch.syspath_prepend(str(ROOT / "train"))
     from sweep import read_points
 
-    points = {
-        name: config.model_dump()
-        for name, config in read_points(ROOT / "train" / "configs" / "smollm2-135m" / "sweep.toml").items()
-    }
+    path = ROOT / "train" / "configs" / "smollm2-135m" / f"{file}.toml"
+    points = {name: config.model_dump() for name, config in read_points(path, kind).items()}
     assert len({config.pop("output") for config in points.values()}) == len(points) > 5
+    for config in points.values():
+        config["model"]["adapter"]["alpha"] /= config["model"]["adapter"]["rank"]
     base = leaves(points.pop("base"))
     for config in points.values():
         found = leaves(config)

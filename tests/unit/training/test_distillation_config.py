@@ -27,7 +27,9 @@ def test_shipped_configurations():
         ("[data]\ntexts = 9\nrows = 1", "data.rows"),
         ("[data]\ntexts = 9\n[trainer]\nseed = 1", "decided by `output`, `seed` and"),
         ("[dev]\nlimit = 3", "data: Field required"),
-        ('[data]\ntexts = 9\n[dev]\nmultihop = "x"', "multihop without tasks measures nothing"),
+        ("[data]\ntexts = 9\n[dev]\nlimit = 3", "limit without tasks: name some"),
+        ("[data]\ntexts = 9\n[loss]\ncosine = 0\nsimilarity = 0", "all weights are 0"),
+        ('[data]\ntexts = 9\n[dev]\nmultihop = "x"', "multihop without tasks: name some"),
         ('[data]\ntexts = 9\n[model]\ndtype = "bfloat16"', "model: .*take float32"),
     ],
 )

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
+from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.distillation_config import TextConfig
 from search_r3.training.distillation_data import RoleText, TextEncoder, draw_texts
 
@@ -33,15 +34,38 @@ def test_a_source_is_gone_through_before_a_text_comes_again():
 
 def test_batches_of_one_source_if_asked_for(tiny):
     """A text's shape is of its source's group then, and of one group for all otherwise."""
-    texts = draw_texts(pool(one=10, two=10), TextConfig(texts=8), 0)
-    assert Counter(text.source for text in texts) == {"one": 4, "two": 4}
     for one_source, groups in ((True, {"one", "two"}), (False, {"texts"})):
-        config = TextConfig(texts=8, one_source=one_source)
+        config = TextConfig(texts=8, batch_rows=4, batch_tokens=384, one_source=one_source)
+        texts = draw_texts(pool(one=10, two=10), config, 0)
+        assert Counter(text.source for text in texts) == {"one": 4, "two": 4}
         encoder = TextEncoder(tiny[0], config, lambda texts: torch.ones(len(texts), 3))
         shapes = [encoder.shape(text) for text in texts]
         assert {shape.group for shape in shapes} == groups
         # Of one length, so that a source's short and long texts are in one batch.
         assert ({shape.tokens for shape in shapes} == {config.max_tokens}) == one_source
+
+
+def test_a_source_gives_whole_batches(tiny):
+    """Shares 3 to 1 of 36 texts in batches of 4: 28 and 8; each batch is full and of one source."""
+    config = TextConfig(texts=36, batch_rows=5, batch_tokens=4 * 16, max_tokens=16, one_source=True)
+    texts = draw_texts(pool(large=900, small=100), config, 0)
+    assert Counter(text.source for text in texts) == {"large": 28, "small": 8}
+    encoder = TextEncoder(tiny[0], config, lambda texts: torch.ones(len(texts), 3))
+    sampler = TokenBudgetBatchSampler(
+        [encoder.shape(text) for text in texts], batch_tokens=config.batch_tokens, batch_rows=5
+    )
+    batches = [[texts[index] for index in batch] for batch in sampler]
+    assert [len(batch) for batch in batches] == [4] * 9
+    assert all(len({text.source for text in batch}) == 1 for batch in batches)
+
+
+def test_a_text_does_not_meet_itself(tiny):
+    """Four draws of two texts: their copies are in different batches."""
+    config = TextConfig(texts=4, batch_rows=4, batch_tokens=384, one_source=True)
+    texts = draw_texts(pool(one=2), config, 0)
+    encoder = TextEncoder(tiny[0], config, lambda texts: torch.ones(len(texts), 3))
+    sampler = TokenBudgetBatchSampler([encoder.shape(text) for text in texts], batch_tokens=384, batch_rows=4)
+    assert [len({texts[index].text for index in batch}) for batch in sampler] == [2, 2]
 
 
 def test_long_texts_are_documents():
@@ -56,7 +80,7 @@ def test_long_texts_are_documents():
 def test_sequences_are_the_runtimes(tiny):
     """Queries without a thought and documents as `preprocess` makes them, and the teacher's vectors."""
     encoder = TextEncoder(tiny[0], TextConfig(texts=2), lambda texts: torch.ones(len(texts), 3))
-    texts = [RoleText("red apple", "query"), RoleText("the blue sea", "document")]
+    texts = [RoleText("red apple", "query", "a"), RoleText("the blue sea", "document", "b")]
     batch = encoder([text.to_row() for text in texts])
     found = [
         ids[mask.bool()].tolist()

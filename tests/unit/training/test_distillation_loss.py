@@ -60,9 +60,11 @@ def test_a_rotation_is_found():
 
 
 def test_no_map_keeps_the_angles_of_more_dimensions():
-    """Three dimensions do not fit into two."""
+    """Three dimensions do not fit into two, and three texts do not decide a map of three dimensions."""
     with pytest.raises(InvalidOptionError, match="teacher of 3 dimensions for a model of 2"):
         orthogonal_map(torch.randn(9, 2), torch.randn(9, 3))
+    with pytest.raises(InvalidOptionError, match="3 texts to fit the map of a teacher of 3 dimensions"):
+        orthogonal_map(torch.randn(3, 4), torch.randn(3, 3))
 
 
 def test_parts_of_a_batch(fresh_tiny):
@@ -71,7 +73,7 @@ def test_parts_of_a_batch(fresh_tiny):
     weights = DistillationWeights(cosine=2.0, similarity=3.0, ranking=0.5, temperature=0.1)
     loss = DistillationLoss(tiny, weights)
     texts = ["red apple", "the sea", "a star"]
-    teacher = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    teacher = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
     encoded = tiny[0].preprocess(texts, task="document")
     column = {key: encoded[key] for key in ("input_ids", "attention_mask")} | {"teacher": teacher}
     with torch.no_grad():
@@ -93,9 +95,12 @@ def test_parts_of_a_batch(fresh_tiny):
 
 
 def test_parts_of_weight_0_are_left_out(fresh_tiny):
-    """Without the cosine part no map is needed."""
+    """Without the cosine part no map is needed; no part at all is refused."""
+    with pytest.raises(ValueError, match="all weights are 0"):
+        DistillationWeights(cosine=0, similarity=0, ranking=0)
     tiny = fresh_tiny.train()
     encoded = tiny[0].preprocess(["red apple", "the sea"], task="document")
     column = {key: encoded[key] for key in ("input_ids", "attention_mask")} | {"teacher": torch.eye(2)}
-    loss = DistillationLoss(tiny, DistillationWeights(cosine=0.0))
-    assert set(loss([column])) == {"similarity"}
+    for weights, parts in (({}, {"similarity"}), ({"similarity": 0.0, "ranking": 1.0}, {"ranking"})):
+        loss = DistillationLoss(tiny, DistillationWeights(cosine=0.0, **weights))
+        assert set(loss([column])) == parts

@@ -14,6 +14,7 @@ from sentence_transformers.sentence_transformer.losses import (
 from sentence_transformers.sentence_transformer.losses.triplet import TripletDistanceMetric
 
 from search_r3.errors import InvalidOptionError
+from search_r3.training import objective
 from search_r3.training.examples import Example
 from search_r3.training.features import ExampleEncoder
 from search_r3.training.lora import add_adapter
@@ -110,14 +111,23 @@ def _ended(column):
     return {"thought_length": torch.zeros(len(column["input_ids"]), dtype=torch.long)}
 
 
-@pytest.mark.parametrize("tokens", [64, 96, 4096])
-def test_pieces_change_nothing(model, tokens):
-    """Documents embedded in sorted pieces of any size give the same loss and gradients."""
-    whole = SupervisedLoss(model, LossConfig(mini_batch_tokens=100_000))
-    pieces = SupervisedLoss(model, LossConfig(mini_batch_tokens=tokens))
-    wanted, found = sum(whole(features(model)).values()), sum(pieces(features(model)).values())
+def test_packing_changes_nothing(model, monkeypatch):
+    """Documents embedded in packed rows give the loss and the gradients of a padded batch."""
+
+    def teacher(texts):
+        return torch.eye(3)[[len(text) % 3 for text in texts]]
+
+    config = LossConfig(**{**ONLY, "contrastive": 1.0, "distillation": 1.0})
+    loss = SupervisedLoss(model, config, teacher_dimension=3)
+    found = sum(loss(features(model, teacher=teacher)).values())
+    monkeypatch.setattr(objective, "embed_packed", padded)
+    wanted = sum(loss(features(model, teacher=teacher)).values())
     assert found.item() == pytest.approx(wanted.item(), abs=1e-5)
     assert_same_gradients(gradients(model, found), gradients(model, wanted))
+
+
+def padded(model, column):
+    return model({key: column[key] for key in ("input_ids", "attention_mask")})["sentence_embedding"]
 
 
 def test_cached_is_the_same_with_less_memory(model):
@@ -168,11 +178,12 @@ def test_distillation_part_by_hand(model):
     loss = SupervisedLoss(model, LossConfig(**{**ONLY, "distillation": 3.0}), teacher_dimension=3)
     with torch.no_grad():  # the projection takes the first three dimensions
         loss.distillation.projection.weight.copy_(torch.eye(3, 32))
-        loss.distillation.projection.bias.zero_()
+        loss.distillation.projection.bias.copy_(torch.tensor([0.1, -0.2, 0.3]))
     column_losses = []
     for column in features(model, teacher=teacher):
         vectors = model({k: column[k] for k in ("input_ids", "attention_mask")})["sentence_embedding"]
-        cosines = torch.cosine_similarity(vectors[:, :3], column["teacher"], dim=1)
+        mapped = vectors[:, :3] + torch.tensor([0.1, -0.2, 0.3])
+        cosines = torch.cosine_similarity(mapped, column["teacher"], dim=1)
         direct = [0, 2] if "thinks" in column else range(5)
         column_losses.append((1 - cosines[list(direct)]).mean())
     value = loss(features(model, teacher=teacher))["distillation"]

@@ -180,12 +180,19 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path):
             assert json.loads((output / METADATA).read_text()) == [before, now]
 
 
+def test_dev_tasks_make_another_run_of_one_from_before_them(tmp_path):
+    """A run without the section measured its dev split."""
+    (tmp_path / METADATA).write_text(json.dumps([FACTS | {"config": {"seed": 0}}]))
+    with pytest.raises(InvalidOptionError, match="another config"):
+        write_run_metadata(tmp_path, FACTS | {"config": {"seed": 0, "dev": {"tasks": ["PerlFAQ"]}}})
+
+
 def test_a_run_from_before_an_option_goes_on(tmp_path):
     """An option that was added counts as it was then; with another value it is another run."""
     before = FACTS | {"config": {"seed": 0, "loss": {"temperature": 0.05}}}
     for ranking in (0.0, 1.0):
         added = {"ranking": ranking, "teacher_temperature": 0.05, "temperature": 0.05}
-        now = FACTS | {"config": {"seed": 0, "loss": added}}
+        now = FACTS | {"config": {"seed": 0, "loss": added, "dev": {"tasks": [], "limit": None}}}
         output = tmp_path / str(ranking)
         output.mkdir()
         (output / METADATA).write_text(json.dumps([before]))
