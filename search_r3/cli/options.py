@@ -48,24 +48,13 @@ SourcesArgument = Annotated[
 ]
 ModelArgument = Annotated[
     str | None,
-    typer.Argument(
-        help="default, smollm2-135m, gemma3-270m, embedded, a folder, or a Hub id [default: default]."
-    ),
+    typer.Argument(help=f"{MODEL_NAMES} [default: default]."),
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        help="default, smollm2-135m, gemma3-270m, embedded, a folder, or a Hub id [default: default].",
-    ),
+    typer.Option("--model", "-m", help=f"{MODEL_NAMES} [default: default]."),
 ]
-NamedModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model", "-m", help="default, smollm2-135m, gemma3-270m, embedded, a folder, or a Hub id."
-    ),
-]
+NamedModelOption = Annotated[str, typer.Option("--model", "-m", help=f"{MODEL_NAMES}.")]
 ReasoningOption = Annotated[
     Reasoning | None,
     typer.Option("--reasoning", help="Whether queries think [default: the model's]."),
