@@ -1,4 +1,4 @@
-"""Train a run several times, each time with one thing changed, and say what each gave on the dev split or tasks.
+"""Train a run several times, each time with one thing changed, and say what each gave on the dev tasks.
 
     python train/sweep.py train/configs/smollm2-135m/sweep.toml
     python train/sweep.py train/configs/smollm2-135m/sweep-distillation.toml --stage distillation
