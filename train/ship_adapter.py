@@ -28,7 +28,7 @@ from search_r3.model.golden import write_golden
 def ship(
     adapter: Annotated[Path, typer.Argument(help="Folder of a run's adapter.", show_default=False)],
     name: Annotated[
-        str, typer.Option("--model", help=f"Which model's it becomes: {', '.join(SHIPPED)}.")
+        str, typer.Option("--model", "-m", help=f"Which model's it becomes: {', '.join(SHIPPED)}.")
     ] = DEFAULT,
 ) -> None:
     """Copy an adapter into the package, and write the golden vectors of the model it makes."""
