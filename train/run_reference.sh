@@ -1,79 +1,78 @@
 #!/usr/bin/env bash
-# The whole way to the default model: data -> three pieces of supervised training, each after its thoughts ->
-# the adapter that is shipped. It takes about five hours on two cores; docs/results/stage-1.md has the results.
+# The whole way to the direct model of Gemma 3 270M: data -> distillation -> contrastive training -> negatives
+# mined with that model -> contrastive training against them. Hours on two cores; every piece takes less than two.
 #
 #   train/run_reference.sh                             # everything lands in runs/
+#   train/run_reference.sh --device cuda               # the same recipe with batches of 1,024 texts
+#   train/run_reference.sh --configs train/configs/tiny-reference --skip-data   # minutes, on an imported set
 #   PYTHON=.venv/bin/python train/run_reference.sh     # with this Python
 #   DRY_RUN=1 train/run_reference.sh                   # prints the commands in order and runs none
 #
-# Run it again after it was stopped: a piece whose model exists is skipped with its thoughts. An unfinished piece
-# continues: training at its newest checkpoint, thoughts with the sources that are missing in their file.
+# Run it again after it was stopped: what is finished is skipped, and an unfinished piece continues at its newest
+# checkpoint. `train/ship_adapter.py` makes the last adapter that of a shipped model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python}
 dry_run=${DRY_RUN:-}
+device=cpu
+configs=train/configs/gemma3-270m
+skip_data=
 
-# Run a command, or print it. `search-r3` is that of the chosen Python, also outside of its environment.
+usage() {
+    sed -n '2,13s/^# \{0,1\}//p' "$0"
+    exit "$1"
+}
+
+while [[ $# -gt 0 ]]; do
+    case $1 in
+    --device) device=${2:?"--device wants cpu or cuda"}; shift 2 ;;
+    --configs) configs=${2:?"--configs wants a folder"}; shift 2 ;;
+    --skip-data) skip_data=1; shift ;;
+    -h | --help) usage 0 ;;
+    *) echo "Got $1, wanted --device, --configs or --skip-data." >&2; exit 2 ;;
+    esac
+done
+name=$(basename "$configs")
+
+# What a piece has otherwise on this device. On a GPU the batches are 16 times as large.
+case $device in
+cpu) stage0=() stage1=() ;;
+cuda)
+    stage0=(--set 'trainer.use_cpu = false' --set 'data.batch_rows = 1024' --set 'data.batch_tokens = 65536'
+        --set 'data.texts = 1000000')
+    stage1=(--set 'trainer.use_cpu = false' --set 'data.batch_rows = 1024' --set 'data.batch_tokens = 262144')
+    ;;
+*) echo "Got --device $device, wanted cpu or cuda." >&2; exit 2 ;;
+esac
+
+# `search-r3` of the chosen Python, also outside of its environment; in a dry run its command is printed.
 run() {
     if [[ -n $dry_run ]]; then
-        echo "$@"
-    elif [[ $1 == search-r3 ]]; then
-        "$python" -c 'from search_r3.cli import main; main()' "${@:2}"
+        printf 'search-r3'
+        printf ' %q' "$@"
+        echo
     else
-        "$python" "${@:2}"
+        "$python" -c 'from search_r3.cli import main; main()' "$@"
     fi
 }
 
-# Whether a result exists; in a dry run nothing counts as existing.
-exists() { [[ -z $dry_run && -e $1 ]]; }
+# Whether a piece is finished; in a dry run none is.
+finished() { [[ -z $dry_run && -e runs/$name-$1/final ]]; }
 
-# search-r3 thoughts, with one --source for each of the words before `--`.
-thoughts() {
-    local sources=()
-    while [[ $1 != -- ]]; do
-        sources+=(--source "$1")
-        shift
-    done
-    run search-r3 thoughts "${sources[@]}" "${@:2}"
-}
+# 1. Evaluation tasks, training sets and the pool of plain texts; what is there already is kept.
+[[ -n $skip_data ]] || run data
 
-# The model's own thoughts: two samples per query of at most 12 tokens, the first one greedy.
-own=(--origin self --samples 2 --max-reasoning-tokens 12 --dtype bfloat16 --batch-size 64)
+# 2. Direct vectors learnt from a small teacher's.
+finished distillation || run train distillation "$configs/distillation.toml" "${stage0[@]}" --resume
 
-# 1. Evaluation tasks and training sets; what is there already is kept.
-run search-r3 data
+# 3. Contrastive training on all training sets.
+finished contrastive || run train sft "$configs/contrastive.toml" "${stage1[@]}" --resume
 
-# 2. First piece: thoughts are salient terms of the relevant document.
-if ! exists runs/smollm2-135m-sft/final; then
-    thoughts phenotypes wordnet gcide icd10cm gene_ontology foldoc code -- \
-        --origin terms --queries 4000 --output runs/terms.parquet
-    run search-r3 train sft train/configs/smollm2-135m/sft.toml --resume
-fi
+# 4. Hard negatives, mined with the model so far; sources that are mined already are skipped.
+finished mined || run mine --config "$configs/contrastive.toml" --model "runs/$name-contrastive/final" \
+    --output "runs/$name-negatives" --pairs 400 --dtype bfloat16
 
-# 3. Second piece: thoughts are the first piece's own, about other queries (--skip).
-if ! exists runs/smollm2-135m-own-thoughts/final; then
-    first=("${own[@]}" --model runs/smollm2-135m-sft/final --output runs/own.parquet)
-    thoughts phenotypes wordnet -- "${first[@]}" --skip 4000 --queries 2000
-    thoughts code pubmed_titles gcide foldoc icd10cm -- "${first[@]}" --skip 4000 --queries 800
-    run search-r3 train sft train/configs/smollm2-135m/own-thoughts.toml --resume
-fi
-
-# 4. Third piece: thoughts are the second piece's own, about other queries again.
-if ! exists runs/smollm2-135m-abstracts/final; then
-    second=("${own[@]}" --model runs/smollm2-135m-own-thoughts/final --output runs/own-again.parquet)
-    thoughts phenotypes wordnet -- "${second[@]}" --skip 6000 --queries 1500
-    thoughts code gcide foldoc -- "${second[@]}" --skip 4800 --queries 500
-    thoughts gene_ontology pubmed_sentences pubmed_topics -- "${second[@]}" --queries 700
-    run search-r3 train sft train/configs/smollm2-135m/abstracts.toml --resume
-fi
-
-# 5. The adapter becomes that of the default model, in this checkout: `git status` shows the change.
-shipped=runs/smollm2-135m-abstracts/shipped
-if ! exists "$shipped"; then
-    run python train/ship_adapter.py runs/smollm2-135m-abstracts/adapter
-    [[ -n $dry_run ]] || touch "$shipped"
-fi
-
-# 6. Logs and curves; the committed ones of the shipped model stay as they are.
-run python benchmarks/training_curve.py runs/smollm2-135m-sft runs/smollm2-135m-own-thoughts \
-    runs/smollm2-135m-abstracts --output runs/training
+# 5. The same training once more, from there and against them.
+finished mined || run train sft "$configs/contrastive.toml" "${stage1[@]}" --set "output = 'runs/$name-mined'" \
+    --set "model.adapter.start = 'runs/$name-contrastive/adapter'" \
+    --set "data.negatives = 'runs/$name-negatives'" --resume

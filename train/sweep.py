@@ -14,7 +14,7 @@ import json
 import shutil
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
@@ -25,6 +25,7 @@ from search_r3.files import write_text
 from search_r3.provenance import describe_environment
 from search_r3.training import distillation_run, sft_run
 from search_r3.training.distillation_config import DistillationConfig
+from search_r3.training.run_config import changed
 from search_r3.training.run_folder import read_log
 from search_r3.training.sft_config import TrainingConfig
 
@@ -117,15 +118,6 @@ def read_points(path: Path, kind: type[Config] = TrainingConfig) -> dict[str, Co
             raise InvalidOptionError(f"The point {name} of {path} is not a configuration: {error}") from None
         configs[name] = config.model_copy(update={"output": config.output / name})
     return configs
-
-
-def changed(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Settings with some of them changed, table by table."""
-    result = dict(settings)
-    for key, value in changes.items():
-        is_table = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = changed(result[key], value) if is_table else value
-    return result
 
 
 def scores(output: Path) -> dict[str, float]:

@@ -18,10 +18,18 @@ train = make_app(
 )
 
 ConfigArgument = Annotated[Path, typer.Argument(help="TOML file of the run.", show_default=False)]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Another value for a key, as TOML: 'trainer.use_cpu = false'; repeatable.",
+        show_default=False,
+    ),
+]
 
 
 @train.command()
-def distillation(config: ConfigArgument, resume: ResumeOption = False) -> None:
+def distillation(config: ConfigArgument, changes: ChangesOption = None, resume: ResumeOption = False) -> None:
     """Learn direct vectors from those of a small teacher, on plain texts, before the supervised stage.
 
     It needs the data (search-r3 data). The run's folder gets checkpoints, TensorBoard logs, run.json
@@ -33,11 +41,11 @@ def distillation(config: ConfigArgument, resume: ResumeOption = False) -> None:
         from search_r3.training.distillation_config import read_config
         from search_r3.training.distillation_run import train as train_model
 
-        typer.echo(train_model(read_config(config), resume=resume))
+        typer.echo(train_model(read_config(config, changes or ()), resume=resume))
 
 
 @train.command()
-def sft(config: ConfigArgument, resume: ResumeOption = False) -> None:
+def sft(config: ConfigArgument, changes: ChangesOption = None, resume: ResumeOption = False) -> None:
     """Train a causal LM to think briefly and to embed well: the supervised stage.
 
     It needs the data (search-r3 data). The run's folder gets checkpoints, TensorBoard logs, run.json
@@ -48,11 +56,11 @@ def sft(config: ConfigArgument, resume: ResumeOption = False) -> None:
         from search_r3.training.sft_config import read_config
         from search_r3.training.sft_run import train as train_model
 
-        typer.echo(train_model(read_config(config), resume=resume))
+        typer.echo(train_model(read_config(config, changes or ()), resume=resume))
 
 
 @train.command()
-def grpo(config: ConfigArgument, resume: ResumeOption = False) -> None:
+def grpo(config: ConfigArgument, changes: ChangesOption = None, resume: ResumeOption = False) -> None:
     """Train what to think by what the thought finds: the reinforcement-learning stage.
 
     It needs the data (search-r3 data). The run's folder gets checkpoints with the corpus index, TensorBoard
@@ -64,7 +72,7 @@ def grpo(config: ConfigArgument, resume: ResumeOption = False) -> None:
         from search_r3.rl.grpo_config import read_config
         from search_r3.rl.grpo_run import train as train_policy
 
-        typer.echo(train_policy(read_config(config), resume=resume))
+        typer.echo(train_policy(read_config(config, changes or ()), resume=resume))
 
 
 def _prepare(stage: str) -> None:

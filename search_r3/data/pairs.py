@@ -11,6 +11,7 @@ from pathlib import Path
 from search_r3.errors import DataError
 from search_r3.extras import needs_extra
 from search_r3.files import atomic_path
+from search_r3.paths import data_dir
 
 with needs_extra("parquet"):
     import pyarrow as pa
@@ -72,6 +73,21 @@ def read_pairs(path: Path) -> list[TrainingPair]:
             f"{path} has the columns {table.schema.names}, wanted {SCHEMA.names} of the known types."
         )
     return [TrainingPair(**{**row, "negatives": tuple(row["negatives"] or ())}) for row in table.to_pylist()]
+
+
+def read_training_set(name: str) -> list[TrainingPair]:
+    """Read a training set of the data folder by its name.
+
+    Raises:
+        DataError: There is none of that name, or it is damaged.
+    """
+    path = data_dir() / "training" / f"{name}.parquet"
+    if not path.is_file():
+        raise DataError(
+            f"There is no training set {path}. Build all of them with: search-r3 data. Make one of your own "
+            "pairs with: search-r3 import-pairs"
+        )
+    return read_pairs(path)
 
 
 def pairs_hash(pairs: Sequence[TrainingPair]) -> str:

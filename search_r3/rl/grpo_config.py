@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -238,10 +239,10 @@ class RLConfig(Section):
         return self
 
 
-def read_config(path: Path) -> RLConfig:
+def read_config(path: Path, changes: Sequence[str] = ()) -> RLConfig:
     """Read a reinforcement-learning run's TOML file.
 
     Raises:
-        InvalidOptionError: As :func:`search_r3.training.sft_config.read_run_file`.
+        InvalidOptionError: As :func:`search_r3.training.run_config.read_run_file`.
     """
-    return read_run_file(path, RLConfig)
+    return read_run_file(path, RLConfig, changes)

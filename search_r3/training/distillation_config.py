@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -14,6 +15,8 @@ class TextConfig(Section):
     """Which texts are distilled, and how they are put into batches.
 
     Attributes:
+        sources: Training sets whose texts are drawn; empty means the pool of all that ``search-r3 data``
+            builds.
         texts: Texts that are drawn from the pool in all; with ``one_source`` rounded to whole batches.
         source_power: A source's share of the draws grows with its number of texts to this power: 1 draws all
             texts alike, 0 all sources.
@@ -29,6 +32,7 @@ class TextConfig(Section):
             teacher's vectors have dimensions.
     """
 
+    sources: tuple[str, ...] = ()
     texts: int = Field(ge=2)
     source_power: float = Field(default=0.5, ge=0, le=1)
     query_share: float = Field(default=0.5, ge=0, le=1)
@@ -84,10 +88,10 @@ class DistillationConfig(Section):
     trainer: TrainerTable = Field(default_factory=dict)
 
 
-def read_config(path: Path) -> DistillationConfig:
+def read_config(path: Path, changes: Sequence[str] = ()) -> DistillationConfig:
     """Read a distillation run's TOML file.
 
     Raises:
         InvalidOptionError: As :func:`search_r3.training.run_config.read_run_file`.
     """
-    return read_run_file(path, DistillationConfig)
+    return read_run_file(path, DistillationConfig, changes)

@@ -9,8 +9,13 @@ from typing import Literal
 
 import torch
 
+from search_r3.data.pairs import pairs_hash, read_training_set
+from search_r3.data.text_pool import POOL_FILE, pool_texts, read_pool, unique_texts
+from search_r3.errors import DataError
+from search_r3.files import file_sha256
 from search_r3.model.padding import left_pad
 from search_r3.model.reasoning_transformer import ReasoningTransformer
+from search_r3.paths import data_dir
 from search_r3.training.batches import ExampleShape
 from search_r3.training.distillation_config import TextConfig
 from search_r3.training.teacher import EncodeWithTeacher
@@ -33,6 +38,32 @@ class RoleText:
     def to_row(self) -> dict[str, str]:
         """The text as a row of a ``datasets.Dataset``."""
         return asdict(self)
+
+
+def load_pool(config: TextConfig) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Read the texts that a run draws from.
+
+    Returns:
+        The texts by source, and the hashes of what was read.
+
+    Raises:
+        DataError: The pool, or a training set, is missing or damaged, or a training set has no text that is
+            long enough.
+    """
+    if not config.sources:
+        path = data_dir() / POOL_FILE
+        return read_pool(path), {"texts": file_sha256(path)}
+    pool, hashes, seen = {}, {}, set[bytes]()
+    for source in config.sources:
+        pairs = read_training_set(source)
+        hashes[source] = pairs_hash(pairs)
+        pool[source] = unique_texts(pool_texts(pairs), seen)
+        if not pool[source]:
+            raise DataError(
+                f"The training set {source} adds no text of 12 characters or more: leave it out of "
+                "data.sources."
+            )
+    return pool, hashes
 
 
 def draw_texts(pool: Mapping[str, Sequence[str]], config: TextConfig, seed: int) -> list[RoleText]:

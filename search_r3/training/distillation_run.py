@@ -14,21 +14,18 @@ with needs_extra("train"):
     from datasets import Dataset
 
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.data.text_pool import POOL_FILE, read_pool
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.dev_suite import load_dev_suite
-from search_r3.files import file_sha256
 from search_r3.model.adapter import ADAPTER_FILES
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
-from search_r3.paths import data_dir
 from search_r3.provenance import describe_environment
 from search_r3.training.attention import choose_attention
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator
 from search_r3.training.distillation_config import DistillationConfig, TextConfig
-from search_r3.training.distillation_data import RoleText, TextEncoder, draw_texts
+from search_r3.training.distillation_data import RoleText, TextEncoder, draw_texts, load_pool
 from search_r3.training.distillation_loss import DistillationLoss
 from search_r3.training.final_model import save_final, save_merged
 from search_r3.training.lora import add_adapter, hash_of_start, trainable_parameters
@@ -64,8 +61,7 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
             folder holds another run.
     """
     output = config.output
-    pool_path = data_dir() / POOL_FILE
-    pool = read_pool(pool_path)
+    pool, hashes = load_pool(config.data)
     dev = load_dev_suite(config.dev.tasks, multihop=config.dev.multihop, limit=config.dev.limit)
     arguments = trainer_arguments(
         config.trainer,
@@ -113,8 +109,7 @@ def train(config: DistillationConfig, *, resume: bool = False) -> Path:
         facts = {
             "config": json.loads(config.model_dump_json()),
             "base_fingerprint": base_fingerprint,
-            "data_hashes": {"texts": file_sha256(pool_path)}
-            | {name: task.data_hash() for name, task in dev.items()},
+            "data_hashes": hashes | {name: task.data_hash() for name, task in dev.items()},
             "start_hash": hash_of_start(config.model.adapter),
             "teacher": "all-MiniLM-L6-v2",
             "texts": len(texts),

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from search_r3.data.mining import mine_negatives
-from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs, write_pairs
+from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs, read_training_set, write_pairs
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.files import write_text
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
-from search_r3.paths import data_dir
 from search_r3.provenance import describe_environment
 
 MINED = "mined.json"
@@ -64,7 +63,7 @@ def mine_sources(
         )
     noted = {**made, "environment": describe_environment(), "sources": noted.get("sources", {})}
     for source in sources:
-        every = _training_set(source)
+        every = read_training_set(source)
         source_hash, target = pairs_hash(every), output / f"{source}.parquet"
         if noted["sources"].get(source, {}).get("source_hash") == source_hash and target.is_file():
             on_step(f"{source}: mined before")
@@ -121,13 +120,6 @@ def read_mined(
     if pairs_hash(found) != notes[source]["data_hash"]:
         raise DataError(f"{path} is not what was mined. Delete it, and mine it again.")
     return found
-
-
-def _training_set(source: str) -> list[TrainingPair]:
-    path = data_dir() / "training" / f"{source}.parquet"
-    if not path.is_file():
-        raise DataError(f"There is no training set {path}. Build them with: search-r3 data")
-    return read_pairs(path)
 
 
 def _mined(every: list[TrainingPair], model: SearchR3, count: int, batch_size: int) -> list[TrainingPair]:

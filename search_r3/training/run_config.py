@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -81,19 +82,45 @@ class DevConfig(Section):
         return self
 
 
-def read_run_file(path: Path, kind: type[Run]) -> Run:
+def read_run_file(path: Path, kind: type[Run], changes: Sequence[str] = ()) -> Run:
     """Read a TOML file into the configuration of some kind of run.
 
+    Args:
+        path: The file.
+        kind: What it configures.
+        changes: Lines of TOML with other values for some keys, such as ``trainer.use_cpu = false``; a later
+            one wins.
+
     Raises:
-        InvalidOptionError: The file cannot be read, is not TOML, or has a key or value that is not known.
+        InvalidOptionError: The file cannot be read, it or a change is not TOML, or has a key or value that is
+            not known.
     """
     try:
-        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidOptionError(f"Cannot read {path}: {error}.") from None
+    for change in changes:
+        try:
+            settings = changed(settings, tomllib.loads(change))
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidOptionError(
+                f"Got the change {change!r}, wanted a line of TOML such as 'trainer.use_cpu = false' or "
+                f"'output = \"runs/other\"': {error}."
+            ) from None
+    try:
+        return kind.model_validate(settings)
     except ValidationError as error:
         lines = [
             f"  {'.'.join(str(part) for part in one['loc'])}: {one['msg']} (got {one['input']!r:.60})"
             for one in error.errors()
         ]
         raise InvalidOptionError("\n".join([f"{path} is not a configuration of a run:", *lines])) from None
+
+
+def changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with some of them changed, table by table."""
+    result = dict(settings)
+    for key, value in changes.items():
+        is_table = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = changed(result[key], value) if is_table else value
+    return result

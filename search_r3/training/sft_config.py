@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -146,10 +147,10 @@ class TrainingConfig(Section):
         return self
 
 
-def read_config(path: Path) -> TrainingConfig:
+def read_config(path: Path, changes: Sequence[str] = ()) -> TrainingConfig:
     """Read a supervised run's TOML file.
 
     Raises:
         InvalidOptionError: As :func:`search_r3.training.run_config.read_run_file`.
     """
-    return read_run_file(path, TrainingConfig)
+    return read_run_file(path, TrainingConfig, changes)

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from search_r3.data.minilm import minilm_folder
-from search_r3.data.pairs import TrainingPair, read_pairs
+from search_r3.data.pairs import TrainingPair, read_training_set
 from search_r3.model.default import EMBEDDED_MODELS, load_model
 from search_r3.model.prepare import assemble
 from search_r3.model.sentence_transformer import SearchR3
@@ -135,7 +135,7 @@ def _thoughts_of_source(
     scorer: sentence_transformers.SentenceTransformer,
     model: SearchR3 | None,
 ) -> list[ThoughtRecord]:
-    every = read_pairs(data_dir() / "training" / f"{source}.parquet")
+    every = read_training_set(source)
     # By a hash, so that the sample is spread over the source and does not depend on its order.
     chosen = sorted(every, key=lambda pair: hashlib.sha256(pair.query_id.encode()).digest())
     chosen = chosen[options.skip : options.skip + options.queries]

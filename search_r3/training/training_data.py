@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from search_r3.data.leaks import LeakCheck
-from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
+from search_r3.data.pairs import TrainingPair, pairs_hash, read_training_set
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError
 from search_r3.files import file_sha256
-from search_r3.paths import data_dir
 from search_r3.training.dev_split import asked_and_answers, split_pairs
 from search_r3.training.examples import Example, draw_examples
 from search_r3.training.negative_mining import read_mined, read_notes
@@ -49,10 +48,7 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
     dev: dict[str, RetrievalTask] = {}
     hashes: dict[str, str] = {}
     for name in config.sources:
-        path = data_dir() / "training" / f"{name}.parquet"
-        if not path.is_file():
-            raise DataError(f"There is no training set {path}. Build them with: search-r3 data")
-        found = read_pairs(path)
+        found = read_training_set(name)
         hashes[name] = pairs_hash(found)
         split = split_pairs(found, queries=config.dev_queries, documents=config.dev_documents, seed=seed)
         pairs[name] = split.training

@@ -14,6 +14,8 @@ import typer
 from documentation import PAGES, RECORDS, ROOT, blocks, name_of
 
 from search_r3.cli.app import app
+from search_r3.training.distillation_config import read_config as read_distillation
+from search_r3.training.sft_config import read_config as read_sft
 
 CONFIGS = sorted((ROOT / "train" / "configs").glob("**/*.toml"))
 
@@ -130,12 +132,108 @@ def test_the_page_of_the_command_line_is_up_to_date() -> None:
 
 
 class TestReferenceRun:
-    """train/run_reference.sh: the whole way to the default model."""
+    """train/run_reference.sh: the whole way to the direct model of Gemma 3 270M."""
+
+    SCRIPT = ROOT / "train" / "run_reference.sh"
+
+    def printed(self, *options: str) -> list[list[str]]:
+        outcome = subprocess.run(
+            [self.SCRIPT, *options],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "DRY_RUN": "1", "PYTHON": "/no/such/python"},
+            check=True,
+        )
+        return [shlex.split(line) for line in outcome.stdout.splitlines()]
+
+    def test_runs_the_steps_in_order(self) -> None:
+        """Data; distillation; contrast; mining; contrast."""
+        steps = [[word for word in words if not word.startswith("-")] for words in self.printed()]
+        folder = "train/configs/gemma3-270m"
+        assert [words[1 : 4 if words[1] == "train" else 2] for words in steps] == [
+            ["data"],
+            ["train", "distillation", f"{folder}/distillation.toml"],
+            ["train", "sft", f"{folder}/contrastive.toml"],
+            ["mine"],
+            ["train", "sft", f"{folder}/contrastive.toml"],
+        ]
+        assert [words[1:] for words in self.printed("--skip-data")] == [
+            words[1:] for words in self.printed()
+        ][1:]
+
+    @pytest.mark.parametrize("device", ["cpu", "cuda"])
+    @pytest.mark.parametrize("name", ["gemma3-270m", "tiny-reference"])
+    def test_a_piece_reads_what_the_ones_before_wrote(self, name, device, working_directory) -> None:
+        """Every command parses, every configuration is one, and starting adapters and negatives are there."""
+        made: set[str] = set()
+        for words in self.printed("--device", device, "--configs", f"train/configs/{name}"):
+            parse(words[1:], working_directory)
+            if words[1] == "mine":
+                assert str(Path(words[words.index("--model") + 1]).parent) in made
+                made.add(words[words.index("--output") + 1])
+            if words[1] != "train":
+                continue
+            changes = [words[n + 1] for n, word in enumerate(words) if word == "--set"]
+            read = {"distillation": read_distillation, "sft": read_sft}[words[2]]
+            config = read(ROOT / words[3], changes)
+            assert config.trainer["use_cpu"] == (device == "cpu")
+            assert (config.data.batch_rows == 1024) == (device == "cuda")
+            if start := config.model.adapter.start:
+                assert str(start.parent) in made
+            if negatives := getattr(config.data, "negatives", None):
+                assert str(negatives) in made
+            made.add(str(config.output))
+        assert f"runs/{name}-mined" in made
+
+    def test_skips_what_is_finished(self, tmp_path) -> None:
+        """After two pieces the negatives and the last piece are left; after that nothing is."""
+        (tmp_path / "checkout" / "train").mkdir(parents=True)
+        script = tmp_path / "checkout" / "train" / "run_reference.sh"
+        script.write_bytes(self.SCRIPT.read_bytes())
+        python, calls = tmp_path / "python", tmp_path / "calls"
+        python.write_text('#!/bin/sh\necho "$3 $4" >> "$CALLS"\n')
+        python.chmod(0o755)
+        calls.touch()
+        for finished, wanted in (
+            (("distillation", "contrastive"), ["mine --config", "train sft"]),
+            (("mined",), []),
+        ):
+            for name in finished:
+                (script.parents[1] / "runs" / f"gemma3-270m-{name}" / "final").mkdir(parents=True)
+            calls.write_text("")
+            subprocess.run(
+                ["bash", script, "--skip-data"],
+                env={**os.environ, "PYTHON": str(python), "CALLS": str(calls)},
+                check=True,
+            )
+            assert calls.read_text().splitlines() == wanted
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--device", "tpu"], "Got --device tpu, wanted cpu or cuda."),
+            (["--size"], "Got --size, wanted --device"),
+            (["--configs"], "--configs wants a folder"),
+        ],
+    )
+    def test_unknown_options_are_errors(self, options, message) -> None:
+        outcome = subprocess.run(
+            [self.SCRIPT, *options],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "DRY_RUN": "1"},
+            check=False,
+        )
+        assert outcome.returncode != 0 and message in outcome.stderr and not outcome.stdout
+
+
+class TestSmolLM2Run:
+    """train/run_smollm2.sh: the whole way to the SmolLM2 model."""
 
     @pytest.fixture(scope="class")
     def printed(self) -> list[list[str]]:
         outcome = subprocess.run(
-            [ROOT / "train" / "run_reference.sh"],
+            [ROOT / "train" / "run_smollm2.sh"],
             capture_output=True,
             text=True,
             env={**os.environ, "DRY_RUN": "1", "PYTHON": "/no/such/python"},
@@ -185,7 +283,7 @@ class TestReferenceRun:
         """With the third piece's model there, only the data, the adapter and the curves are left to do."""
         tree = tmp_path / "checkout"
         (tree / "train").mkdir(parents=True)
-        (tree / "train" / "run_reference.sh").write_bytes((ROOT / "train" / "run_reference.sh").read_bytes())
+        (tree / "train" / "run_smollm2.sh").write_bytes((ROOT / "train" / "run_smollm2.sh").read_bytes())
         for name in ("sft", "own-thoughts", "abstracts"):
             (tree / "runs" / f"smollm2-135m-{name}" / "final").mkdir(parents=True)
         python = tmp_path / "python"
@@ -194,7 +292,7 @@ class TestReferenceRun:
         calls = tmp_path / "calls"
         for expected in (3, 5):  # the second run does not ship the adapter again
             subprocess.run(
-                ["bash", tree / "train" / "run_reference.sh"],
+                ["bash", tree / "train" / "run_smollm2.sh"],
                 env={**os.environ, "PYTHON": str(python), "CALLS": str(calls)},
                 check=True,
             )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,6 +22,7 @@ from search_r3.evaluation.results import read_results
 from search_r3.model import default as embedded_model
 from search_r3.model.golden import check_golden
 from search_r3.training.distillation_config import DistillationConfig
+from search_r3.training.run_folder import read_log
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.thought_records import read_provenance, read_thoughts
 
@@ -217,6 +219,9 @@ def test_a_sweep_that_is_none(tmp_path, monkeypatch, text, message):
         read_points(tmp_path / "sweep.toml")
 
 
+PIECES = ("distillation", "contrastive", "negatives", "mined")
+
+
 @pytest.mark.slow
 def test_the_whole_way_on_the_toy_set():
     """Pairs, thoughts, training and every arm, with the real LLM: it finds what it could not find before."""
@@ -233,6 +238,32 @@ def test_the_whole_way_on_the_toy_set():
     # 60 queries, 240 words: chance is 0.019, the untrained LLM is at 0.02 to 0.04.
     assert results["never"].mean("ndcg_at_10") > 0.2
     assert results["always"].mean("ndcg_at_10") > 0.2
+
+
+@pytest.mark.slow
+def test_the_reference_run_on_the_toy_set(tmp_path):
+    """Distillation, contrast, mining and contrast, with the real LLM; run again, it has nothing to do."""
+    environment = {
+        **os.environ,
+        "PYTHON": sys.executable,
+        "OMP_NUM_THREADS": str(os.cpu_count()),
+        "SEARCH_R3_DATA": str(tmp_path / "data"),
+    }
+    runs = [ROOT / "runs" / f"tiny-reference-{piece}" for piece in PIECES]
+    for folder in runs:
+        shutil.rmtree(folder, ignore_errors=True)
+    train = ROOT / "train"
+    imports = [sys.executable, train / "import_pairs.py", train / "toy" / "pairs.jsonl", "--source", "toy"]
+    reference = [train / "run_reference.sh", "--configs", "train/configs/tiny-reference", "--skip-data"]
+    for command in (imports, reference, reference):
+        outcome = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1200)
+        assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert not outcome.stdout  # of the second time
+    scores = [read_log(folder)[-2:] for folder in (runs[1], runs[3])]
+    for entries in scores:  # 20 queries among 100 documents: chance is 0.05
+        assert max(entry.get("eval_never_ndcg_at_10", 0) for entry in entries) > 0.3
+    starts = [json.loads((folder / "run.json").read_text())["start_hash"] for folder in (runs[1], runs[3])]
+    assert len(set(starts)) == 2 and None not in starts
 
 
 def test_a_finished_point_is_kept_only_for_its_configuration(tmp_path, monkeypatch):

@@ -5,9 +5,13 @@ from collections import Counter
 import pytest
 import torch
 
+from search_r3.data.pairs import TrainingPair, pairs_hash, write_pairs
+from search_r3.data.text_pool import write_pool
+from search_r3.errors import DataError
+from search_r3.files import file_sha256
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.distillation_config import TextConfig
-from search_r3.training.distillation_data import RoleText, TextEncoder, draw_texts
+from search_r3.training.distillation_data import RoleText, TextEncoder, draw_texts, load_pool
 
 
 def pool(**sizes):
@@ -91,3 +95,29 @@ def test_sequences_are_the_runtimes(tiny):
     assert found == [query, document]
     assert [encoder.shape(text).tokens for text in texts] == [len(query), len(document)]
     assert batch["text_teacher"].tolist() == [[1.0] * 3] * 2
+
+
+def test_texts_of_some_training_sets(tmp_path, monkeypatch):
+    """Queries, positives and negatives once each, if long enough; without sources the whole pool."""
+    monkeypatch.setenv("SEARCH_R3_DATA", str(tmp_path))
+    sets = {
+        "a": [TrainingPair("what is the first", "the first answer", ("a wrong answer",), "a", "1", "1")],
+        "b": [TrainingPair("What is the FIRST", "the second answer", ("too short",), "b", "1", "1")],
+    }
+    for name, pairs in sets.items():
+        write_pairs(pairs, tmp_path / "training" / f"{name}.parquet")
+    pool, hashes = load_pool(TextConfig(texts=2, sources=("a", "b")))
+    assert pool == {
+        "a": ["what is the first", "the first answer", "a wrong answer"],
+        "b": ["the second answer"],
+    }
+    assert hashes == {name: pairs_hash(pairs) for name, pairs in sets.items()}
+    with pytest.raises(DataError, match=r"There is no training set .*absent"):
+        load_pool(TextConfig(texts=2, sources=("absent",)))
+    with pytest.raises(DataError, match="training set a adds no text"):
+        load_pool(TextConfig(texts=2, sources=("a", "a")))
+    write_pool({"all": ["another text"]}, tmp_path / "texts.parquet")
+    assert load_pool(TextConfig(texts=2)) == (
+        {"all": ["another text"]},
+        {"texts": file_sha256(tmp_path / "texts.parquet")},
+    )

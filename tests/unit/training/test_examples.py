@@ -388,7 +388,10 @@ def test_missing_or_damaged_files(built):
     with pytest.raises(DataError) as caught:
         load_training_data(config, 0)
     index = built / "training" / "absent.parquet"
-    assert str(caught.value) == f"There is no training set {index}. Build them with: search-r3 data"
+    assert str(caught.value) == (
+        f"There is no training set {index}. Build all of them with: search-r3 data. Make one of your own "
+        "pairs with: search-r3 import-pairs"
+    )
     index.with_name("b.parquet").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"Cannot read the training pairs .*b\.parquet"):
         load_training_data(config, 0)

@@ -162,9 +162,13 @@ def test_what_is_not_there(fresh_tiny, built):
         read_notes(built / "mined", ["others"])
 
 
-def test_the_command(tiny_folder, built, capsys):
-    """It mines with a model folder, and says what it did."""
-    arguments = ["search-r3", "mine", "--source", "words", "--output", str(built / "mined")]
+@pytest.mark.parametrize("by", ["source", "config"])
+def test_the_command(tiny_folder, built, capsys, by):
+    """It mines with a model folder the sources it is told, or those of a run, and says what it did."""
+    config = built / "run.toml"
+    config.write_text('output = "runs/x"\n[data.sources.words]\nexamples = 9\n', encoding="utf-8")
+    sources = {"source": ["--source", "words"], "config": ["--config", str(config)]}
+    arguments = ["search-r3", "mine", *sources[by], "--output", str(built / "mined")]
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setattr(sys, "argv", [*arguments, "--model", str(tiny_folder), "--pairs", "40"])
         main()
@@ -172,3 +176,12 @@ def test_the_command(tiny_folder, built, capsys):
     shown = capsys.readouterr()
     assert "words: 40 pairs" in shown.err and str(built / "mined") in shown.out + shown.err
     assert len(mined_pairs(built)) == 40
+
+
+@pytest.mark.parametrize("given", [[], ["--source", "words", "--config", "run.toml"]])
+def test_the_command_wants_sources_or_a_run(built, capsys, given):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(sys, "argv", ["search-r3", "mine", *given, "--output", str(built / "mined")])
+        main()
+    assert ended.value.code
+    assert "wanted either" in " ".join(capsys.readouterr().err.split())

@@ -323,3 +323,43 @@ def test_configuration_cannot_be_changed(tmp_path):
     for section, name in ((config, "seed"), (config.data, "batch_rows"), (config.loss, "kl")):
         with pytest.raises(ValidationError, match="frozen"):
             setattr(section, name, 5)
+
+
+def test_changes_replace_values(tmp_path):
+    """A change is a line of TOML: in a table others stay, a later change wins, and new tables come in."""
+    path = written(tmp_path, "trainer", "use_cpu = true\nbf16 = true")
+    config = read_config(
+        path,
+        [
+            "trainer.use_cpu = false",
+            "seed = 3",
+            "data.sources.lintian.negatives = 2",
+            "data.sources.other = { examples = 4 }",
+            "seed = 4",
+            'output = "runs/y"',
+        ],
+    )
+    assert (config.trainer, config.seed, config.output) == (
+        {"use_cpu": False, "bf16": True},
+        4,
+        Path("runs/y"),
+    )
+    assert config.data.sources == {
+        "lintian": SourceConfig(examples=7, negatives=2),
+        "other": SourceConfig(examples=4),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("output = runs/y", "Got the change 'output = runs/y', wanted a line of TOML"),
+        ("seed", "wanted a line of TOML"),
+        ("data.batch_row = 8", "data.batch_row"),
+        ("data = 8", "data: .*got 8"),
+    ],
+)
+def test_a_change_that_is_none(tmp_path, change, message):
+    """No TOML, an unknown key, or a value where a table belongs: an error that says so."""
+    with pytest.raises(InvalidOptionError, match=f"(?s){message}"):
+        read_config(written(tmp_path), [change])
