@@ -52,7 +52,7 @@ def mine(
         started = time.monotonic()
         mine_sources(
             load_model(model, dtype=dtype),
-            sources or list(read_config(config).data.sources),
+            sources or (list(read_config(config).data.sources) if config else []),
             output,
             pairs=pairs,
             max_tokens=max_tokens,
