@@ -25,8 +25,9 @@ from search_r3.errors import InvalidOptionError
 from search_r3.files import write_text
 from search_r3.model.default import load_model
 from search_r3.provenance import describe_environment
+from search_r3.retrieval.hits import SearchHit
 from search_r3.retrieval.metrics import ndcg_at_10
-from search_r3.retrieval.vector_index import SearchHit, VectorIndex
+from search_r3.retrieval.vector_index import VectorIndex
 
 GAINS, LOSSES, HITS, CHARACTERS = 3, 2, 3, 240
 

@@ -34,9 +34,19 @@ def search(
     k: Annotated[int, typer.Option("-k", min=1, help="Hits per query.")] = 5,
     reasoning: ReasoningOption = None,
     max_reasoning_tokens: MaxReasoningTokensOption = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show the thought and what it changed.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the thought and what it changed, or every step.")
+    ] = False,
     hybrid: Annotated[
         bool, typer.Option("--hybrid", help="Join the ranking with BM25's by reciprocal rank fusion.")
+    ] = False,
+    steps: Annotated[
+        int,
+        typer.Option(min=1, help="Searches one after another; from the second on passages are read before."),
+    ] = 1,
+    read: Annotated[int, typer.Option(min=1, help="Passages that a query reads in a step.")] = 3,
+    together: Annotated[
+        bool, typer.Option("--together", help="Read them together and think once, not about each.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per query.")] = False,
     model: Annotated[
@@ -55,7 +65,7 @@ def search(
 
     if (query is None) == (queries is None):
         raise typer.BadParameter("give either QUERY or --queries FILE")
-    if explain and hybrid:
+    if explain and hybrid and steps == 1:
         raise typer.BadParameter("--explain is about the ranking of the vectors alone; leave --hybrid out")
     if query is not None:
         texts = {"query": query}
@@ -88,18 +98,21 @@ def search(
         max_reasoning_tokens=max_reasoning_tokens,
         batch_size=batch_size,
         hybrid=hybrid,
-        explain=explain,
+        steps=steps,
+        read=read,
+        together=together,
+        explain=explain and steps == 1,
     )
     for (query_id, text), explanation in zip(texts.items(), explanations, strict=True):
         result = result_of(query_id, text, corpus.texts, explanation)
         if as_json:
             say_json(result)
         else:
-            show(result)
+            show(result, steps=explain)
 
 
 def result_of(query_id: str, query: str, texts: dict[str, str], explanation: Explanation) -> dict[str, Any]:
-    """One query's result as plain data; what the thought changed is there if it was asked for."""
+    """One query's result as plain data, with what the thought changed and the steps, if there are any."""
     thought = explanation.thought
     result: dict[str, Any] = {
         "query_id": query_id,
@@ -114,12 +127,26 @@ def result_of(query_id: str, query: str, texts: dict[str, str], explanation: Exp
         result["cosine_to_direct"] = round(explanation.direct.cosine, 6)
         for hit, rank in zip(result["hits"], explanation.direct.ranks, strict=True):
             hit["direct_rank"] = rank
+    if explanation.steps:
+        result["steps"] = [
+            [
+                {
+                    "read": list(search.read),
+                    "thought": {"text": search.thought.text, "ending": search.thought.ending},
+                    "found": [hit.doc_id for hit in search.hits[: len(explanation.hits)]],
+                }
+                for search in searches
+            ]
+            for searches in explanation.steps
+        ]
     return result
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print one query's result for a person."""
+def show(result: dict[str, Any], *, steps: bool = False) -> None:
+    """Print one query's result for a person, and what each step read, thought and found if asked for."""
     say(f"\n{result['query']}", style="bold")
+    if steps:
+        show_steps(result.get("steps", []))
     thought = result["thought"]
     explain = "cosine_to_direct" in result
     if explain:
@@ -141,3 +168,18 @@ def show(result: dict[str, Any]) -> None:
         text = " ".join(hit["text"].split())
         say(f"  {hit['rank']:>2}. {hit['score']:.3f}  {hit['doc_id']}{moved}")
         say(f"      {text[:110] + ('...' if len(text) > 110 else '')}", style="dim")
+
+
+def show_steps(steps: list[list[dict[str, Any]]]) -> None:
+    """Print the searches of every step: what was read and thought, and which documents it brought in."""
+    known: set[str] = set()
+    for number, searches in enumerate(steps, start=1):
+        for search in searches:
+            if search["read"]:
+                thought = " ".join(search["thought"]["text"].split()) or "(nothing)"
+                say(f"  step {number}: read {', '.join(search['read'])}; thought: {thought}", style="italic")
+            new = [doc_id for doc_id in search["found"] if doc_id not in known]
+            first = "found" if number == 1 else "brought in"
+            searched = f"{first} {', '.join(new) or 'nothing new'}" if search["found"] else "no search"
+            say(f"  step {number}: {searched}", style="dim")
+        known.update(doc_id for search in searches for doc_id in search["found"])

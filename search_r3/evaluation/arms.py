@@ -25,9 +25,9 @@ from typing import Any
 
 from search_r3.arguments import as_integer, checked_list
 from search_r3.errors import InvalidInputError, InvalidOptionError
-from search_r3.model.reasoning_transformer import OnTruncation
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import ARMS, REASONINGS, Arm, Thought
+from search_r3.model.truncation import OnTruncation
 
 
 def encode_arm(

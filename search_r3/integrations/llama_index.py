@@ -1,4 +1,4 @@
-"""LlamaIndex: an embedding model whose queries think and whose documents do not.
+"""LlamaIndex: an embedding model whose queries think and whose documents do not, and a retriever that reads.
 
 Needs ``pip install 'search-r3[llama-index]'``. The stock ``HuggingFaceEmbedding`` works as well
 (docs/integrations.md). It has no role of documents, tries three times whatever the error, and cannot hand out
@@ -8,7 +8,11 @@ thoughts.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.extras import needs_extra
@@ -16,10 +20,14 @@ from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint as identity_of
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.thoughts import Reasoning, Thought
+from search_r3.retrieval.hits import CorpusHit
+from search_r3.retrieval.steps import SEARCH_DEPTH, search_in_steps
 
 with needs_extra("llama-index"):
+    from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.bridge.pydantic import Field, PrivateAttr
+    from llama_index.core.schema import NodeWithScore, QueryBundle
 
 GIVEN = "given"
 """Name of a model that was given, and that a copy cannot load."""
@@ -87,6 +95,11 @@ class SearchR3Embedding(BaseEmbedding):
         super().__init__(**fields, **options)
         self._model = loaded
 
+    @property
+    def model(self) -> SearchR3:
+        """The model."""
+        return self._model
+
     @classmethod
     def class_name(cls) -> str:
         """The name under which LlamaIndex serialises it."""
@@ -127,3 +140,73 @@ class SearchR3Embedding(BaseEmbedding):
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         return await asyncio.to_thread(self._get_text_embeddings, texts)
+
+
+class SearchR3NodeRetriever(BaseRetriever):
+    """Searches a LlamaIndex index in steps: search, read what was found, think, search again.
+
+    See :func:`search_r3.retrieval.steps.search_in_steps`. The index must hold vectors of the same model.
+
+    Args:
+        index: What to search: anything with ``as_retriever(similarity_top_k=...)``, such as a
+            ``VectorStoreIndex``.
+        embedding: The embedding model that it was filled with.
+        k: Nodes to return.
+        steps: Searches one after another; 1 reads nothing.
+        read: Passages that a query reads in a step.
+        together: Read them together and think once, instead of a thought for each.
+        reasoning: ``always``, ``never`` or ``auto``, which lets the model stop.
+    """
+
+    def __init__(
+        self,
+        index: Any,
+        embedding: SearchR3Embedding,
+        *,
+        k: int = 4,
+        steps: int = 2,
+        read: int = 3,
+        together: bool = False,
+        reasoning: Reasoning = "always",
+    ) -> None:
+        super().__init__()
+        self._index, self._embedding, self._k = index, embedding, k
+        self._options: dict[str, Any] = {
+            "steps": steps,
+            "read": read,
+            "together": together,
+            "reasoning": reasoning,
+        }
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        store = _Nodes(self._index.as_retriever(similarity_top_k=max(self._k, SEARCH_DEPTH)))
+        [found] = search_in_steps(
+            self._embedding.model,
+            store,
+            [query_bundle.query_str],
+            self._k,
+            max_reasoning_tokens=self._embedding.max_reasoning_tokens,
+            **self._options,
+        )
+        return [NodeWithScore(node=store.nodes[hit.doc_id].node, score=hit.score) for hit in found.hits]
+
+
+class _Nodes:
+    """A LlamaIndex retriever as ours."""
+
+    def __init__(self, retriever: Any) -> None:
+        self._retriever = retriever
+        self.nodes: dict[str, NodeWithScore] = {}
+
+    def retrieve(self, queries: Sequence[str], vectors: NDArray[np.float32], k: int) -> list[list[CorpusHit]]:
+        found = []
+        for query, vector in zip(queries, vectors, strict=True):
+            nodes = self._retriever.retrieve(QueryBundle(query, embedding=vector.tolist()))[:k]
+            self.nodes |= {node.node.node_id: node for node in nodes}
+            found.append(
+                [
+                    CorpusHit(node.node.node_id, float(node.score or 0.0), rank, node.node.get_content())
+                    for rank, node in enumerate(nodes, start=1)
+                ]
+            )
+        return found

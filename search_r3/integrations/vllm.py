@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
 from search_r3.arguments import as_integer, checked_list
-from search_r3.errors import InvalidOptionError
-from search_r3.model.prompt_encoder import PromptEncoder
+from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.model.prompt_encoder import EvidenceLimits, PromptEncoder
 from search_r3.model.sentence_transformer import QueryEncoding
 from search_r3.model.template import Template
 from search_r3.model.thoughts import REASONINGS, Ending, Reasoning, Thought
@@ -59,6 +59,11 @@ class TwoEngines:
         template = Template.from_dict(config["template"])
         self._encoder = PromptEncoder(tokenizer, template, config["embed_token"])
         self._max_tokens: int = tokenizer.model_max_length
+        default = EvidenceLimits()  # of a model that was saved before there was evidence
+        self._limits = EvidenceLimits(
+            config.get("max_passage_tokens", default.passage_tokens),
+            config.get("max_evidence_tokens", default.evidence_tokens),
+        )
         self._reasoning: str = config["reasoning"]
         self._budget: int = config["max_reasoning_tokens"]
         # As our runtime: special tokens, and rows that only pad the vocabulary, are no thought.
@@ -86,6 +91,7 @@ class TwoEngines:
         self,
         queries: Iterable[str],
         *,
+        evidence: Iterable[Sequence[str]] | None = None,
         reasoning: Reasoning | None = None,
         max_reasoning_tokens: int | None = None,
         prompt: str = "",
@@ -94,6 +100,7 @@ class TwoEngines:
 
         Args:
             queries: Q texts.
+            evidence: Passages that each query reads before it thinks, a list of texts per query.
             reasoning: None means the model's default.
             max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
             prompt: An instruction before every query; the model's own query prompt is none.
@@ -111,14 +118,22 @@ class TwoEngines:
                 "integer of 0 or more."
             )
         asked = "" if prompt == self._query_prompt else prompt
+        texts = checked_list(queries, "queries")
+        passages = [()] * len(texts) if evidence is None else checked_list(evidence, "lists of evidence")
+        if len(passages) != len(texts):
+            raise InvalidInputError(
+                f"got {len(passages)} lists of evidence for {len(texts)} queries, wanted one each."
+            )
         encoded = [
             self._encoder.encode_query(
                 query,
                 thought=() if how == "never" else None,
+                evidence=read,
                 instruction=asked,
                 max_tokens=self._max_tokens,
+                limits=self._limits,
             )
-            for query in checked_list(queries, "queries")
+            for query, read in zip(texts, passages, strict=True)
         ]
         prompts = [one.token_ids[:-1] for one in encoded]  # without the embed token
         thoughts = [Thought("", (), "skipped")] * len(prompts)
@@ -126,7 +141,12 @@ class TwoEngines:
             thoughts = self._think(prompts, budget, may_skip=how == "auto")
         end = self._encoder.embed_token_id
         rows = [[*ids, *thought.token_ids, end] for ids, thought in zip(prompts, thoughts, strict=True)]
-        return QueryEncoding(self._embed(rows), thoughts, [one.dropped_tokens for one in encoded])
+        return QueryEncoding(
+            self._embed(rows),
+            thoughts,
+            [one.dropped_tokens for one in encoded],
+            [one.dropped_evidence_tokens for one in encoded],
+        )
 
     def encode_document(self, documents: Iterable[str]) -> NDArray[np.float32]:
         """Embed documents: unit vectors, shape (N, D), float32.

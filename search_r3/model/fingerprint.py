@@ -10,8 +10,19 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 
+from search_r3.model.template import EVIDENCE_FIELDS
+
 _CALL_DEFAULTS = frozenset(
-    {"reasoning", "max_reasoning_tokens", "on_truncation", "default_role", "query_prompt", "document_prompt"}
+    {
+        "reasoning",
+        "max_reasoning_tokens",
+        "max_passage_tokens",
+        "max_evidence_tokens",
+        "on_truncation",
+        "default_role",
+        "query_prompt",
+        "document_prompt",
+    }
 )
 
 
@@ -34,6 +45,9 @@ def fingerprint(model: SentenceTransformer) -> str:
     for module in modules:
         config = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
         kept = {key: value for key, value in config.items() if key not in _CALL_DEFAULTS}
+        if "template" in kept:  # so that a model saved before there was evidence stays the same
+            template = kept["template"].items()
+            kept["template"] = {key: value for key, value in template if key not in EVIDENCE_FIELDS}
         described.append([type(module).__name__, kept])
     digest.update(json.dumps(_instructions(model), sort_keys=True).encode())
     digest.update(_tokenizer_state(model.tokenizer).encode())

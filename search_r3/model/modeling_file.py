@@ -19,6 +19,8 @@ _PARTS = (
     "model/template",
     "model/thoughts",
     "model/prompt_encoder",
+    "model/option_checks",
+    "model/truncation",
     "model/generation",
     "model/reasoning_transformer",
 )

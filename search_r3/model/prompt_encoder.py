@@ -29,15 +29,32 @@ class EncodedText:
 
     Attributes:
         token_ids: Prefix, text, suffix, thought, embed token.
-        text_span: Start and end of the untrusted text (instruction included) within ``token_ids``.
+        text_span: Start and end of the untrusted text (instruction included) within ``token_ids``. Evidence
+            follows it.
         thought_length: Tokens of thought before the embed token; -1 when a query is free to think.
         dropped_tokens: Tokens cut from the end of the text to meet the limit.
+        dropped_evidence_tokens: Tokens of passages that were cut or left out.
     """
 
     token_ids: list[int]
     text_span: tuple[int, int]
     thought_length: int
     dropped_tokens: int
+    dropped_evidence_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class EvidenceLimits:
+    """How much of its evidence a query reads.
+
+    Attributes:
+        passage_tokens: Most tokens of one passage; it is cut from its end.
+        evidence_tokens: Most tokens of all passages with what the template puts around them. The passage that
+            exceeds it is cut, and those after it are left out.
+    """
+
+    passage_tokens: int = 128
+    evidence_tokens: int = 512
 
 
 def structural_token_ids(
@@ -120,6 +137,8 @@ class PromptEncoder:
             if adds_bos and head[:1] != begin:
                 head = begin + head
             self._segments[role] = (head, segment(suffix))
+        self._evidence_head = segment(template.evidence_prefix)
+        self._passage_segments = (segment(template.passage_prefix), segment(template.passage_suffix))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -163,22 +182,34 @@ class PromptEncoder:
         return self._plain_ids(text)
 
     def encode_query(
-        self, text: object, *, thought: object = None, instruction: str = "", max_tokens: int
+        self,
+        text: object,
+        *,
+        thought: object = None,
+        evidence: object = (),
+        instruction: str = "",
+        max_tokens: int,
+        limits: EvidenceLimits = EvidenceLimits(),
     ) -> EncodedText:
         """Assemble a query sequence.
 
         Args:
             text: The query.
             thought: A :class:`Thought`, a string or token ids to replay; None leaves the query free to think.
+            evidence: Passages that are read before thinking: a list or tuple of texts. None is the same as no
+                passage.
             instruction: Trusted as content, not as structure: it precedes the text and is never cut.
-            max_tokens: Limit for the sequence without its thought; the text is cut from its end to meet it.
+            max_tokens: Limit for the sequence without its thought. The text is cut from its end to meet it;
+                evidence has the room that the text leaves.
+            limits: Limits of the evidence alone.
 
         Raises:
-            InvalidInputError: If the text or the thought cannot be used.
+            InvalidInputError: If the text, the thought or a passage cannot be used.
             InvalidOptionError: If template and instruction alone exceed ``max_tokens``.
         """
         thought_ids = None if thought is None else self._thought_ids(thought)
-        return self._assemble("query", text, thought_ids, instruction, max_tokens)
+        passages = self._passage_ids(evidence)
+        return self._assemble("query", text, thought_ids, instruction, max_tokens, passages, limits)
 
     def encode_document(self, text: object, *, instruction: str = "", max_tokens: int) -> EncodedText:
         """Assemble a document sequence; see :meth:`encode_query`. Documents never hold a thought."""
@@ -211,7 +242,14 @@ class PromptEncoder:
         return [token_id for piece in pieces for token_id in self._plain_ids(piece)]
 
     def _assemble(
-        self, role: str, text: object, thought_ids: list[int] | None, instruction: str, max_tokens: int
+        self,
+        role: str,
+        text: object,
+        thought_ids: list[int] | None,
+        instruction: str,
+        max_tokens: int,
+        passages: Sequence[list[int]] = (),
+        limits: EvidenceLimits = EvidenceLimits(),
     ) -> EncodedText:
         prefix, suffix = self._segments[role]
         text_ids = self.encode_text(text)
@@ -225,9 +263,43 @@ class PromptEncoder:
             )
         dropped = max(0, len(text_ids) - room)
         before = prefix + instruction_ids + text_ids[:room]
-        token_ids = before + suffix + (thought_ids or []) + [self.embed_token_id]
+        room = min(limits.evidence_tokens, max_tokens - len(before) - len(suffix) - 1)
+        evidence, dropped_evidence = self._fitted(passages, room, limits.passage_tokens)
+        token_ids = before + evidence + suffix + (thought_ids or []) + [self.embed_token_id]
         thought_length = -1 if thought_ids is None else len(thought_ids)
-        return EncodedText(token_ids, (len(prefix), len(before)), thought_length, dropped)
+        return EncodedText(token_ids, (len(prefix), len(before)), thought_length, dropped, dropped_evidence)
+
+    def _fitted(self, passages: Sequence[list[int]], room: int, most: int) -> tuple[list[int], int]:
+        """The passages with what is put around them in at most ``room`` tokens, and the tokens left out."""
+        prefix, suffix = self._passage_segments
+        evidence: list[int] = []
+        dropped = 0
+        for passage in passages:
+            head = [] if evidence else self._evidence_head
+            space = room - len(evidence) - len(head) - len(prefix) - len(suffix)
+            kept = passage[: max(0, min(most, space))]
+            dropped += len(passage) - len(kept)
+            if kept:
+                evidence += head + prefix + kept + suffix
+        return evidence, dropped
+
+    def _passage_ids(self, evidence: object) -> list[list[int]]:
+        if evidence is None:
+            return []
+        if not isinstance(evidence, list | tuple):
+            raise InvalidInputError(
+                f"got evidence of type {type(evidence).__name__}, wanted a list of texts for each query.",
+                evidence,
+            )
+        passages = []
+        for number, passage in enumerate(evidence):
+            try:
+                passages.append(self.encode_text(passage))
+            except InvalidInputError as error:
+                raise InvalidInputError(
+                    f"passage {number} of its evidence: {error.reason}", passage
+                ) from None
+        return passages
 
     def _thought_ids(self, thought: object) -> list[int]:
         if isinstance(thought, str):

@@ -4,45 +4,38 @@ It is followed by sentence-transformers' own ``Pooling("lasttoken")`` and ``Norm
 stays readable by other tools. Two roles:
 
 - a document is ``prefix + text + suffix + embed token``, one forward pass, never a thought;
-- a query is ``prefix + text + suffix + thought + embed token``, the thought generated or given.
+- a query is ``prefix + text + evidence + suffix + thought + embed token``, the thought generated or given.
 
-The embedding of a query is a pure function of (text, thought).
+The embedding of a query is a pure function of (text, evidence, thought). Evidence are passages that the query
+reads before it thinks; most queries have none.
 """
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Sequence
-from numbers import Real
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from sentence_transformers.base.modules import Transformer
 
-from search_r3.arguments import as_integer
-from search_r3.errors import (
-    InvalidInputError,
-    InvalidOptionError,
-    ModelError,
-    TruncationError,
-    TruncationWarning,
-)
+from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
 from search_r3.model.generation import Sampling, last_hidden_states, think
+from search_r3.model.option_checks import checked_budget, checked_seed, checked_tokens, one_of
 from search_r3.model.padding import crop, left_pad, right_pad, seeds, to_left_padding, to_right_padding
-from search_r3.model.prompt_encoder import EncodedText, PromptEncoder
+from search_r3.model.prompt_encoder import EncodedText, EvidenceLimits, PromptEncoder
 from search_r3.model.template import EMBED_TOKEN, Template
 from search_r3.model.thoughts import ENDINGS, Reasoning
+from search_r3.model.truncation import OnTruncation, report_truncation
 
 Role = Literal["query", "document"]
-OnTruncation = Literal["warn", "error", "ignore"]
 
 
 class ReasoningTransformer(Transformer):
     """Embeds documents directly and queries after a thought.
 
-    Inputs are strings, or ``(query, thought)`` pairs that replay a thought: the pair keeps each thought with
-    its text, whatever order sentence-transformers sorts a batch into.
+    Inputs are strings, or ``(query, thought)`` and ``(query, thought, passages)``: so a thought to replay and
+    passages to read stay with their text, whatever order sentence-transformers sorts a batch into. A thought
+    of None leaves the query free to think.
 
     Per-call options of ``encode_query`` (saved defaults in brackets): ``reasoning`` ["always"],
     ``max_reasoning_tokens`` [32], ``on_truncation`` ["warn"], ``temperature`` [0: greedy], ``top_p`` [1.0],
@@ -60,6 +53,9 @@ class ReasoningTransformer(Transformer):
         default_role: Role of a plain ``encode`` without task or known prompt.
         reasoning: Default of the option of that name.
         max_reasoning_tokens: Default of the option of that name, 0 or more.
+        max_passage_tokens: Most tokens of a passage that a query reads, 1 or more; it is cut from its end.
+        max_evidence_tokens: Most tokens of all passages of a query, 1 or more. They take only the room that
+            ``max_seq_length`` leaves beside the query.
         on_truncation: Default of the option of that name.
         **kwargs: Arguments of sentence-transformers' ``Transformer``.
 
@@ -77,6 +73,8 @@ class ReasoningTransformer(Transformer):
         "default_role",
         "reasoning",
         "max_reasoning_tokens",
+        "max_passage_tokens",
+        "max_evidence_tokens",
         "on_truncation",
     ]
     forward_kwargs = {  # noqa: RUF012 - the base class declares it as a plain set
@@ -99,6 +97,8 @@ class ReasoningTransformer(Transformer):
         default_role: Role = "document",
         reasoning: Reasoning = "always",
         max_reasoning_tokens: int = 32,
+        max_passage_tokens: int = 128,
+        max_evidence_tokens: int = 512,
         on_truncation: OnTruncation = "warn",
         **kwargs: Any,
     ) -> None:
@@ -116,10 +116,12 @@ class ReasoningTransformer(Transformer):
         self.embed_token = embed_token
         self.query_prompt = query_prompt
         self.document_prompt = document_prompt
-        self.default_role: Role = _one_of("default_role", default_role, Role)
-        self.reasoning = _one_of("reasoning", reasoning, Reasoning)
-        self.max_reasoning_tokens = _checked_budget(max_reasoning_tokens)
-        self.on_truncation = _one_of("on_truncation", on_truncation, OnTruncation)
+        self.default_role: Role = one_of("default_role", default_role, Role)
+        self.reasoning = one_of("reasoning", reasoning, Reasoning)
+        self.max_reasoning_tokens = checked_budget(max_reasoning_tokens)
+        self.max_passage_tokens = checked_tokens("max_passage_tokens", max_passage_tokens)
+        self.max_evidence_tokens = checked_tokens("max_evidence_tokens", max_evidence_tokens)
+        self.on_truncation = one_of("on_truncation", on_truncation, OnTruncation)
         if self.tokenizer is None:
             raise ModelError(f"{model_name_or_path} has no tokenizer.")
         self.prompt_encoder = PromptEncoder(self.tokenizer, Template.from_dict(template), embed_token)
@@ -141,7 +143,7 @@ class ReasoningTransformer(Transformer):
             InvalidOptionError: If ``task`` is neither "query" nor "document".
         """
         if task is not None:
-            checked: Role = _one_of("task", task, Role)
+            checked: Role = one_of("task", task, Role)
             return checked
         if prompt is not None and prompt == self.query_prompt:
             return "query"
@@ -163,7 +165,7 @@ class ReasoningTransformer(Transformer):
         """Assemble complete, left-padded sequences, each ending with the embed token.
 
         Args:
-            inputs: B strings, or (query, thought) pairs.
+            inputs: B strings, (query, thought) pairs, or (query, thought, passages).
             prompt: A role's configured prompt, or an instruction to put before every text.
             task: "query" or "document"; None resolves the role from the prompt.
             max_length: Overrides ``max_seq_length`` (the trainer passes it).
@@ -173,7 +175,7 @@ class ReasoningTransformer(Transformer):
 
         Returns:
             ``input_ids`` and ``attention_mask`` (B, L); ``thought_length`` (B,), -1 for a query free to
-            think; ``dropped_tokens`` (B,).
+            think; ``dropped_tokens`` and ``dropped_evidence_tokens`` (B,).
 
         Raises:
             InvalidInputError: If an input cannot be embedded; the message names its index in the batch.
@@ -194,13 +196,16 @@ class ReasoningTransformer(Transformer):
             # sentence-transformers answers these two by calling again without the prompt, which would turn a
             # bug into a wrong vector.
             raise RuntimeError(f"Internal error while tokenising: {error}") from error
-        self._report_truncation(inputs, encoded, on_truncation, limit)
+        asked = self.on_truncation if on_truncation is None else on_truncation
+        action: OnTruncation = one_of("on_truncation", asked, OnTruncation)
+        report_truncation(inputs, encoded, action, limit, self.evidence_limits)
         input_ids, attention_mask = left_pad([item.token_ids for item in encoded])
         return {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "thought_length": torch.tensor([item.thought_length for item in encoded]),
             "dropped_tokens": torch.tensor([item.dropped_tokens for item in encoded]),
+            "dropped_evidence_tokens": torch.tensor([item.dropped_evidence_tokens for item in encoded]),
         }
 
     def forward(  # type: ignore[override]  # the base class takes any keyword, we name ours
@@ -239,10 +244,10 @@ class ReasoningTransformer(Transformer):
             InvalidOptionError: If an option is not valid.
             ModelError: If a hidden state is not finite.
         """
-        reasoning = self.reasoning if reasoning is None else _one_of("reasoning", reasoning, Reasoning)
+        reasoning = self.reasoning if reasoning is None else one_of("reasoning", reasoning, Reasoning)
         asked = self.max_reasoning_tokens if max_reasoning_tokens is None else max_reasoning_tokens
-        budget = _checked_budget(asked)
-        seed = _checked_seed(temperature, top_p, seed)
+        budget = checked_budget(asked)
+        seed = checked_seed(temperature, top_p, seed)
         input_ids, attention_mask = features["input_ids"], features["attention_mask"]
         if self.training:
             positions = features.get("position_ids")  # of texts packed into rows
@@ -319,49 +324,34 @@ class ReasoningTransformer(Transformer):
             raise InvalidOptionError(f"The prompt is not usable: {error.reason}") from None
         encoded = []
         for index, item in enumerate(inputs):
-            text, thought = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
+            is_tuple = isinstance(item, tuple) and len(item) in (2, 3)
+            text, thought, evidence = (*item, ())[:3] if is_tuple else (item, None, ())
             try:
                 if role == "query":
                     one = self.prompt_encoder.encode_query(
-                        text, thought=thought, instruction=instruction, max_tokens=limit
+                        text,
+                        thought=thought,
+                        evidence=evidence,
+                        instruction=instruction,
+                        max_tokens=limit,
+                        limits=self.evidence_limits,
                     )
-                elif thought is None:
+                elif thought is None and not evidence:
                     one = self.prompt_encoder.encode_document(text, instruction=instruction, max_tokens=limit)
                 else:
-                    raise InvalidInputError("got a document with a thought; only queries think.", item)
+                    raise InvalidInputError(
+                        "got a document with a thought or evidence; only queries read and think.", item
+                    )
             except InvalidInputError as error:
                 raise type(error)(error.reason, item, f"Input {index} of this batch") from None
             self._check_positions(len(one.token_ids))
             encoded.append(one)
         return encoded
 
-    def _report_truncation(
-        self,
-        inputs: Sequence[Any],
-        encoded: list[EncodedText],
-        on_truncation: OnTruncation | None,
-        limit: int,
-    ) -> None:
-        asked = self.on_truncation if on_truncation is None else on_truncation
-        action = _one_of("on_truncation", asked, OnTruncation)
-        cut = [(index, item.dropped_tokens) for index, item in enumerate(encoded) if item.dropped_tokens]
-        if not cut or action == "ignore":
-            return
-        index, dropped = cut[0]
-        if action == "error":
-            raise TruncationError(
-                f"{dropped} tokens over the limit of {limit}. Shorten or split the text, or pass "
-                "on_truncation='warn'.",
-                inputs[index],
-                f"Input {index} of this batch",
-            )
-        counts = ", ".join(str(dropped) for _, dropped in cut[:10]) + (", ..." if len(cut) > 10 else "")
-        warnings.warn(
-            f"{len(cut)} of {len(encoded)} texts were cut at their end to {limit} tokens; "
-            f"tokens dropped: {counts}.",
-            TruncationWarning,
-            stacklevel=2,
-        )
+    @property
+    def evidence_limits(self) -> EvidenceLimits:
+        """How much of its evidence a query reads."""
+        return EvidenceLimits(self.max_passage_tokens, self.max_evidence_tokens)
 
     @property
     def limit(self) -> int:
@@ -382,31 +372,3 @@ class ReasoningTransformer(Transformer):
                 f"Text and thought together may take {length} tokens, the model has {positions} positions. "
                 f"Lower max_seq_length ({self.max_seq_length}) or the length of the thought."
             )
-
-
-def _one_of(name: str, value: Any, choices: Any) -> Any:
-    if value not in get_args(choices):
-        raise InvalidOptionError(
-            f"Got {name}={value!r}, wanted one of {', '.join(map(repr, get_args(choices)))}."
-        )
-    return value
-
-
-def _checked_seed(temperature: object, top_p: object, seed: object) -> int:
-    """Check the options of sampling; the seed comes back as a plain integer, on whose text samples depend."""
-    numbers = isinstance(temperature, Real) and isinstance(top_p, Real)
-    if not numbers or not 0 <= temperature < math.inf or not 0 < top_p <= 1:  # type: ignore[operator]
-        raise InvalidOptionError(
-            f"Got temperature={temperature!r}, top_p={top_p!r}, wanted temperature >= 0 and 0 < top_p <= 1."
-        )
-    checked = as_integer(seed, -math.inf)
-    if checked is None:
-        raise InvalidOptionError(f"Got seed={seed!r}, wanted an integer.")
-    return checked
-
-
-def _checked_budget(budget: object) -> int:
-    checked = as_integer(budget, 0)
-    if checked is None:
-        raise InvalidOptionError(f"Got max_reasoning_tokens={budget!r}, wanted an integer of 0 or more.")
-    return checked

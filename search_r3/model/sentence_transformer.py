@@ -54,11 +54,13 @@ class QueryEncoding:
         embeddings: Unit vectors, shape (Q, D), float32.
         thoughts: One per query, in the order of the queries.
         dropped_tokens: Tokens cut from the end of each query to meet the model's limit.
+        dropped_evidence_tokens: Tokens of each query's evidence that were not read.
     """
 
     embeddings: NDArray[np.float32]
     thoughts: list[Thought]
     dropped_tokens: list[int]
+    dropped_evidence_tokens: list[int]
 
 
 class SearchR3(sentence_transformers.SentenceTransformer):
@@ -146,17 +148,29 @@ class SearchR3(sentence_transformers.SentenceTransformer):
         Inputs may be any column of texts (:func:`search_r3.arguments.is_column`), such as a pandas series or
         a generator. No text gives an array of shape (0, D).
 
+        Queries may have ``evidence``: passages that they read before they think. It is a list of texts for
+        each query, or for a single query one list of texts.
+
         Raises:
             InvalidInputError: If an input cannot be embedded; the message gives its index in ``inputs``.
             InvalidOptionError: If ``batch_size`` is not an integer of 1 or more.
             TruncationError: If a text is too long and ``on_truncation="error"``; likewise.
         """
         inputs = kwargs.pop("sentences", inputs)  # its old name in sentence-transformers
+        evidence = kwargs.pop("evidence", None)
         if not self.thinks:
+            if evidence is not None:
+                raise InvalidOptionError("Got evidence for a model that does not think, wanted none.")
             return super().encode(inputs, prompt_name, prompt, batch_size, *args, **kwargs)
+        if evidence is not None and self.is_singular_input(inputs):
+            return self.encode(
+                [inputs], prompt_name, prompt, batch_size, *args, evidence=[evidence], **kwargs
+            )[0]
         size = _checked_batch_size(batch_size)
         is_one = self.is_singular_input(inputs)
         inputs = inputs if is_one else as_list(inputs)
+        if evidence is not None:
+            inputs = _with_evidence(inputs, None, evidence)
         try:
             found: Any = super().encode(inputs, prompt_name, prompt, size, *args, **kwargs)
         except InvalidInputError as error:
@@ -172,6 +186,7 @@ class SearchR3(sentence_transformers.SentenceTransformer):
         queries: Iterable[str],
         *,
         thoughts: Iterable[Thought | str | Sequence[int]] | None = None,
+        evidence: Iterable[Sequence[str]] | None = None,
         **options: Any,
     ) -> QueryEncoding:
         """Embed queries and return what was thought for each; or replay given thoughts.
@@ -180,22 +195,25 @@ class SearchR3(sentence_transformers.SentenceTransformer):
             queries: Q texts: any column of them, as for :meth:`encode`.
             thoughts: One per query: a :class:`Thought` (replayed token by token), a string or token ids. None
                 lets the model think.
+            evidence: Passages that each query reads before it thinks: a list of texts per query. None gives
+                no passage to any.
             **options: Options of :meth:`encode_query`: ``reasoning``, ``max_reasoning_tokens``,
                 ``temperature``, ``top_p``, ``seed``, ``on_truncation``, ``batch_size``, ``prompt``,
                 ``show_progress_bar``, ``device``.
 
         Raises:
-            InvalidInputError: If a query or a thought cannot be used, or their numbers differ.
+            InvalidInputError: If a query, a thought or a passage cannot be used, or their numbers differ.
             InvalidOptionError: If an option is not valid, or shapes the output.
         """
-        inputs = _paired(queries, thoughts)
+        inputs = _paired(queries, thoughts, evidence)
         if shaping := _SHAPING_OPTIONS & set(options):
             raise InvalidOptionError(f"{sorted(shaping)} cannot be combined with thoughts; use encode_query.")
         batch_size = options["batch_size"] = _checked_batch_size(options.get("batch_size", 32))
         normalize_embeddings = options.pop("normalize_embeddings", False)
         show_progress_bar = options.pop("show_progress_bar", False)
         module = self.reasoning_module
-        vectors, found, dropped = [], [], []
+        vectors, found = [], []
+        dropped: dict[str, list[int]] = {"dropped_tokens": [], "dropped_evidence_tokens": []}
         # In slices, because sentence-transformers keeps the hidden states of every token of a call.
         size = _BATCHES_PER_SLICE * batch_size
         with tqdm(total=len(inputs), desc="Queries", disable=not show_progress_bar) as progress:
@@ -212,12 +230,13 @@ class SearchR3(sentence_transformers.SentenceTransformer):
                     text = module.prompt_encoder.decode_thought(token_ids)
                     found.append(Thought(text, token_ids, ENDINGS[int(item["thought_ending"])]))
                     vectors.append(item["sentence_embedding"].float().cpu())
-                    dropped.append(int(item["dropped_tokens"]))
+                    for name, counts in dropped.items():
+                        counts.append(int(item[name]))
                 progress.update(len(part))
         stacked = torch.stack(vectors) if vectors else torch.zeros(0, self.get_embedding_dimension() or 0)
         if normalize_embeddings or self.truncate_dim is not None:  # a cut unit vector is none
             stacked = torch.nn.functional.normalize(stacked, dim=1)
-        return QueryEncoding(stacked.numpy(), found, dropped)
+        return QueryEncoding(stacked.numpy(), found, **dropped)
 
     def dropped_tokens(self, documents: Sequence[str]) -> list[int]:
         """Count the tokens that embedding would cut from the end of each document; 0 for one that fits.
@@ -268,14 +287,38 @@ SentenceTransformer = SearchR3
 """The name under which it is a drop-in: code written for sentence-transformers changes its import only."""
 
 
-def _paired(queries: Iterable[str], thoughts: Iterable[Thought | str | Sequence[int]] | None) -> list[Any]:
+def _paired(
+    queries: Iterable[str],
+    thoughts: Iterable[Thought | str | Sequence[int]] | None,
+    evidence: Iterable[Sequence[str]] | None,
+) -> list[Any]:
     asked = checked_list(queries, "queries")
+    if evidence is not None:
+        return _with_evidence(asked, thoughts, evidence)
     if thoughts is None:
         return asked
-    given = checked_list(thoughts, "thoughts")
-    if len(given) != len(asked):
-        raise InvalidInputError(f"got {len(given)} thoughts for {len(asked)} queries, wanted one each.")
-    return list(zip(asked, given, strict=True))
+    return list(zip(asked, _one_each("thoughts", thoughts, asked), strict=True))
+
+
+def _with_evidence(
+    queries: list[Any],
+    thoughts: Iterable[Thought | str | Sequence[int]] | None,
+    evidence: Iterable[Sequence[str]],
+) -> list[Any]:
+    """Triples of query, thought (None lets it think) and passages."""
+    if any(isinstance(query, tuple) for query in queries):
+        raise InvalidInputError("got queries as tuples and evidence as well, wanted plain queries with it.")
+    given = [None] * len(queries) if thoughts is None else _one_each("thoughts", thoughts, queries)
+    read = _one_each("lists of evidence", evidence, queries)
+    passages = [as_list(one) if is_column(one) else one for one in read]
+    return list(zip(queries, given, passages, strict=True))
+
+
+def _one_each(name: str, given: Iterable[Any], queries: list[Any]) -> list[Any]:
+    items = checked_list(given, name)
+    if len(items) != len(queries):
+        raise InvalidInputError(f"got {len(items)} {name} for {len(queries)} queries, wanted one each.")
+    return items
 
 
 def _checked_batch_size(batch_size: object) -> int:

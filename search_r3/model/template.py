@@ -1,7 +1,8 @@
 """The text around a query or a document: plain strings, saved with the model.
 
 A sequence is always ``prefix + text + suffix`` and then, for a query, the thought, and then the embed token.
-Prefix and suffix are *trusted*: special tokens written in them are special. The text between them is not.
+Passages that a query reads (its evidence) stand between its text and its suffix. The template's strings are
+*trusted*: special tokens written in them are special. The texts between them are not.
 
 Chat templates are rendered once, when a base is prepared, and stored as strings. Rendering at run time would
 let a template that prints today's date (Llama 3 does) change every vector at midnight.
@@ -37,24 +38,36 @@ DOCUMENT_LEAD = "The embedding is "
 """What the assistant says before the embed token of a document (the paper's stage-1 form)."""
 
 
+EVIDENCE_FIELDS = frozenset({"evidence_prefix", "passage_prefix", "passage_suffix"})
+"""Fields of a template that no document and no query without evidence looks at."""
+
+
 @dataclass(frozen=True)
 class Template:
-    """The four trusted strings around the untrusted text.
+    """The trusted strings around the untrusted texts.
+
+    Those of evidence have defaults, which models have that were saved before there was evidence.
 
     Attributes:
         query_prefix: Precedes the query text.
         query_suffix: Follows the query text and precedes the thought.
         document_prefix: Precedes the document text.
         document_suffix: Follows the document text and precedes the embed token.
+        evidence_prefix: Precedes the first passage; it is left out where there is none.
+        passage_prefix: Precedes every passage.
+        passage_suffix: Follows every passage.
     """
 
     query_prefix: str
     query_suffix: str
     document_prefix: str
     document_suffix: str
+    evidence_prefix: str = "\n\nPassages:\n"
+    passage_prefix: str = "- "
+    passage_suffix: str = "\n"
 
     def to_dict(self) -> dict[str, str]:
-        """Return the four strings as a JSON-ready dictionary."""
+        """Return the strings as a JSON-ready dictionary."""
         return asdict(self)
 
     @classmethod
@@ -64,11 +77,12 @@ class Template:
         Raises:
             InvalidOptionError: If keys are missing or unknown, or a value is not a string.
         """
-        wanted = set(cls.__dataclass_fields__)
-        if set(data) != wanted or not all(isinstance(value, str) for value in data.values()):
+        known = set(cls.__dataclass_fields__)
+        wanted = known - EVIDENCE_FIELDS
+        if not wanted <= set(data) <= known or not all(isinstance(value, str) for value in data.values()):
             raise InvalidOptionError(
-                f"A template needs exactly the string fields {sorted(wanted)}, got {data!r}. "
-                "Correct `template` in sentence_bert_config.json."
+                f"A template needs the string fields {sorted(wanted)}, and may have "
+                f"{sorted(EVIDENCE_FIELDS)}, got {data!r}. Correct `template` in sentence_bert_config.json."
             )
         return cls(**data)
 
@@ -78,6 +92,9 @@ COMPACT_TEMPLATE = Template(
     query_suffix="\nthought:\n",
     document_prefix="document:\n",
     document_suffix="\n",
+    evidence_prefix="\nread:",
+    passage_prefix="\n",
+    passage_suffix="",
 )
 """For tiny models: seven tokens in all. Newlines keep the tokens of the text independent of the template."""
 

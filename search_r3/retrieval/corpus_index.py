@@ -33,8 +33,9 @@ from search_r3.json_lines import json_objects
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
-from search_r3.retrieval.corpus_search import CorpusHit, Explanation, SearchOptions, search_corpus
+from search_r3.retrieval.corpus_search import Explanation, SearchOptions, search_corpus
 from search_r3.retrieval.documents import Document
+from search_r3.retrieval.hits import CorpusHit
 from search_r3.retrieval.vector_index import VectorIndex
 
 FORMAT_VERSION = 2
@@ -111,7 +112,8 @@ class CorpusIndex:
                 search, and keeps it for the next. A model that is given is checked against the index at every
                 search, which reads all of its weights.
             **options: Of :class:`search_r3.retrieval.corpus_search.SearchOptions`: ``reasoning``,
-                ``max_reasoning_tokens``, ``batch_size`` and ``hybrid``.
+                ``max_reasoning_tokens``, ``batch_size``, ``hybrid``, ``steps``, ``read``, ``together`` and
+                ``joining``.
 
         Returns:
             The hits of a single query, best first; of several queries, one such list each.
@@ -162,7 +164,8 @@ class CorpusIndex:
             queries: As for :meth:`search`.
             k: As for :meth:`search`.
             model: As for :meth:`search`.
-            explain: Compare every query with itself without its thought; not together with ``hybrid``.
+            explain: Compare every query with itself without its thought; not together with ``hybrid`` or with
+                several steps, which are in the result anyway.
             **options: As for :meth:`search`.
         """
         asked = [queries] if isinstance(queries, str) else checked_list(queries, "queries")

@@ -1,25 +1,23 @@
-"""Searching a corpus with texts: hits with their texts, the thoughts, and what a thought changed."""
+"""Searching a corpus with texts: hits with their texts, the thoughts, the steps, what a thought changed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
 
 from search_r3.arguments import as_integer
 from search_r3.errors import InvalidOptionError
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import Reasoning, Thought
-from search_r3.retrieval.bm25 import bm25_run
+from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.fusion import FUSION_DEPTH, reciprocal_rank_fusion
-from search_r3.retrieval.vector_index import SearchHit, VectorIndex
-
-
-@dataclass(frozen=True)
-class CorpusHit(SearchHit):
-    """A document found in a corpus: a :class:`SearchHit` with the text that was embedded."""
-
-    text: str
+from search_r3.retrieval.hits import CorpusHit, SearchHit
+from search_r3.retrieval.steps import Joining, StepSearch, search_in_steps
+from search_r3.retrieval.vector_index import VectorIndex
 
 
 @dataclass(frozen=True)
@@ -37,27 +35,71 @@ class DirectView:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One query's thought and hits, and the view without the thought if it was asked for."""
+    """What one query found, and how.
+
+    Attributes:
+        thought: What was thought; of several steps the first thought of the last one.
+        hits: The documents, best first.
+        direct: The view without the thought, if it was asked for.
+        steps: The searches of each step; none of a search in one step.
+    """
 
     thought: Thought
     hits: list[CorpusHit]
     direct: DirectView | None = None
+    steps: list[list[StepSearch]] = field(default_factory=list)
 
 
 class SearchOptions(TypedDict, total=False):
     """How queries are searched for.
 
     Attributes:
-        reasoning: ``always``, ``never`` or ``auto``; None means the model's default.
+        reasoning: ``always``, ``never`` or ``auto``; None means the model's default, and in several steps it
+            means ``always``. ``auto`` lets the model stop: :func:`search_r3.retrieval.steps.search_in_steps`.
         max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
         batch_size: Queries per forward pass [32].
         hybrid: Join each ranking with BM25's by reciprocal rank fusion, whose scores are no cosines [False].
+        steps: Searches one after another: from the second on, the query reads what was found and thinks [1].
+        read: Passages that a query reads in a step [3].
+        together: Read them together and think once, instead of a thought for each [False].
+        joining: How the steps are joined, by ``ranks`` or by ``scores`` [ranks].
     """
 
     reasoning: Reasoning | None
     max_reasoning_tokens: int | None
     batch_size: int
     hybrid: bool
+    steps: int
+    read: int
+    together: bool
+    joining: Joining
+
+
+class IndexRetriever:
+    """Finds the documents of a vector index, by their vectors or by these and BM25.
+
+    Args:
+        vectors: The documents' vectors.
+        texts: Their texts by id; more than the documents of ``vectors`` do no harm.
+        hybrid: Join each ranking with BM25's over the texts of the queries.
+    """
+
+    def __init__(self, vectors: VectorIndex, texts: Mapping[str, str], *, hybrid: bool = False) -> None:
+        self._vectors, self._texts = vectors, texts
+        # A prune that was interrupted leaves texts without vectors: they are not in the index any more.
+        indexed = {doc_id: texts[doc_id] for doc_id in vectors.doc_ids} if hybrid else {}
+        self._bm25 = BM25Index(indexed) if hybrid else None
+
+    def retrieve(self, queries: Sequence[str], vectors: NDArray[np.float32], k: int) -> list[list[CorpusHit]]:
+        """Find the best ``k`` documents for each query; see :class:`search_r3.retrieval.steps.Retriever`."""
+        depth = k if self._bm25 is None else max(k, FUSION_DEPTH)
+        found = self._vectors.search(vectors, depth, fingerprint=self._vectors.fingerprint)
+        if self._bm25 is not None:
+            found = _fuse_with_bm25(self._bm25, queries, found, k)
+        return [
+            [CorpusHit(hit.doc_id, hit.score, hit.rank, self._texts[hit.doc_id]) for hit in row]
+            for row in found
+        ]
 
 
 def search_corpus(
@@ -72,6 +114,10 @@ def search_corpus(
     max_reasoning_tokens: int | None = None,
     batch_size: int = 32,
     hybrid: bool = False,
+    steps: int = 1,
+    read: int = 3,
+    together: bool = False,
+    joining: Joining = "ranks",
 ) -> list[Explanation]:
     """Search with the model that made the vectors.
 
@@ -81,11 +127,15 @@ def search_corpus(
         texts: The text of every document, by its id.
         queries: Q texts.
         k: Hits per query.
-        explain: Compare each query with its own direct exit; not together with ``hybrid``.
+        explain: Compare each query with its own direct exit; not together with ``hybrid`` or several steps.
         reasoning: This and the other arguments: see :class:`SearchOptions`.
         max_reasoning_tokens: See there.
         batch_size: See there.
         hybrid: See there.
+        steps: See there.
+        read: See there.
+        together: See there.
+        joining: See there.
 
     Raises:
         InvalidInputError: If a query cannot be embedded; the message gives its index.
@@ -95,21 +145,32 @@ def search_corpus(
     asked = as_integer(k, 1)
     if asked is None:
         raise InvalidOptionError(f"Got k={k!r}, wanted an integer of 1 or more.")
-    if explain and hybrid:
+    if explain and (hybrid or steps != 1):
         raise InvalidOptionError(
-            "Got explain and hybrid, wanted one of them: explain is about the ranking of the vectors alone."
+            f"Got explain with hybrid={hybrid} and steps={steps}, wanted hybrid=False and steps=1: explain "
+            "is about one ranking of the vectors alone."
         )
+    retriever = IndexRetriever(vectors, texts, hybrid=hybrid)
+    if steps != 1:
+        stepped = search_in_steps(
+            model,
+            retriever,
+            queries,
+            asked,
+            steps=steps,
+            read=read,
+            together=together,
+            joining=joining,
+            reasoning=reasoning or "always",
+            max_reasoning_tokens=max_reasoning_tokens,
+            batch_size=batch_size,
+        )
+        return [Explanation(one.steps[-1][0].thought, one.hits, steps=one.steps) for one in stepped]
     encoding = model.encode_query_with_thoughts(
         queries, batch_size=batch_size, reasoning=reasoning, max_reasoning_tokens=max_reasoning_tokens
     )
-    depth = max(asked, FUSION_DEPTH) if hybrid else asked
-    found = vectors.search(encoding.embeddings, depth, fingerprint=vectors.fingerprint)
-    if hybrid:
-        # A prune that was interrupted leaves texts without vectors: they are not in the index any more.
-        indexed = {doc_id: texts[doc_id] for doc_id in vectors.doc_ids}
-        found = _fuse_with_bm25(queries, indexed, found, asked)
-    hits = [[CorpusHit(hit.doc_id, hit.score, hit.rank, texts[hit.doc_id]) for hit in row] for row in found]
-    views = _direct_views(model, vectors, queries, encoding, found) if explain else [None] * len(queries)
+    hits = retriever.retrieve(queries, encoding.embeddings, asked)
+    views = _direct_views(model, vectors, queries, encoding, hits) if explain else [None] * len(queries)
     return [Explanation(*parts) for parts in zip(encoding.thoughts, hits, views, strict=True)]
 
 
@@ -118,7 +179,7 @@ def _direct_views(
     vectors: VectorIndex,
     queries: Sequence[str],
     encoding: QueryEncoding,
-    found: list[list[SearchHit]],
+    found: Sequence[Sequence[SearchHit]],
 ) -> list[DirectView]:
     """Compare each encoded query, and the hits it found, with its own direct exit."""
     direct = model.encode_query(list(queries), reasoning="never", normalize_embeddings=True)
@@ -132,7 +193,7 @@ def _direct_views(
 
 
 def _fuse_with_bm25(
-    queries: Sequence[str], corpus: dict[str, str], found: list[list[SearchHit]], k: int
+    bm25: BM25Index, queries: Sequence[str], found: list[list[SearchHit]], k: int
 ) -> list[list[SearchHit]]:
     """Join the hits of every query with BM25's; a hit's score is then that of reciprocal rank fusion."""
     numbers = [str(number) for number in range(len(queries))]
@@ -140,7 +201,7 @@ def _fuse_with_bm25(
         number: {hit.doc_id: -float(hit.rank) for hit in hits}
         for number, hits in zip(numbers, found, strict=True)
     }
-    lexical = bm25_run(corpus, dict(zip(numbers, queries, strict=True)), k=max(k, FUSION_DEPTH))
+    lexical = bm25.search(dict(zip(numbers, queries, strict=True)), k=max(k, FUSION_DEPTH))
     fused = reciprocal_rank_fusion(dense, lexical, k=k)
     return [
         [SearchHit(doc_id, score, rank) for rank, (doc_id, score) in enumerate(fused[number].items(), 1)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from search_r3.arguments import as_integer, as_list
 from search_r3.errors import InvalidInputError, VectorIndexError
 from search_r3.files import bytes_sha256, remove_leftovers, write_bytes
+from search_r3.retrieval.hits import SearchHit
 
 _FORMAT_VERSION = 1
 _MANIFEST = "index.json"
@@ -24,19 +24,6 @@ _PAYLOAD = re.compile(r"vectors-[0-9a-f]{16}\.faiss|ids-[0-9a-f]{16}\.json")
 _UNIT_TOLERANCE = 1e-3
 
 Vectors = NDArray[np.float32] | torch.Tensor
-
-
-@dataclass(frozen=True)
-class SearchHit:
-    """A document found, its score and its rank, from 1.
-
-    The score is an inner product in [-1, 1] (within 0.3 %), larger is closer; of a hybrid search it is
-    that of :func:`search_r3.retrieval.fusion.reciprocal_rank_fusion`.
-    """
-
-    doc_id: str
-    score: float
-    rank: int
 
 
 class VectorIndex:

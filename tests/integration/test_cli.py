@@ -78,6 +78,35 @@ def test_explain_says_what_the_thought_changed(run, index: Path, tiny: SentenceT
     assert "(same rank)" in out or " from " in out
 
 
+def test_steps_are_searched_and_explained(run, index: Path, tiny: SentenceTransformer) -> None:
+    """What each step read, thought and found is in the JSON, as the library gives it, and printed."""
+    options = ("--steps", 2, "--read", 2, "-k", 2)
+    result = json.loads(run("search", index, "find files", "--json", *options)[1])
+    wanted = CorpusIndex.load(index).search_with_thoughts("find files", 2, tiny, steps=2, read=2)
+    assert [hit["doc_id"] for hit in result["hits"]] == [hit.doc_id for hit in wanted.hits]
+    assert result["steps"] == [
+        [
+            {
+                "read": list(search.read),
+                "thought": {"text": search.thought.text, "ending": search.thought.ending},
+                "found": [hit.doc_id for hit in search.hits[:2]],
+            }
+            for search in searches
+        ]
+        for searches in wanted.steps
+    ]
+    assert [len(searches) for searches in result["steps"]] == [1, 2]
+    code, out, _ = run("search", index, "find files", "--explain", *options)
+    assert code == 0
+    shown = " ".join(out.split())
+    assert f"step 1: found {', '.join(result['steps'][0][0]['found'])}" in shown
+    assert f"step 2: read {result['steps'][1][0]['read'][0]}; thought:" in shown and "brought in" in shown
+    together = json.loads(run("search", index, "find files", "--json", "--together", *options)[1])
+    assert [len(search["read"]) for search in together["steps"][1]] == [2]
+    assert "step 1" not in run("search", index, "find files", *options)[1]
+    assert run("search", index, "find files", "--hybrid", "--explain", *options)[0] == 0
+
+
 def test_never_thinks_when_told_so(run, index: Path) -> None:
     result = json.loads(run("search", index, "x", "--json", "--reasoning", "never")[1])
     assert result["thought"] == {"text": "", "tokens": 0, "ending": "skipped"}

@@ -11,8 +11,11 @@ from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
 from search_r3.errors import InvalidInputError
-from search_r3.integrations.langchain import SearchR3Embeddings
+from search_r3.integrations.langchain import SearchR3Embeddings, SearchR3Retriever
 from search_r3.model.direct_export import export_direct
+from search_r3.retrieval.corpus_search import IndexRetriever
+from search_r3.retrieval.steps import search_in_steps
+from search_r3.retrieval.vector_index import VectorIndex
 
 TEXTS = ["the red\nsea", "a star and the sun", "copy a folder", "sort a list", "the date and the time"]
 
@@ -101,3 +104,23 @@ def test_the_stock_class_can_be_told_not_to_think(tiny, tiny_folder):
     )
     wanted = tiny.encode_query(TEXTS[1], reasoning="never")
     np.testing.assert_allclose(embeddings.embed_query(TEXTS[1]), wanted, atol=1e-5)
+
+
+def test_a_store_is_searched_in_steps(tiny):
+    """The documents are those of a search in steps over an exact index, with their metadata."""
+    embeddings = SearchR3Embeddings.of(tiny, max_reasoning_tokens=4)
+    store = InMemoryVectorStore.from_texts(TEXTS, embeddings, metadatas=[{"number": n} for n in range(5)])
+    retriever = SearchR3Retriever(store=store, embeddings=embeddings, k=3, steps=3, read=2)
+    vectors = VectorIndex(tiny.get_embedding_dimension(), fingerprint="tiny")
+    vectors.add([str(n) for n in range(5)], tiny.encode_document(TEXTS))
+    exact = IndexRetriever(vectors, {str(n): text for n, text in enumerate(TEXTS)})
+    for query in ("the sea", "list"):
+        options = {"steps": 3, "read": 2, "max_reasoning_tokens": 4}
+        [wanted] = search_in_steps(tiny, exact, [query], 3, **options)
+        found = retriever.invoke(query)
+        assert [(document.page_content, document.metadata) for document in found] == [
+            (hit.text, {"number": int(hit.doc_id)}) for hit in wanted.hits
+        ]
+    plain = SearchR3Retriever(store=store, embeddings=embeddings, k=2, steps=1)
+    direct = tiny.encode_query("the sea", reasoning="never").tolist()
+    assert plain.invoke("the sea") == store.similarity_search_by_vector(direct, k=2)

@@ -14,7 +14,10 @@ from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
 from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
-from search_r3.integrations.llama_index import SearchR3Embedding
+from search_r3.integrations.llama_index import SearchR3Embedding, SearchR3NodeRetriever
+from search_r3.retrieval.corpus_search import IndexRetriever
+from search_r3.retrieval.steps import search_in_steps
+from search_r3.retrieval.vector_index import VectorIndex
 
 TEXTS = ["the red\nsea", "a star and the sun", "copy a folder", "sort a list", "the date and the time"]
 
@@ -95,3 +98,19 @@ def test_the_stock_class_works_with_documented_arguments(tiny, tiny_folder):
     np.testing.assert_allclose(
         embedding.get_text_embedding_batch(TEXTS), tiny.encode_document(TEXTS), atol=1e-5
     )
+
+
+def test_an_index_is_searched_in_steps(tiny):
+    """The nodes are those of a search in steps over an exact index, in their order, with its scores."""
+    embedding = SearchR3Embedding(model=tiny, max_reasoning_tokens=4)
+    nodes = [TextNode(id_=str(n), text=text) for n, text in enumerate(TEXTS)]
+    index = VectorStoreIndex(nodes, embed_model=embedding)
+    retriever = SearchR3NodeRetriever(index, embedding, k=3, steps=3, read=2)
+    vectors = VectorIndex(tiny.get_embedding_dimension(), fingerprint="tiny")
+    vectors.add([str(n) for n in range(5)], tiny.encode_document(TEXTS))
+    exact = IndexRetriever(vectors, {str(n): text for n, text in enumerate(TEXTS)})
+    for query in ("the sea", "list"):
+        [wanted] = search_in_steps(tiny, exact, [query], 3, steps=3, read=2, max_reasoning_tokens=4)
+        found = retriever.retrieve(query)
+        assert [node.node.node_id for node in found] == [hit.doc_id for hit in wanted.hits]
+        assert [node.score for node in found] == pytest.approx([hit.score for hit in wanted.hits])

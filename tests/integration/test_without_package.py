@@ -51,6 +51,7 @@ result = {
     "auto": model.encode_query(inputs["queries"], reasoning="auto", max_reasoning_tokens=3).tolist(),
     "replayed": model.encode_query([tuple(pair) for pair in inputs["pairs"]]).tolist(),
     "reloaded": reloaded.encode_query(inputs["queries"]).tolist(),
+    "read": model.encode_query([tuple(item) for item in inputs["triples"]]).tolist(),
     "thoughts": thoughts,
     "blocked": not [name for name in sys.modules if name.partition(".")[0] == "search_r3"],
     "class": type(model[0]).__module__ + "." + type(model[0]).__name__,
@@ -63,6 +64,8 @@ def test_same_vectors_without_the_package(tiny, tiny_folder, tmp_path):
     """With search_r3 out of reach, documents, queries, greedy thoughts and replays give the same vectors."""
     found = tiny.encode_query_with_thoughts(QUERIES)
     pairs = [(query, thought.text) for query, thought in zip(QUERIES, found.thoughts, strict=True)]
+    evidence = [["red sea", query] for query in QUERIES]
+    triples = [(query, None, passages) for query, passages in zip(QUERIES, evidence, strict=True)]
     cache = tmp_path / "hf_modules"
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
@@ -72,7 +75,7 @@ def test_same_vectors_without_the_package(tiny, tiny_folder, tmp_path):
     }
     process = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tiny_folder), str(tmp_path / "again")],
-        input=json.dumps({"queries": QUERIES, "documents": DOCUMENTS, "pairs": pairs}),
+        input=json.dumps({"queries": QUERIES, "documents": DOCUMENTS, "pairs": pairs, "triples": triples}),
         capture_output=True,
         text=True,
         timeout=300,
@@ -93,6 +96,7 @@ def test_same_vectors_without_the_package(tiny, tiny_folder, tmp_path):
         "auto": tiny.encode_query(QUERIES, reasoning="auto", max_reasoning_tokens=3),
         "replayed": tiny.encode_query(pairs),
         "reloaded": found.embeddings,
+        "read": tiny.encode_query(QUERIES, evidence=evidence),
     }
     for name, vectors in wanted.items():
         difference = np.abs(np.array(result[name]) - vectors).max()

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "reporting": f"{FOUNDATION} model data evaluation",
     "training": f"{FOUNDATION} model retrieval data evaluation",
     "rl": f"{FOUNDATION} model data evaluation training",
-    "integrations": f"{FOUNDATION} model",
+    "integrations": f"{FOUNDATION} model retrieval",
     "demo": f"{FOUNDATION} model retrieval data",
     "cli": f"{FOUNDATION} model retrieval data evaluation reporting training rl demo",
     "": "model retrieval",  # what the package exports

@@ -83,6 +83,19 @@ def test_thoughts_and_vectors_are_the_runtimes(engines, tiny, reasoning, budget)
     assert found.dropped_tokens == wanted.dropped_tokens
 
 
+def test_evidence_is_read(engines, tiny):
+    """With passages, one of them cut, thoughts and vectors are the runtime's; each query has its own."""
+    evidence = [["red sea", "a book " * 150]] + [[]] * (len(QUERIES) - 1)
+    found = engines.encode_query_with_thoughts(QUERIES, evidence=evidence)
+    wanted = tiny.encode_query_with_thoughts(QUERIES, evidence=evidence, on_truncation="ignore")
+    assert found.thoughts == wanted.thoughts
+    np.testing.assert_allclose(found.embeddings, wanted.embeddings, atol=1e-5)
+    assert found.dropped_evidence_tokens == wanted.dropped_evidence_tokens
+    assert found.dropped_evidence_tokens[0] > 0 == found.dropped_evidence_tokens[1]
+    with pytest.raises(InvalidInputError, match=r"1 lists of evidence for \d+ queries"):
+        engines.encode_query_with_thoughts(QUERIES, evidence=[[]])
+
+
 def test_documents_instructions_and_long_texts(engines, tiny):
     """The same for documents, for an instruction, and where a text is cut."""
     long = "red sea " * 200

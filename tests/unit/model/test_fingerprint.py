@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from search_r3 import COMPACT_TEMPLATE, SentenceTransformer, Template, fingerprint, prepare_base
+from search_r3.model.template import EVIDENCE_FIELDS
 
 TINY_LM = Path(__file__).parents[2] / "fixtures" / "tiny_lm"
 
@@ -156,3 +157,24 @@ def test_another_tokenizer_matters(tiny_folder, wanted, tmp_path):
     difference = abs(other.encode_document(text) - load(tiny_folder).encode_document(text)).max()
     assert difference > 0.01, "the tokenizers must differ in effect"
     assert fingerprint(other) != wanted
+
+
+def test_evidence_does_not_change_it(tiny_folder, wanted, tmp_path):
+    """Neither its strings and limits, nor a configuration of a time without them: no document reads them."""
+    for number, change in enumerate(
+        (
+            lambda config: (
+                config["template"].update(passage_prefix="* ") or config.update(max_passage_tokens=3)
+            ),
+            lambda config: (
+                [config["template"].pop(name) for name in EVIDENCE_FIELDS]
+                + [config.pop(name) for name in ("max_passage_tokens", "max_evidence_tokens")]
+            ),
+        )
+    ):
+        folder = shutil.copytree(tiny_folder, tmp_path / str(number))
+        path = folder / "sentence_bert_config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        change(config)
+        path.write_text(json.dumps(config), encoding="utf-8")
+        assert fingerprint(load(folder)) == wanted

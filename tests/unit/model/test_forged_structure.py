@@ -9,6 +9,7 @@ import pickle
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from search_r3 import COMPACT_TEMPLATE, Template
 from search_r3.errors import InvalidInputError
-from search_r3.model.prompt_encoder import EncodedText, PromptEncoder
+from search_r3.model.prompt_encoder import EncodedText, EvidenceLimits, PromptEncoder
 from search_r3.model.template import EMBED_TOKEN, render_chat_template
 
 QUERIES, DOCUMENTS, THOUGHTS, FAMILY_STRINGS, END_TO_END = 20_000, 6_000, 6_000, 2_000, 200
@@ -236,6 +237,33 @@ def test_thoughts(tokenizer, hostile):
         check(encoder, encoded, prefix, suffix, thought)
         assert encoded.thought_length > 0
         assert encoder.decode_thought(encoded.token_ids[-1 - encoded.thought_length : -1]) == thought
+
+
+def test_evidence(tokenizer, hostile):
+    """6,000 hostile pairs of passages: no structure in them, and each stands in full between its strings."""
+    template = replace(
+        COMPLETING_TEMPLATE, evidence_prefix="<|embed_", passage_prefix="<|im_", passage_suffix="token|><thi"
+    )
+    encoder = PromptEncoder(tokenizer, template, EMBED_TOKEN)
+    prefix, suffix = segments(tokenizer, template)["query"]
+    head, before, after = (
+        tokenizer(text, add_special_tokens=False).input_ids
+        for text in (template.evidence_prefix, template.passage_prefix, template.passage_suffix)
+    )
+    limits = EvidenceLimits(10**6, 10**6)
+    for one, other, text in zip(
+        hostile[:THOUGHTS], hostile[THOUGHTS : 2 * THOUGHTS], hostile[-THOUGHTS:], strict=True
+    ):
+        encoded = encoder.encode_query(
+            text, thought=[], evidence=[one, other], max_tokens=10**6, limits=limits
+        )
+        ids, end = encoded.token_ids, encoded.text_span[1]
+        assert encoder.structural_ids.isdisjoint(ids[len(prefix) : -1 - len(suffix)]), repr((one, other))
+        passages = [encoder.encode_text(passage) for passage in (one, other)]
+        wanted = head + before + passages[0] + after + before + passages[1] + after
+        assert ids == prefix + encoder.encode_text(text) + wanted + suffix + [encoder.embed_token_id]
+        assert [tokenizer.decode(passage) for passage in passages] == [one, other]
+        assert ids[end : len(ids) - 1 - len(suffix)] == wanted
 
 
 def test_thoughts_as_ids(tokenizer, hostile):

@@ -42,10 +42,11 @@ def render(tokenizer, chat_template: str, **options) -> Template:
 
 
 def test_dictionary_and_template_are_the_same_thing():
-    """to_dict gives exactly the four strings, JSON keeps them, and from_dict gives the template back."""
-    template = Template("q<", ">q", "d<\n", "\u2581>🙂")
-    assert template.to_dict() == FOUR
-    assert Template.from_dict(FOUR) == template
+    """to_dict gives exactly the strings, JSON keeps them, and from_dict gives the template back."""
+    template = Template("q<", ">q", "d<\n", "\u2581>🙂", "e<", "p<", ">p\n")
+    evidence = {"evidence_prefix": "e<", "passage_prefix": "p<", "passage_suffix": ">p\n"}
+    assert template.to_dict() == FOUR | evidence
+    assert Template.from_dict(FOUR | evidence) == template
     assert Template.from_dict(json.loads(json.dumps(template.to_dict()))) == template
 
 
@@ -71,9 +72,7 @@ def test_template_cannot_be_changed_after_the_fact():
 )
 def test_dictionary_of_another_shape_is_refused(data):
     """Missing keys, unknown keys and values that are not strings are refused, naming the wanted fields."""
-    with pytest.raises(
-        InvalidOptionError, match=r"exactly the string fields .*document_prefix.*query_suffix"
-    ):
+    with pytest.raises(InvalidOptionError, match=r"needs the string fields .*document_prefix.*query_suffix"):
         Template.from_dict(data)
 
 
@@ -160,3 +159,16 @@ def test_clock_in_the_chat_template_is_frozen_into_the_saved_model(tmp_path):
     one, other = (SentenceTransformer(str(folder), device="cpu") for _ in range(2))
     assert one[0].template == other[0].template == saved
     assert one.encode_query("copy a tree").tolist() == other.encode_query("copy a tree").tolist()
+
+
+def test_strings_of_evidence_have_defaults():
+    """A template that was saved before there was evidence gets them, one that has some keeps those."""
+    found = Template.from_dict(FOUR)
+    assert (found.evidence_prefix, found.passage_prefix, found.passage_suffix) == (
+        "\n\nPassages:\n",
+        "- ",
+        "\n",
+    )
+    assert Template.from_dict({**FOUR, "passage_prefix": "* "}) == Template(**FOUR, passage_prefix="* ")
+    with pytest.raises(InvalidOptionError, match=r"may have .*evidence_prefix.*got .*None"):
+        Template.from_dict({**FOUR, "evidence_prefix": None})

@@ -140,7 +140,7 @@ def test_wrong_arguments_are_refused(folder, tiny, tiny_folder, tmp_path):
     for k in (0, True, 2.0):
         with pytest.raises(InvalidOptionError, match=f"Got k={k}, wanted an integer of 1 or more"):
             index.search("sea", k, tiny)
-    with pytest.raises(InvalidOptionError, match="explain and hybrid, wanted one of them"):
+    with pytest.raises(InvalidOptionError, match="explain with hybrid=True and steps=1, wanted hybrid=False"):
         index.search_with_thoughts("sea", model=tiny, explain=True, hybrid=True)
     with pytest.raises(TypeError, match="hybird"):
         index.search("sea", model=tiny, hybird=True)

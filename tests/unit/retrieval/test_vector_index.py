@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from search_r3.errors import InvalidInputError, SearchR3Error, VectorIndexError
-from search_r3.retrieval.vector_index import SearchHit, VectorIndex
+from search_r3.retrieval.hits import SearchHit
+from search_r3.retrieval.vector_index import VectorIndex
 
 MODEL = "model-a"
 
