@@ -5,11 +5,12 @@ not write for the query, through the same forward pass:
 
 - ``empty``: no thought at all. The embedding of a query is a pure function of (text, thought), so in this
   runtime it equals ``never`` by construction; the arm exists to show that replaying costs nothing.
+- ``echo``: the whole query once more, whatever the own thought is. Reading a text twice can help by itself.
 - ``random``: as many tokens as the query's own thought has, drawn uniformly from those a thought may hold.
 - ``repeat``: the query's own tokens, echoed to the length of its own thought.
 - ``shuffled``: the thought of another query.
 
-If ``random`` or ``repeat`` gain as much as ``always``, extra computation is what helps; if ``shuffled`` does,
+If ``echo``, ``random`` or ``repeat`` gain as much as ``always``, extra computation is what helps; if ``shuffled`` does,
 the style of the thoughts is; else it is what they say. After LREM (arXiv 2510.14321), which probes empty,
 random and repeated thoughts.
 """
@@ -84,6 +85,8 @@ def encode_arm(
         )
     if arm == "empty":
         return model.encode_query_with_thoughts(queries, thoughts=[()] * len(queries), **shared)
+    if arm == "echo":
+        return model.encode_query_with_thoughts(queries, thoughts=_echoes(model, queries), **shared)
     if arm == "shuffled" and len(queries) == 1:
         raise InvalidInputError(
             "got one query in the arm 'shuffled', wanted two or more: no other query has a thought to give."
@@ -98,6 +101,21 @@ def encode_arm(
         )
     given = _given_thoughts(model, queries, arm, own_thoughts, number)
     return model.encode_query_with_thoughts(queries, thoughts=given, **shared)
+
+
+def _echoes(model: SearchR3, queries: Sequence[str]) -> list[list[int]]:
+    """The tokens of each query, as far as it is read."""
+    module = model.reasoning_module
+    echoes = []
+    for query in queries:
+        try:
+            encoded = module.prompt_encoder.encode_query(query, max_tokens=module.limit)
+        except InvalidInputError:
+            echoes.append([])  # embedding it gives the error, with its index
+            continue
+        start, end = encoded.text_span
+        echoes.append(encoded.token_ids[start:end])
+    return echoes
 
 
 def _given_thoughts(

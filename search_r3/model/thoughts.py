@@ -10,7 +10,7 @@ Reasoning = Literal["always", "never", "auto"]
 
 REASONINGS: tuple[Reasoning, ...] = get_args(Reasoning)
 
-Arm = Literal["never", "always", "auto", "empty", "random", "repeat", "shuffled"]
+Arm = Literal["never", "always", "auto", "empty", "echo", "random", "repeat", "shuffled"]
 """How queries think during an evaluation; :mod:`search_r3.evaluation.arms` says what each arm is."""
 
 ARMS: tuple[Arm, ...] = get_args(Arm)

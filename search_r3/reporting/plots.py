@@ -37,6 +37,7 @@ _COLOURS = {
     "empty": "#56B4E9",
     "random": "#E69F00",
     "repeat": "#CC79A7",
+    "echo": "#999933",
     "shuffled": "#882255",
 }
 _MARKERS = "osD^vPX*"

@@ -298,7 +298,7 @@ def _baselines(row: Row, rows: Sequence[Row]) -> list[Row]:
     """Rows to compare a row with."""
     if row.arm in (None, "never", "empty"):
         return []
-    arms = ("never", "always") if row.arm in CONTROL_ARMS else ("never",)
+    arms = ("never", "always") if row.arm in (*CONTROL_ARMS, "echo") else ("never",)
     found = []
     for arm in arms:
         of_arm = [other for other in rows if other.model == row.model and other.arm == arm]

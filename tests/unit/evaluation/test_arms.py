@@ -86,6 +86,22 @@ def test_random_thoughts_depend_on_seed_and_text_only(tiny):
     assert read(encode_arm(tiny, QUERIES, "random", own_thoughts=OWN, seed=4))[2] != all_of_them[2]
 
 
+def test_echo_is_the_whole_query_again(tiny):
+    """All of its tokens, also more than the budget; of one that is cut those that are read; none of none."""
+    encoder = tiny.reasoning_module.prompt_encoder
+    long = "z" * 300
+    queries = ["two words", "", long, "a query of many more words than the budget of eight tokens allows"]
+    encoding = encode_arm(tiny, queries, "echo", max_reasoning_tokens=1, on_truncation="ignore")
+    room = 128 - 16  # the template takes 16 tokens
+    wanted = [encoder.encode_text(query)[:room] for query in queries]
+    assert [list(thought.token_ids) for thought in encoding.thoughts] == wanted
+    assert [len(ids) for ids in wanted[1:3]] == [0, room] and len(wanted[3]) > 8
+    given = tiny.encode_query_with_thoughts(queries, thoughts=wanted, on_truncation="ignore")
+    np.testing.assert_array_equal(encoding.embeddings, given.embeddings)
+    with pytest.raises(InvalidInputError, match="Input 1"):
+        encode_arm(tiny, ["fine", None], "echo")
+
+
 def test_repeat_echoes_the_query(tiny):
     """`repeat` goes round the query's own tokens until the own thought's length, and knows an empty query."""
     encoder = tiny[0].prompt_encoder
@@ -163,7 +179,7 @@ def test_wrong_arms_and_numbers_are_refused(tiny):
         encode_arm(tiny, QUERIES, "random", own_thoughts=OWN[:2])
 
 
-@pytest.mark.parametrize("arm", ["never", "always", "empty", "random", "repeat", "shuffled"])
+@pytest.mark.parametrize("arm", ["never", "always", "empty", "echo", "random", "repeat", "shuffled"])
 def test_no_queries_are_no_error(tiny, arm):
     """Every arm of no queries has no vectors and no thoughts."""
     encoding = encode_arm(tiny, [], arm)
