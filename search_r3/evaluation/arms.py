@@ -10,9 +10,9 @@ not write for the query, through the same forward pass:
 - ``repeat``: the query's own tokens, echoed to the length of its own thought.
 - ``shuffled``: the thought of another query.
 
-If ``echo``, ``random`` or ``repeat`` gain as much as ``always``, extra computation is what helps; if ``shuffled`` does,
-the style of the thoughts is; else it is what they say. After LREM (arXiv 2510.14321), which probes empty,
-random and repeated thoughts.
+If ``echo``, ``random`` or ``repeat`` gain as much as ``always``, extra computation is what helps; if
+``shuffled`` does, the style of the thoughts is; else it is what they say. After LREM (arXiv 2510.14321),
+which probes empty, random and repeated thoughts.
 """
 
 from __future__ import annotations
@@ -99,14 +99,14 @@ def encode_arm(
         raise InvalidInputError(
             f"got {len(own_thoughts)} own thoughts for {len(queries)} queries, wanted one each."
         )
-    given = _given_thoughts(model, queries, arm, own_thoughts, number)
+    given = given_thoughts(model, queries, arm, own_thoughts, number)
     return model.encode_query_with_thoughts(queries, thoughts=given, **shared)
 
 
 def _echoes(model: SearchR3, queries: Sequence[str]) -> list[list[int]]:
     """The tokens of each query, as far as it is read."""
     module = model.reasoning_module
-    echoes = []
+    echoes: list[list[int]] = []
     for query in queries:
         try:
             encoded = module.prompt_encoder.encode_query(query, max_tokens=module.limit)
@@ -118,9 +118,18 @@ def _echoes(model: SearchR3, queries: Sequence[str]) -> list[list[int]]:
     return echoes
 
 
-def _given_thoughts(
+def given_thoughts(
     model: SearchR3, queries: Sequence[str], arm: Arm, own: Sequence[Thought], seed: int
 ) -> list[list[int]]:
+    """Token ids that take the place of each query's own thought in a control arm.
+
+    Args:
+        model: A Search-R3 model.
+        queries: Q texts.
+        arm: ``random``, ``repeat`` or ``shuffled``.
+        own: The thoughts of the ``always`` arm, one per query.
+        seed: Seed of ``random`` and ``shuffled``.
+    """
     encoder = model.reasoning_module.prompt_encoder
     if arm == "shuffled":
         return [list(own[donor].token_ids) for donor in _donors(queries, own, seed)]

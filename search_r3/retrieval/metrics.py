@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytrec_eval
 
 from search_r3.errors import InvalidInputError
@@ -18,6 +19,24 @@ def ndcg_at_10(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]
         nDCG@10, between 0 and 1, of every query in ``qrels``; 0 for one that the run does not have.
     """
     return {query_id: scores["ndcg_at_10"] for query_id, scores in measure(qrels, run).items()}
+
+
+def all_at_10(qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Say of every judged query whether all of its relevant documents are among the first ten.
+
+    Of questions that take several passages it is the share that can be answered from ten. Documents with
+    equal scores are ordered as by :func:`measure`.
+
+    Returns:
+        1 or 0 for every query in ``qrels``; 0 for one without a relevant document.
+    """
+    found = {}
+    for query_id, grades in qrels.items():
+        relevant = {doc_id for doc_id, grade in grades.items() if grade > 0}
+        scores = run.get(query_id, {})
+        first = sorted(scores, key=lambda doc_id: (np.float32(scores[doc_id]), doc_id), reverse=True)[:10]
+        found[query_id] = float(bool(relevant) and relevant <= set(first))
+    return found
 
 
 def drop_same_id(run: dict[str, dict[str, float]]) -> None:

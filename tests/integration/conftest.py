@@ -1,5 +1,8 @@
 """The command line in this process; the tiny retrieval task that stands for CodeDoc, and its scores."""
 
+import hashlib
+import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +93,19 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEARCH_R3_DATA", str(tmp_path / "data"))
     write_keyword_task(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def multihop(tmp_path: Path) -> Path:
+    """A folder like that of the two tasks of several passages, with its sums; six queries, 60 documents."""
+    generator = random.Random(0)
+    corpus = {f"d{n}": " ".join(generator.sample(WORDS[:12], 4)) for n in range(60)}
+    queries = {f"q{n}": " ".join(corpus[f"d{n}"].split()[:2]) for n in range(6)}
+    task = RetrievalTask(queries, corpus, {f"q{n}": {f"d{n}": 1} for n in range(6)})
+    folder, sums = tmp_path / "multihop", {}
+    for name in ("hotpot-dev", "musique-dev"):
+        write_beir(task, folder / name)
+        for inside in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+            sums[f"{name}/{inside}"] = hashlib.sha256((folder / name / inside).read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps({"sha256": sums}))
+    return folder

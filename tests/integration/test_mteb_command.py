@@ -95,7 +95,9 @@ def test_errors_of_the_command(search_r3, tiny_folder, built, tmp_path, monkeypa
         assert len(err.strip().splitlines()) == 1
     code, _, err = search_r3("mteb", *common, "-t", "CodeDocMini", "--arm", "x")
     assert code == 2
-    assert "'x' is not one of 'never', 'always', 'auto', 'empty', 'echo', 'random', 'repeat', 'shuffled'" in err
+    assert (
+        "'x' is not one of 'never', 'always', 'auto', 'empty', 'echo', 'random', 'repeat', 'shuffled'" in err
+    )
     monkeypatch.setitem(sys.modules, "mteb", None)
     for command in ("mteb", "evaluate"):
         code, _, err = search_r3(command, "-m", tiny_folder, "-t", "CodeDocMini")

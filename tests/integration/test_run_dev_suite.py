@@ -1,34 +1,14 @@
 """The script of the dev suite on the tiny model, with tasks out of a folder."""
 
-import hashlib
 import json
-import random
 import sys
 from pathlib import Path
 
 import pytest
 
 from search_r3.cli.running import run
-from search_r3.data.beir import write_beir
-from search_r3.data.retrieval_task import RetrievalTask
 
 ROOT = Path(__file__).parents[2]
-WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]
-
-
-@pytest.fixture
-def multihop(tmp_path):
-    generator = random.Random(0)
-    corpus = {f"d{n}": " ".join(generator.sample(WORDS, 4)) for n in range(60)}
-    queries = {f"q{n}": " ".join(corpus[f"d{n}"].split()[:2]) for n in range(6)}
-    task = RetrievalTask(queries, corpus, {f"q{n}": {f"d{n}": 1} for n in range(6)})
-    folder, sums = tmp_path / "multihop", {}
-    for name in ("hotpot-dev", "musique-dev"):
-        write_beir(task, folder / name)
-        for inside in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
-            sums[f"{name}/{inside}"] = hashlib.sha256((folder / name / inside).read_bytes()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps({"sha256": sums}))
-    return folder
 
 
 @pytest.mark.parametrize(("model", "systems"), [("tiny", ["dense", "fused"]), ("bm25", ["bm25"])])

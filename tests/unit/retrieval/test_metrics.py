@@ -4,7 +4,7 @@ import random
 import pytest
 
 from search_r3.errors import InvalidInputError
-from search_r3.retrieval.metrics import drop_same_id, measure, ndcg_at_10
+from search_r3.retrieval.metrics import all_at_10, drop_same_id, measure, ndcg_at_10
 
 
 def test_one_relevant_document_at_each_rank():
@@ -147,3 +147,20 @@ def test_every_measure_of_a_missing_query_is_0():
     qrels = {"found": {"a": 1}, "missing": {"a": 1}, "empty": {"a": 1}}
     measured = measure(qrels, {"found": {"a": 0.5}, "empty": {}, "unjudged": {"a": 1.0}})
     assert measured == {"found": dict.fromkeys(zeros, 1.0), "missing": zeros, "empty": zeros}
+
+
+def test_all_at_10_by_hand():
+    """Ranks 1 and 10 count, 1 and 11 do not; graded 0 is not relevant; ties are as in trec_eval."""
+    ranked = {f"d{n:02}": 1.0 - n / 100 for n in range(12)}
+    qrels = {
+        "in": {"d00": 1, "d09": 2},
+        "out": {"d00": 1, "d10": 1},
+        "zero": {"d00": 1, "d11": 0},
+        "none": {"d00": 0},
+        "absent": {"d00": 1},
+        "tied": {"d00": 1},
+    }
+    run = dict.fromkeys(("in", "out", "zero", "none"), ranked)
+    run["tied"] = dict.fromkeys(ranked, 0.5)  # the last ids first: d11 to d02
+    found = all_at_10(qrels, run)
+    assert found == {"in": 1.0, "out": 0.0, "zero": 1.0, "none": 0.0, "absent": 0.0, "tied": 0.0}

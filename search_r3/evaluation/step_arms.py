@@ -1,0 +1,177 @@
+"""Arms of a search in two steps: what a thought about the passages gains, and controls for it.
+
+Only ``own`` against ``empty`` is a gain of thinking: both read the same passages and search again. The others
+put something else in the place of the thought, or of the passages:
+
+- ``empty``: no thought, so the passages alone move the vector;
+- ``own``: the model's own thought;
+- ``echo``: the query once more;
+- ``random``, ``repeat``: as in :mod:`search_r3.evaluation.arms`;
+- ``shuffled``: the thought that another query had about its passages;
+- ``other_evidence``: the passages of another query, and the model's own thought about them;
+- ``oracle``: the title of a relevant document that is not among the passages, the most a name can give.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.evaluation.arms import given_thoughts
+from search_r3.evaluation.step_rivals import FirstPass, Hits, joined
+from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
+from search_r3.model.thoughts import Thought
+from search_r3.retrieval.hits import CorpusHit
+from search_r3.retrieval.steps import SEARCH_DEPTH, Retriever, StepSearch
+
+StepArm = Literal["empty", "own", "echo", "random", "repeat", "shuffled", "other_evidence", "oracle"]
+
+STEP_ARMS: tuple[StepArm, ...] = get_args(StepArm)
+
+
+class StepArms:
+    """The second step of every arm after one first pass; own thoughts are made once.
+
+    Args:
+        model: A Search-R3 model.
+        retriever: The documents.
+        first: The first pass.
+        read: Passages that each query reads.
+        together: Read them together and think once, instead of a thought for each.
+        max_reasoning_tokens: Budget of a thought; None means the model's default.
+        seed: Seed of ``random``, ``shuffled`` and ``other_evidence``.
+        batch_size: Queries per forward pass.
+    """
+
+    def __init__(
+        self,
+        model: SearchR3,
+        retriever: Retriever,
+        first: FirstPass,
+        *,
+        read: int,
+        together: bool = False,
+        max_reasoning_tokens: int | None = None,
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> None:
+        self._model, self._retriever, self._first = model, retriever, first
+        self._seed = seed
+        self._options: dict[str, Any] = {"batch_size": batch_size, "on_truncation": "ignore"}
+        self._budget = max_reasoning_tokens
+        # (query, passages) in the order of the queries
+        self._rows: list[tuple[int, list[CorpusHit]]] = []
+        for query, hits in enumerate(first.hits):
+            passages = hits[:read]
+            groups = [passages] if together else [[passage] for passage in passages]
+            self._rows += [(query, group) for group in groups if group]
+        self._own: QueryEncoding | None = None
+
+    def hits(
+        self,
+        arm: StepArm,
+        *,
+        titles: Mapping[str, str] | None = None,
+        relevant: Sequence[set[str]] | None = None,
+    ) -> Hits:
+        """Take the second step in one arm, and join it with the first.
+
+        Args:
+            arm: What takes the place of the thought.
+            titles: Document titles by id, for ``oracle``.
+            relevant: For each query the ids of its relevant documents, for ``oracle``.
+
+        Raises:
+            InvalidInputError: ``oracle`` lacks titles or relevant documents, or ``shuffled`` or
+                ``other_evidence`` another query.
+            InvalidOptionError: There is no such arm.
+        """
+        encoding, rows = self._encoded(arm, titles, relevant), self._rows
+        texts = [
+            f"{self._first.queries[query]} {thought.text}".strip()
+            for (query, _), thought in zip(rows, encoding.thoughts, strict=True)
+        ]
+        found = self._retriever.retrieve(texts, encoding.embeddings, SEARCH_DEPTH) if rows else []
+        second: list[list[StepSearch]] = [[] for _ in self._first.queries]
+        for (query, group), thought, hits in zip(rows, encoding.thoughts, found, strict=True):
+            second[query].append(StepSearch(tuple(hit.doc_id for hit in group), thought, hits))
+        return joined(self._first, second)
+
+    def own(self) -> QueryEncoding:
+        """The model's own thoughts about every group of passages, and the vectors after them."""
+        if self._own is None:
+            self._own = self._encode(self._evidence(), reasoning="always")
+        return self._own
+
+    def _encoded(
+        self,
+        arm: StepArm,
+        titles: Mapping[str, str] | None,
+        relevant: Sequence[set[str]] | None,
+    ) -> QueryEncoding:
+        if arm not in STEP_ARMS:
+            raise InvalidOptionError(f"Got the arm {arm!r}, wanted one of {', '.join(STEP_ARMS)}.")
+        if arm == "own":
+            return self.own()
+        if arm == "empty":
+            return self._encode(self._evidence(), thoughts=[()] * len(self._rows))
+        if arm == "other_evidence":
+            evidence = self._evidence()
+            return self._encode([evidence[donor] for donor in self._donors()], reasoning="always")
+        if arm == "oracle":
+            thoughts: Sequence[Any] = self._names(titles, relevant)
+        elif arm == "echo":
+            thoughts = [self._first.queries[query] for query, _ in self._rows]
+        elif arm == "shuffled":
+            own = self.own().thoughts
+            thoughts = [own[donor] for donor in self._donors()]
+        else:
+            asked = [self._first.queries[query] for query, _ in self._rows]
+            thoughts = given_thoughts(self._model, asked, arm, self.own().thoughts, self._seed)
+        found = self._encode(self._evidence(), thoughts=thoughts)
+        return found
+
+    def _encode(self, evidence: list[list[str]], **options: Any) -> QueryEncoding:
+        if "thoughts" not in options:
+            options["max_reasoning_tokens"] = self._budget
+        return self._model.encode_query_with_thoughts(
+            [self._first.queries[query] for query, _ in self._rows],
+            evidence=evidence,
+            **options,
+            **self._options,
+        )
+
+    def _evidence(self) -> list[list[str]]:
+        return [[hit.text for hit in group] for _, group in self._rows]
+
+    def _donors(self) -> list[int]:
+        """For every row one of another query, drawn by the seed; queries are rotated in a shuffled order."""
+        by_query: dict[int, list[int]] = {}
+        for row, (query, _) in enumerate(self._rows):
+            by_query.setdefault(query, []).append(row)
+        order = list(by_query)
+        if len(order) < 2:
+            raise InvalidInputError(
+                f"got {len(order)} queries with passages, wanted two or more: no other query has any to give."
+            )
+        random.Random(self._seed).shuffle(order)
+        donors = [0] * len(self._rows)
+        for query, donor in zip(order, [*order[1:], order[0]], strict=True):
+            theirs = by_query[donor]
+            for place, row in enumerate(by_query[query]):
+                donors[row] = theirs[place % len(theirs)]
+        return donors
+
+    def _names(
+        self, titles: Mapping[str, str] | None, relevant: Sequence[set[str]] | None
+    ) -> list[str | Thought]:
+        if titles is None or relevant is None:
+            raise InvalidInputError("got the arm oracle without titles or relevant documents, wanted both.")
+        names: list[str | Thought] = []
+        for query, group in self._rows:
+            read = {hit.doc_id for hit in group}
+            unread = sorted(doc_id for doc_id in relevant[query] - read if titles.get(doc_id))
+            names.append(titles[unread[0]] if unread else "")
+        return names
