@@ -16,10 +16,10 @@ from search_r3.cli.options import (
     each_of,
 )
 from search_r3.cli.running import resumable
-from search_r3.training.origin import ORIGINS
+from search_r3.data.thought_records import WRITERS
 
 if TYPE_CHECKING:
-    from search_r3.training.origin import Origin
+    from search_r3.data.thought_records import Writer
 
 DEFAULT_ORIGINS = ["terms"]
 
@@ -33,7 +33,7 @@ def thoughts(
             "--origin",
             metavar="ORIGIN",
             help="Who writes the thoughts: self, teacher (a model), or terms (no model); repeatable.",
-            callback=each_of(ORIGINS),
+            callback=each_of(WRITERS),
         ),
     ] = DEFAULT_ORIGINS,
     model: NamedModelOption = "embedded",
@@ -70,7 +70,7 @@ def thoughts(
         records = build_thoughts(
             ThoughtOptions(
                 sources=sources,
-                origins=cast("list[Origin]", origins),
+                origins=cast("list[Writer]", origins),
                 model=model,
                 scorer=scorer,
                 queries=queries,

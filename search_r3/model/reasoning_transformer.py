@@ -353,6 +353,10 @@ class ReasoningTransformer(Transformer):
         """How much of its evidence a query reads."""
         return EvidenceLimits(self.max_passage_tokens, self.max_evidence_tokens)
 
+    @evidence_limits.setter
+    def evidence_limits(self, limits: EvidenceLimits) -> None:
+        self.max_passage_tokens, self.max_evidence_tokens = limits.passage_tokens, limits.evidence_tokens
+
     @property
     def limit(self) -> int:
         """Most tokens of template and text together.

@@ -10,6 +10,9 @@ An example is *taught* if the model is to learn to write it, and not only to emb
   taught, as often as they come: at run time the model reads its bad thoughts too, and must not trust them;
 - a direct example teaches the embed token as the first token, for queries that none of the thoughts that did
   not see the answer helps: this is what ``reasoning="auto"`` decides by.
+
+A thought may be about passages (evidence), which the query then reads before. An empty thought about passages
+teaches to skip the thought after reading them.
 """
 
 from __future__ import annotations
@@ -19,10 +22,11 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from search_r3.data.pairs import TrainingPair
+from search_r3.data.thought_records import ThoughtRecord
 from search_r3.training.sft_config import DataConfig, SourceConfig
-from search_r3.training.thought_records import ThoughtRecord
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Example:
         query: The query's text.
         thought: What was thought; None gives the direct embedding.
         kept_share: Share of the thought's tokens that is kept, above 0; below 1 it is a cut one.
+        evidence: Passages that the query reads before.
         is_finished: Whether the thought came to its own end, which can then be learnt.
         is_taught: Whether the model learns to write what stands between query and embedding.
         positive: Text of the relevant document.
@@ -48,10 +53,17 @@ class Example:
     negatives: tuple[str, ...]
     source: str
     is_finished: bool = True
+    evidence: tuple[str, ...] = ()
 
     def to_row(self) -> dict[str, object]:
         """The example as a row of a ``datasets.Dataset``."""
-        return {**asdict(self), "negatives": list(self.negatives)}
+        return {**asdict(self), "negatives": list(self.negatives), "evidence": list(self.evidence)}
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Example:
+        """The example of a row that :meth:`to_row` gave."""
+        tuples = {"negatives": tuple(row["negatives"]), "evidence": tuple(row["evidence"])}
+        return cls(**{**row, **tuples})
 
 
 def draw_examples(
@@ -114,7 +126,8 @@ def _example(
             negatives,
             pair.source,
             chosen.is_finished,
+            chosen.evidence,
         )
-    own = [record for record in known if record.origin != "terms"]
+    own = [record for record in known if record.origin != "terms" and not record.evidence]
     skips = bool(own) and not any(record.helps for record in own)
     return Example(pair.query, None, 1.0, skips, pair.positive, negatives, pair.source)

@@ -9,6 +9,7 @@ import torch
 
 from search_r3.data.leaks import normalise
 from search_r3.model.padding import left_pad
+from search_r3.model.prompt_encoder import EncodedText
 from search_r3.model.reasoning_transformer import ReasoningTransformer
 from search_r3.training.batches import ExampleShape
 from search_r3.training.examples import Example
@@ -38,11 +39,10 @@ class ExampleEncoder:
         """Measure an example, for the sampler."""
         texts = (example.positive, *example.negatives)
         query, _ = self._query(example)
-        direct = self._encoder.encode_query(
-            example.query, thought=(), max_tokens=self._config.max_query_tokens
-        )
+        direct = self._encode(example, ())
         return ExampleShape(
-            group=f"{example.source} {len(example.negatives)}",
+            # Beside queries with passages those without would be padding for the most part.
+            group=f"{example.source} {len(example.negatives)}{' evidence' if example.evidence else ''}",
             query_tokens=len(query),
             document_tokens=tuple(len(self._document(text)) for text in texts),
             keys=frozenset({_key("query", example.query), _key("document", example.positive)}),
@@ -57,9 +57,10 @@ class ExampleEncoder:
             For the columns ``query``, ``positive``, ``negative_1`` and so on: ``<column>_input_ids`` and
             ``<column>_attention_mask`` (B, L), left padded. ``query_target_mask`` (B, L) is 1 where a token
             is to be learnt from the tokens before it. ``query_thinks`` (B,) is true where there is a
-            thought. With a teacher, ``<column>_teacher`` (B, its dimension).
+            thought or evidence, of which the teacher knows nothing. With a teacher, ``<column>_teacher`` (B,
+            its dimension).
         """
-        examples = [Example(**{**row, "negatives": tuple(row["negatives"])}) for row in rows]
+        examples = [Example.from_row(row) for row in rows]
         queries = [self._query(example) for example in examples]
         columns = [("positive", [example.positive for example in examples])]
         columns += [
@@ -89,9 +90,7 @@ class ExampleEncoder:
             # A thought that the budget cut, now or when it was written, is like one that is cut on purpose.
             is_cut = kept < len(whole) or not example.is_finished
             thought = thought[:kept]
-        encoded = self._encoder.encode_query(
-            example.query, thought=thought, max_tokens=self._config.max_query_tokens
-        )
+        encoded = self._encode(example, thought)
         length = len(encoded.token_ids)
         targets = [0] * length
         if example.is_taught:
@@ -100,6 +99,16 @@ class ExampleEncoder:
             if is_cut:
                 targets[-1] = 0
         return encoded.token_ids, targets
+
+    def _encode(self, example: Example, thought: Sequence[int]) -> EncodedText:
+        config = self._config
+        return self._encoder.encode_query(
+            example.query,
+            thought=thought,
+            evidence=example.evidence,
+            max_tokens=config.max_query_tokens + (config.max_evidence_tokens if example.evidence else 0),
+            limits=config.evidence_limits,
+        )
 
     def _document(self, text: str) -> list[int]:
         return self._encoder.encode_document(text, max_tokens=self._config.max_document_tokens).token_ids

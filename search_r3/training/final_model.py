@@ -7,13 +7,19 @@ from pathlib import Path
 from search_r3.files import atomic_folder, remove_leftovers
 from search_r3.model.adapter import merge_adapter
 from search_r3.model.default import load_model
+from search_r3.model.prompt_encoder import EvidenceLimits
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.thoughts import Reasoning
 from search_r3.training.run_folder import ADAPTER, FINAL
 
 
 def save_merged(
-    base: str, output: Path, max_reasoning_tokens: int | None = None, *, reasoning: Reasoning | None = None
+    base: str,
+    output: Path,
+    max_reasoning_tokens: int | None = None,
+    *,
+    reasoning: Reasoning | None = None,
+    evidence: EvidenceLimits | None = None,
 ) -> None:
     """Merge a run's adapter into its base, loaded anew in the precision it is stored in, and save that.
 
@@ -22,12 +28,15 @@ def save_merged(
         output: The run's folder; the adapter is in it.
         max_reasoning_tokens: Budget that the model thinks with unless told otherwise; None keeps the base's.
         reasoning: Whether its queries think unless told otherwise; None keeps the base's.
+        evidence: How much of their evidence its queries read; None keeps the base's.
     """
     model = merge_adapter(load_model(base), output / ADAPTER)
     if max_reasoning_tokens is not None:
         model.reasoning_module.max_reasoning_tokens = max_reasoning_tokens
     if reasoning is not None:
         model.reasoning_module.reasoning = reasoning
+    if evidence is not None:
+        model.reasoning_module.evidence_limits = evidence
     save_final(model, output)
 
 

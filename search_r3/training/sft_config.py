@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from search_r3.model.prompt_encoder import EvidenceLimits
 from search_r3.model.thoughts import Reasoning
 from search_r3.training.run_config import AdapterConfig, DevConfig, Section, TrainerTable, read_run_file
 
@@ -64,6 +65,9 @@ class DataConfig(Section):
         max_query_tokens: Limit of a query with its template, without its thought.
         max_document_tokens: Limit of a document with its template.
         max_thought_tokens: Longest thought.
+        max_passage_tokens: Most tokens of a passage that a thought is about. This limit and the next are
+            those of the final model if there are such thoughts.
+        max_evidence_tokens: Most tokens of all passages of a query, beside ``max_query_tokens``.
         batch_tokens: Most tokens of a batch, padding included.
         batch_rows: Most examples of a batch.
         dev_queries: Queries held out of every source for choosing a checkpoint.
@@ -78,10 +82,17 @@ class DataConfig(Section):
     max_query_tokens: int = Field(default=64, ge=8)
     max_document_tokens: int = Field(default=128, ge=8)
     max_thought_tokens: int = Field(default=16, ge=1)
+    max_passage_tokens: int = Field(default=128, ge=1)
+    max_evidence_tokens: int = Field(default=256, ge=1)
     batch_tokens: int = Field(default=8192, ge=64)
     batch_rows: int = Field(default=64, ge=2)
     dev_queries: int = Field(default=40, ge=0)
     dev_documents: int = Field(default=400, ge=10)
+
+    @property
+    def evidence_limits(self) -> EvidenceLimits:
+        """How much of its evidence a query reads."""
+        return EvidenceLimits(self.max_passage_tokens, self.max_evidence_tokens)
 
 
 class LossConfig(Section):

@@ -79,9 +79,9 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     torch.manual_seed(config.seed)  # of the adapter's first values
     if config.model.adapter is not None:
         add_adapter(model, config.model.adapter)
-    longest = max(
-        config.data.max_query_tokens + config.data.max_thought_tokens, config.data.max_document_tokens
-    )
+    reads = any(example.evidence for example in data.examples)
+    query_tokens = config.data.max_query_tokens + (config.data.max_evidence_tokens if reads else 0)
+    longest = max(query_tokens + config.data.max_thought_tokens, config.data.max_document_tokens)
     attention_length = choose_attention(module.model, arguments.device, longest)
     needed = _memory(config, arguments, module.model, attention_length)
     require_memory(needed, arguments.device)
@@ -109,6 +109,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
             "data_hashes": data.hashes | {name: task.data_hash() for name, task in suite.items()},
             "start_hash": hash_of_start(config.model.adapter),
             "examples": len(data.examples),
+            "reading_examples": sum(bool(example.evidence) for example in data.examples),
             "thinking_examples": sum(example.thought is not None for example in data.examples),
             "taught_examples": sum(example.is_taught for example in data.examples),
             "batches_per_epoch": len(sampler),
@@ -121,13 +122,13 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
         write_run_metadata(output, facts)
     evaluator = None
     if dev:
-        limits = config.dev if suite else config.data
+        lengths = config.dev if suite else config.data
         evaluator = DevEvaluator(
             dev,
             config.evaluation_arms,
             max_reasoning_tokens=config.data.max_thought_tokens,
-            max_query_tokens=limits.max_query_tokens,
-            max_document_tokens=limits.max_document_tokens,
+            max_query_tokens=lengths.max_query_tokens,
+            max_document_tokens=lengths.max_document_tokens,
         )
     loss = SupervisedLoss(
         model, config.loss, teacher_dimension=teacher_dimension, processes=arguments.world_size
@@ -146,10 +147,13 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     trainer.train(resume_from_checkpoint=checkpoint)
     if arguments.process_index == 0:
         if config.model.adapter is None:
+            if reads:
+                module.evidence_limits = config.data.evidence_limits
             save_final(model, output)
         else:
             model.save(str(output / ADAPTER), create_model_card=False)
-            save_merged(config.model.base, output, config.data.max_thought_tokens)
+            limits = config.data.evidence_limits if reads else None
+            save_merged(config.model.base, output, config.data.max_thought_tokens, evidence=limits)
     return output / FINAL
 
 

@@ -15,15 +15,20 @@ from tqdm import tqdm
 
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.pairs import TrainingPair, read_training_set
+from search_r3.data.thought_records import (
+    ThoughtRecord,
+    Writer,
+    read_provenance,
+    read_thoughts,
+    write_thoughts,
+)
 from search_r3.model.default import EMBEDDED_MODELS, load_model
 from search_r3.model.prepare import assemble
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.template import render_chat_template
 from search_r3.paths import data_dir
 from search_r3.provenance import describe_environment
-from search_r3.training.origin import Origin
 from search_r3.training.thought_filter import ThoughtFilter
-from search_r3.training.thought_records import ThoughtRecord, read_provenance, read_thoughts, write_thoughts
 from search_r3.training.thought_sources import SalientTerms, sample_thoughts
 
 
@@ -50,7 +55,7 @@ class ThoughtOptions:
     """
 
     sources: list[str]
-    origins: list[Origin]
+    origins: list[Writer]
     model: str
     scorer: str
     queries: int
@@ -130,7 +135,7 @@ def _load_thinker(options: ThoughtOptions) -> SearchR3:
 
 def _thoughts_of_source(
     source: str,
-    origins: list[Origin],
+    origins: list[Writer],
     options: ThoughtOptions,
     scorer: sentence_transformers.SentenceTransformer,
     model: SearchR3 | None,
@@ -147,7 +152,7 @@ def _thoughts_of_source(
 
 
 def _thoughts_of_origin(
-    origin: Origin,
+    origin: Writer,
     every: list[TrainingPair],
     chosen: list[TrainingPair],
     options: ThoughtOptions,

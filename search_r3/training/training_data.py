@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from search_r3.data.leaks import LeakCheck
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_training_set
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.thought_records import ThoughtRecord, read_thoughts
 from search_r3.errors import DataError
 from search_r3.files import file_sha256
 from search_r3.training.dev_split import asked_and_answers, split_pairs
 from search_r3.training.examples import Example, draw_examples
 from search_r3.training.negative_mining import read_mined, read_notes
 from search_r3.training.sft_config import DataConfig
-from search_r3.training.thought_records import ThoughtRecord, read_thoughts
 
 
 @dataclass(frozen=True)

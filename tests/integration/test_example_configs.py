@@ -7,11 +7,11 @@ import numpy as np
 from test_sft import losses, pairs
 
 from search_r3.data.pairs import write_pairs
+from search_r3.data.thought_records import ThoughtRecord, write_thoughts
 from search_r3.rl.grpo_config import read_config as read_grpo
 from search_r3.rl.grpo_run import train as train_policy
 from search_r3.training.sft_config import read_config as read_sft
 from search_r3.training.sft_run import train as train_model
-from search_r3.training.thought_records import ThoughtRecord, write_thoughts
 
 EXAMPLES = Path(__file__).parents[2] / "train" / "configs" / "examples"
 

@@ -19,13 +19,13 @@ from toy_teacher import toy_teacher
 from search_r3 import SentenceTransformer
 from search_r3.data.pairs import TrainingPair, write_pairs
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.thought_records import ThoughtRecord, write_thoughts
 from search_r3.errors import InvalidOptionError
 from search_r3.model.adapter import merge_adapter
 from search_r3.model.default import load_model
 from search_r3.training.run_folder import newest_checkpoint, read_log
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.sft_run import train
-from search_r3.training.thought_records import ThoughtRecord, write_thoughts
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["red", "blue", "apple", "sea", "sun", "star", "book", "story", "copy", "folder", "date", "file"]

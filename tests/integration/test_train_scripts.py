@@ -17,6 +17,7 @@ from search_r3.cli import main
 from search_r3.data.beir import write_beir
 from search_r3.data.pairs import TrainingPair, read_pairs, write_pairs
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.thought_records import read_provenance, read_thoughts
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.results import read_results
 from search_r3.model import default as embedded_model
@@ -24,7 +25,6 @@ from search_r3.model.golden import check_golden
 from search_r3.training.distillation_config import DistillationConfig
 from search_r3.training.run_folder import read_log
 from search_r3.training.sft_config import TrainingConfig
-from search_r3.training.thought_records import read_provenance, read_thoughts
 
 ROOT = Path(__file__).parents[2]
 

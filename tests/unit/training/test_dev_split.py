@@ -6,12 +6,12 @@ import pytest
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.thought_records import ThoughtRecord
 from search_r3.errors import InvalidOptionError
 from search_r3.training.batches import ExampleShape, TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator, split_pairs
 from search_r3.training.examples import draw_examples
 from search_r3.training.sft_config import DataConfig, SourceConfig, TrainingConfig, read_config
-from search_r3.training.thought_records import ThoughtRecord
 
 
 def pair(query, positive, number, negatives=()):

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from search_r3.data.pairs import TrainingPair, pairs_hash, write_pairs
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.thought_records import ThoughtRecord, write_thoughts
 from search_r3.errors import DataError, InvalidOptionError
 from search_r3.training.dev_split import DevEvaluator, split_pairs
 from search_r3.training.examples import Example, draw_examples
 from search_r3.training.sft_config import DataConfig, SourceConfig
-from search_r3.training.thought_records import ThoughtRecord, write_thoughts
 from search_r3.training.training_data import load_training_data
 
 
@@ -26,8 +26,8 @@ def pair(number, source="a", *, query=None, positive=None, negatives=("bad 1", "
     return TrainingPair(*texts, source, f"q{number:04}", f"d{number}")
 
 
-def thought(number, text="a thought", source="a", *, gain=0.5, rank_gain=1, origin="self"):
-    return ThoughtRecord(source, f"q{number:04}", text, origin, gain, rank_gain)
+def thought(number, text="a thought", source="a", *, gain=0.5, rank_gain=1, origin="self", **more):
+    return ThoughtRecord(source, f"q{number:04}", text, origin, gain, rank_gain, **more)
 
 
 def about_all(*texts, **worth):
@@ -126,6 +126,17 @@ def test_queries_without_thoughts_leave_directly(known):
     """Where nothing is known of thinking, nothing is taught about it; thoughts belong to one source."""
     drawn = draw(known, thinking_share=1)
     assert {(one.thought, one.kept_share, one.is_taught) for one in drawn} == {(None, 1.0, False)}
+
+
+def test_a_thought_brings_its_passages():
+    """An example with the thought reads them; the direct one does not, and is not taught to skip by them."""
+    known = about_all("a name", origin="bridge", evidence=("one passage", "another"), gain=-1, rank_gain=-1)
+    drawn = draw(known)
+    assert {(one.thought, one.evidence, one.is_taught) for one in drawn} == {
+        ("a name", ("one passage", "another"), False),
+        (None, (), False),
+    }
+    assert all(Example.from_row(one.to_row()) == one for one in drawn[:20])
 
 
 def test_reversed_examples_are_the_pair_alone():

@@ -14,6 +14,10 @@ def example(thought=None, *, taught=False, kept=1.0, query="red apple", negative
     return Example(query, thought, kept, taught, "the sea", tuple(negatives), "words")
 
 
+def reading(thought, *, taught=False, evidence=("zz", "a star")):
+    return Example("red apple", thought, 1.0, taught, "the sea", (), "words", True, evidence)
+
+
 def rows(*examples):
     return [one.to_row() for one in examples]
 
@@ -154,3 +158,37 @@ def test_teacher_sees_the_plain_texts(tiny):
     batch = ExampleEncoder(tiny[0], CONFIG, teacher)(rows(one, one))
     assert seen == [["red apple"] * 2, ["the sea"] * 2, ["a star"] * 2]
     assert batch["negative_1_teacher"].tolist() == [[3.0, 3.0]] * 2
+
+
+@pytest.mark.parametrize(("thought", "taught"), [("sun", True), ("sun", False), ("", True), ("", False)])
+def test_passages_are_read_before_the_thought(tiny, thought, taught):
+    """The sequence is the runtime's; taught are the thought and its end, of an empty one the end alone."""
+    config = CONFIG.model_copy(update={"max_passage_tokens": 1, "max_evidence_tokens": 40})
+    encoder = ExampleEncoder(tiny[0], config)
+    batch = encoder(rows(reading(thought, taught=taught)))
+    prompts = tiny[0].prompt_encoder
+    first = [prompts.encode_text(text)[:1] for text in ("zz", "a star")]
+    read = prompts.encode_text
+    parts = [read("query:\n"), read("red apple"), read("\nread:"), read("\n"), first[0], read("\n"), first[1]]
+    wanted = [token for part in [*parts, read("\nthought:\n"), read(thought)] for token in part]
+    assert unpadded(batch, "query", 0) == [*wanted, prompts.embed_token_id]
+    length = len(read(thought)) + 1
+    assert batch["query_target_mask"][0].tolist()[-length - 1 :] == [0] + [int(taught)] * length
+    assert batch["query_thinks"].tolist() == [True]
+
+
+def test_what_reads_is_batched_apart_and_does_not_count_as_query(tiny, encoder):
+    """The group has its own name, the length of the query alone is as without evidence."""
+    plain, read = encoder.shape(example("sun")), encoder.shape(reading("sun"))
+    assert (plain.group, read.group) == ("words 0", "words 0 evidence")
+    assert read.query_tokens > plain.query_tokens
+    assert read.query_tokens - read.thought_tokens > plain.query_tokens - plain.thought_tokens
+
+
+def test_evidence_has_room_beside_the_query(tiny, encoder):
+    """A query as long as its limit is not cut for it, and the passages have all of theirs."""
+    long = Example("z" * 100, "z", 1.0, True, "the sea", (), "words", True, ("z" * 300,))
+    config = CONFIG.model_copy(update={"max_passage_tokens": 30, "max_evidence_tokens": 40})
+    batch = ExampleEncoder(tiny[0], config)(rows(long))
+    # Head and prefix of the passage take 5 tokens; the text has what 24 + 40 leave beside the template.
+    assert batch["query_attention_mask"].sum() == 24 + 40 + 1

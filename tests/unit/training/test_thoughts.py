@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.errors import DataError
-from search_r3.training.thought_filter import ThoughtFilter
-from search_r3.training.thought_records import (
+from search_r3.data.thought_records import (
     SCHEMA,
     ThoughtRecord,
     read_provenance,
     read_thoughts,
     write_thoughts,
 )
+from search_r3.errors import DataError
+from search_r3.training.thought_filter import ThoughtFilter
 from search_r3.training.thought_sources import SalientTerms, quotes, sample_thoughts, words
 
 
@@ -54,6 +54,7 @@ RECORDS = [
     record(0.5, 3, source="code", query_id="q1", thought="sort, then\nsearch", origin="self"),
     record(-0.25, 0, source="code", query_id="q1", thought="naïve 数", origin="teacher", is_finished=False),
     record(0.0, -7, source="words", query_id="q2", thought="", origin="terms"),
+    record(0.0, 1, source="words", query_id="q3", thought="Oslo", origin="bridge", evidence=("one", "two")),
 ]
 
 
@@ -67,6 +68,14 @@ def test_thoughts_round_trip(tmp_path):
     assert [found.name for found in path.parent.iterdir()] == ["thoughts.parquet"]
     write_thoughts([], path, {})  # replaces it
     assert read_thoughts(path) == []
+
+
+def test_files_from_before_there_was_evidence_are_read(tmp_path):
+    """Their thoughts are about no passage."""
+    path = tmp_path / "old.parquet"
+    write_thoughts(RECORDS[:3], path, {})
+    pq.write_table(pq.read_table(path).drop_columns(["evidence"]), path)
+    assert read_thoughts(path) == RECORDS[:3]
 
 
 def test_failed_write_keeps_the_old_file(tmp_path):
@@ -108,7 +117,7 @@ def test_thoughts_of_another_schema(tmp_path, table):
         read_thoughts(path)
     assert str(caught.value) == (
         f"{path} has the columns {table.schema.names}, wanted ['source', 'query_id', 'thought', 'origin', "
-        "'gain', 'rank_gain', 'is_finished'] of known types. Build it again."
+        "'gain', 'rank_gain', 'is_finished', 'evidence'] of known types. Build it again."
     )
 
 
@@ -118,7 +127,7 @@ def test_unknown_origins(tmp_path):
     write_thoughts([*RECORDS, record(origin="oracle"), record(origin="elf")], path, {})
     with pytest.raises(DataError) as caught:
         read_thoughts(path)
-    wanted = "thoughts of the origins ['elf', 'oracle'], wanted ('self', 'teacher', 'terms')."
+    wanted = "thoughts of the origins ['elf', 'oracle'], wanted ('self', 'teacher', 'terms', 'bridge')."
     assert str(caught.value) == f"{path} has {wanted}"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from search_r3.errors import DataError
 from search_r3.extras import needs_extra
 from search_r3.files import atomic_path
-from search_r3.training.origin import ORIGINS, Origin
 
 with needs_extra("parquet"):
     import pyarrow as pa
@@ -24,8 +24,20 @@ SCHEMA = pa.schema(
         ("gain", pa.float32()),
         ("rank_gain", pa.int32()),
         ("is_finished", pa.bool_()),
+        ("evidence", pa.list_(pa.string())),
     ]
 )
+"""Columns of a file of thoughts. Files from before there was evidence lack the last one."""
+
+Writer = Literal["self", "teacher", "terms"]
+"""Who writes thoughts: the model, a larger local model, or nobody: the salient terms of the positive."""
+
+WRITERS: tuple[Writer, ...] = get_args(Writer)
+
+Origin = Literal[Writer, "bridge"]
+"""Where a thought comes from: a writer, or a cross reference, whose name is the thought about a passage."""
+
+ORIGINS: tuple[Origin, ...] = (*WRITERS, "bridge")
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,8 @@ class ThoughtRecord:
             under the reference scorer (-4 to 4).
         rank_gain: By how many ranks it moved the positive up.
         is_finished: Whether it came to its own end; if not, a budget cut it.
+        evidence: Passages that it is about. An empty thought about passages says that there is nothing to
+            look up in them.
     """
 
     source: str
@@ -50,6 +64,7 @@ class ThoughtRecord:
     gain: float
     rank_gain: int
     is_finished: bool = True
+    evidence: tuple[str, ...] = ()
 
     @property
     def helps(self) -> bool:
@@ -65,7 +80,8 @@ def write_thoughts(records: Iterable[ThoughtRecord], path: Path, provenance: dic
         path: The file.
         provenance: How they were made, by ``<source> <origin>``; it becomes the file's metadata.
     """
-    table = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMA)
+    rows = [{**asdict(record), "evidence": list(record.evidence)} for record in records]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
     with atomic_path(path) as part:
         pq.write_table(table.replace_schema_metadata(provenance), part, compression="zstd")
 
@@ -93,12 +109,14 @@ def read_thoughts(path: Path) -> list[ThoughtRecord]:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"Cannot read the thoughts {path}: {error}.") from None
-    if not table.schema.remove_metadata().equals(SCHEMA):
+    if not any(table.schema.remove_metadata().equals(schema) for schema in (SCHEMA, SCHEMA.remove(7))):
         raise DataError(
             f"{path} has the columns {table.schema.names}, wanted {SCHEMA.names} of known types. "
             "Build it again."
         )
-    records = [ThoughtRecord(**row) for row in table.to_pylist()]
+    records = [
+        ThoughtRecord(**{**row, "evidence": tuple(row.get("evidence") or ())}) for row in table.to_pylist()
+    ]
     if unknown := {record.origin for record in records} - set(ORIGINS):
         raise DataError(f"{path} has thoughts of the origins {sorted(unknown)}, wanted {ORIGINS}.")
     return records
