@@ -23,6 +23,7 @@ from search_r3.data.thought_records import ThoughtRecord, write_thoughts
 from search_r3.errors import InvalidOptionError
 from search_r3.model.adapter import merge_adapter
 from search_r3.model.default import load_model
+from search_r3.model.prompt_encoder import EvidenceLimits
 from search_r3.training.run_folder import newest_checkpoint, read_log
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.sft_run import train
@@ -145,6 +146,29 @@ def test_a_run_learns_and_leaves_a_plain_model(built, base):
     assert facts["thinking_examples"] > 0 and facts["taught_examples"] > 0
     assert {"words", "thoughts"} == set(facts["data_hashes"])
     assert facts["environment"]["versions"]["torch"]
+
+
+@pytest.mark.parametrize("adapter", [{"rank": 2}, None], ids=["adapter", "full"])
+def test_a_run_with_passages_leaves_a_model_that_reads_as_much(built, base, adapter):
+    """What was read is counted, and the final model has the run's limits; without passages the base's."""
+    options = {"max_steps": 2, "eval_steps": 2, "save_steps": 2}
+    data = {"max_passage_tokens": 9, "max_evidence_tokens": 20, "thinking_share": 1.0}
+    plain = config(built, base, "plain", model={"adapter": adapter}, data=data, trainer=options)
+    model = SentenceTransformer(train(plain), device="cpu")
+    assert model.reasoning_module.evidence_limits == EvidenceLimits(128, 512)
+    write_thoughts(
+        [
+            ThoughtRecord("words", pair.query_id, "sun", "bridge", 0.0, 1, True, ("a passage", pair.positive))
+            for pair in pairs()
+        ],
+        built / "thoughts.parquet",
+        {},
+    )
+    reads = config(built, base, "reads", model={"adapter": adapter}, data=data, trainer=options)
+    model = SentenceTransformer(train(reads), device="cpu")
+    assert model.reasoning_module.evidence_limits == EvidenceLimits(9, 20)
+    facts = [json.loads((run.output / "run.json").read_text())[0] for run in (plain, reads)]
+    assert [one["reading_examples"] for one in facts] == [0, 200]
 
 
 def test_the_same_configuration_gives_the_same_model(built, base):
