@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +24,7 @@ from search_r3.cli.options import OutputOption, each_of
 from search_r3.cli.running import run
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.evaluation.dev_suite import MULTIHOP_TASKS, load_dev_suite
+from search_r3.evaluation.dev_suite import BRIDGE_TASK, MULTIHOP_TASKS, load_dev_suite
 from search_r3.evaluation.step_arms import STEP_ARMS, StepArm, StepArms
 from search_r3.evaluation.step_rivals import (
     BM25Retriever,
@@ -53,21 +53,25 @@ MINILM = "MiniLM"
 BONUSES = (0.0005, 0.001, 0.002, 0.004)
 """Of the mention bonus; the best on the task is reported, which flatters this rival."""
 
+_TASKS = (*MULTIHOP_TASKS, BRIDGE_TASK)
+
 System = tuple[str, Callable[[], Hits]]
 
 
 def main(
-    multihop: Annotated[
-        Path,
-        typer.Option(envvar="SEARCH_R3_MULTIHOP", help=f"The folder of {' and '.join(MULTIHOP_TASKS)}."),
-    ],
     model: Annotated[
         str, typer.Option("--model", "-m", help="default, embedded, a folder or a Hub id.")
     ] = "default",
     name: Annotated[str | None, typer.Option(help="Name of the result [default: that of the model].")] = None,
     tasks: Annotated[
         list[str] | None,
-        typer.Option("--task", help=f"A task; repeatable: {', '.join(MULTIHOP_TASKS)}.", show_default="all"),
+        typer.Option(
+            "--task", help=f"A task; repeatable: {', '.join(_TASKS)} [default: those that are there]."
+        ),
+    ] = None,
+    multihop: Annotated[
+        Path | None,
+        typer.Option(envvar="SEARCH_R3_MULTIHOP", help=f"The folder of {' and '.join(MULTIHOP_TASKS)}."),
     ] = None,
     first: Annotated[
         First, typer.Option(help="The first search, and the second: dense or hybrid.")
@@ -94,7 +98,8 @@ def main(
     """Measure, print and write."""
     environment = describe_environment()
     chosen = [arm for arm in STEP_ARMS if arm in arms]
-    suite = load_dev_suite(tasks or MULTIHOP_TASKS, multihop=multihop, limit=limit)
+    wanted = tasks or [BRIDGE_TASK, *(MULTIHOP_TASKS if multihop is not None else ())]
+    suite = load_dev_suite(wanted, multihop=multihop, limit=limit)
     ours = load_model(model, dtype=dtype)
     ours.reasoning_module.on_truncation = "ignore"
     own_name = name or (Path(model).resolve().name if Path(model).is_dir() else model.replace("/", "--"))
@@ -102,7 +107,7 @@ def main(
     lines: list[dict[str, Any]] = [{"model": own_name, **options, "environment": environment}]
     minilm = load_model(minilm_folder(data_dir() / "packages")) if rivals else None
     for task_name, task in suite.items():
-        titles = _titles(multihop / task_name)
+        titles = _titles(task_name, task, multihop)
         systems = _ours(
             ours, task, titles, chosen, first, read=read, together=together, seed=seed, batch_size=batch_size
         )
@@ -219,12 +224,12 @@ def _scores(task: RetrievalTask, hits: Hits) -> dict[str, dict[str, float]]:
     return {"ndcg_at_10": ndcg_at_10(task.qrels, found), "all_at_10": all_at_10(task.qrels, found)}
 
 
-def _titles(folder: Path) -> dict[str, str]:
-    def rows() -> Iterator[tuple[str, str]]:
-        for _, row in json_objects(folder / "corpus.jsonl"):
-            yield str(row["_id"]), str(row.get("title") or "")
-
-    return dict(rows())
+def _titles(name: str, task: RetrievalTask, multihop: Path | None) -> dict[str, str]:
+    """Titles of documents: a field of the two tasks in a folder, the headword of FoldocBridge."""
+    if multihop is None or name not in MULTIHOP_TASKS:
+        return {doc_id: text.partition(": ")[0] for doc_id, text in task.corpus.items()}
+    rows = (row for _, row in json_objects(multihop / name / "corpus.jsonl"))
+    return {str(row["_id"]): str(row.get("title") or "") for row in rows}
 
 
 if __name__ == "__main__":

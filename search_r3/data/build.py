@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from search_r3.data.beir import read_beir, write_beir
+from search_r3.data.bridge_sets import FOLDOC_BRIDGE
 from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash
 from search_r3.data.dev_tasks import DEV_TASKS, DevCard, dev_folder, expected_dev_hash
 from search_r3.data.full_tasks import full_task
@@ -24,6 +25,7 @@ from search_r3.data.names_task import NAMES
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs, write_pairs
 from search_r3.data.parsed import Sources
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.thought_records import read_thoughts, thoughts_path, write_thoughts
 from search_r3.data.training_set import TrainingSet
 from search_r3.data.training_sets import GRADED_SETS, TRAINING_SETS
 from search_r3.errors import DataError
@@ -144,12 +146,14 @@ class Builder:
 
     def _build_pairs(self, name: str) -> None:
         path = self._folder / "training" / f"{name}.parquet"
-        if self._is_noted("training", name, [path]):
+        described = TRAINING_SETS[name]
+        about = thoughts_path(self._folder, name)
+        files = [path] if described.thoughts is None else [path, about]
+        if self._is_noted("training", name, files):
             self._on_step(f"training pairs {name}: built before")
             return
         self._on_step(f"training pairs {name}")
         self._forget("training", name)
-        described = TRAINING_SETS[name]
         self._sources.missing.clear()
         made = described.make(self._sources)
         missing = dict(self._sources.missing)
@@ -163,18 +167,28 @@ class Builder:
             mined = {pair.query_id: pair for pair in self._mine(order[:_MINED_PAIRS])}
             pairs = [mined.get(pair.query_id, pair) for pair in pairs]
         write_pairs(pairs, path)
+        thoughts = [] if described.thoughts is None else described.thoughts(self._sources)
+        if thoughts:
+            check, kept = self._leak_check(), {pair.query_id for pair in pairs}
+            thoughts = [
+                record
+                for record in thoughts
+                if record.query_id in kept and not any(map(check.leaks, record.evidence))
+            ]
+            write_thoughts(thoughts, about, {})
         self._note(
             "training",
             name,
             {
                 "pairs": len(pairs),
+                **({"thoughts": len(thoughts)} if thoughts else {}),
                 "with_negatives": sum(bool(pair.negatives) for pair in pairs),
                 "dropped_as_leaks": dropped,
                 "data_hash": pairs_hash(pairs),
                 "licence": described.licence,
                 **({"missing_packages": sorted(missing)} if missing else {}),
                 **self._unpinned(described),
-                **self._stamp([path]),
+                **self._stamp(files),
             },
         )
 
@@ -249,6 +263,10 @@ class Builder:
             for pair in read_pairs(self._folder / "training" / f"{name}.parquet"):
                 for text in (pair.query, pair.positive, *pair.negatives):
                     yield name, text
+            about = thoughts_path(self._folder, name)
+            for record in read_thoughts(about) if about.is_file() else ():
+                for text in record.evidence:
+                    yield name, text
         for name in self.manifest.get("graded", {}):
             task = read_beir(self._folder / "graded" / name, split="train")
             for text in (*task.queries.values(), *task.corpus.values()):
@@ -305,8 +323,8 @@ class Builder:
 
 
 def _dev_cards() -> dict[str, DevCard]:
-    """What is built like a dev task: the test of names too."""
-    return {**DEV_TASKS, NAMES.name: NAMES}
+    """What is built like a dev task: the tests of names and of two hops too."""
+    return {**DEV_TASKS, NAMES.name: NAMES, FOLDOC_BRIDGE.name: FOLDOC_BRIDGE}
 
 
 def _is_built(folder: Path, wanted: str) -> bool:

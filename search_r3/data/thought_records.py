@@ -72,6 +72,11 @@ class ThoughtRecord:
         return self.rank_gain > 0 or (self.rank_gain == 0 and self.gain > 0)
 
 
+def thoughts_path(folder: Path, name: str) -> Path:
+    """The file of the thoughts that a training set comes with, below a folder of built data."""
+    return folder / "thoughts" / f"{name}.parquet"
+
+
 def write_thoughts(records: Iterable[ThoughtRecord], path: Path, provenance: dict[str, str]) -> None:
     """Write records; the file appears whole or not at all.
 

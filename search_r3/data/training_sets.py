@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from search_r3.data.answer_sets import ANSWER_SETS
+from search_r3.data.bridge_sets import BRIDGE_SETS
 from search_r3.data.graded import graded_phenotypes, graded_topics
 from search_r3.data.manual_sets import MANUAL_SETS
 from search_r3.data.name_sets import NAME_SETS
@@ -147,6 +148,7 @@ TRAINING_SETS: dict[str, TrainingSet] = {
     **NAME_SETS,
     **MANUAL_SETS,
     **OPTION_SETS,
+    **BRIDGE_SETS,
 }
 """Pairs for supervised training."""
 

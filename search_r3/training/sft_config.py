@@ -57,7 +57,8 @@ class DataConfig(Section):
 
     Attributes:
         sources: Training sets by name (``search-r3 data`` builds them).
-        thoughts: Parquet file of ``search-r3 thoughts``; None trains direct embeddings only.
+        thoughts: Parquet file of ``search-r3 thoughts``. Thoughts that a training set comes with are used
+            anyway. Where there are none, direct embeddings are trained.
         negatives: Folder of ``search-r3 mine``. Of a source that is in it only the mined pairs are trained
             on, with their negatives; None takes the training sets as they are.
         thinking_share: Of the examples that have thoughts, the share that is embedded after one.

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from search_r3.data.leaks import LeakCheck
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_training_set
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.data.thought_records import ThoughtRecord, read_thoughts
+from search_r3.data.thought_records import ThoughtRecord, read_thoughts, thoughts_path
 from search_r3.errors import DataError
 from search_r3.files import file_sha256
+from search_r3.paths import data_dir
 from search_r3.training.dev_split import asked_and_answers, split_pairs
 from search_r3.training.examples import Example, draw_examples
 from search_r3.training.negative_mining import read_mined, read_notes
@@ -23,7 +24,7 @@ class TrainingData:
     Attributes:
         examples: In the order of the sampler's indices.
         dev: Dev tasks by source.
-        hashes: Hash of every source's pairs, and of the file of thoughts.
+        hashes: Hash of every source's pairs, and of the files of thoughts.
     """
 
     examples: list[Example]
@@ -32,7 +33,7 @@ class TrainingData:
 
 
 def load_training_data(config: DataConfig, seed: int) -> TrainingData:
-    """Read the training sets, hold out the dev split and draw the examples.
+    """Read the training sets with the thoughts they come with, hold out the dev split, draw the examples.
 
     Nothing is trained on that is or quotes what the dev split asks or answers, in whatever source.
 
@@ -71,11 +72,25 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
                 replace(pair, negatives=tuple(text for text in pair.negatives if not check.leaks(text)))
                 for pair in pairs[name]
             ]
-    thoughts: list[ThoughtRecord] = []
-    if config.thoughts is not None:
-        known = {(name, pair.query_id) for name, some in pairs.items() for pair in some}
-        thoughts = [one for one in read_thoughts(config.thoughts) if (one.source, one.query_id) in known]
-        if not thoughts:
-            raise DataError(f"{config.thoughts} has no thought about a training query of this run.")
-        hashes["thoughts"] = file_sha256(config.thoughts)
+    known = {(name, pair.query_id) for name, some in pairs.items() for pair in some}
+    thoughts, of_thoughts = _thoughts(config, known)
+    hashes |= of_thoughts
     return TrainingData(draw_examples(pairs, thoughts, config, seed), dev, hashes)
+
+
+def _thoughts(config: DataConfig, known: set[tuple[str, str]]) -> tuple[list[ThoughtRecord], dict[str, str]]:
+    """Thoughts about known queries (source, id): those that sets come with, and those of the run's file."""
+    thoughts: list[ThoughtRecord] = []
+    hashes: dict[str, str] = {}
+    for name in config.sources:
+        own = thoughts_path(data_dir(), name)
+        if own.is_file():
+            thoughts += [one for one in read_thoughts(own) if (one.source, one.query_id) in known]
+            hashes[f"{name}, thoughts"] = file_sha256(own)
+    if config.thoughts is not None:
+        given = [one for one in read_thoughts(config.thoughts) if (one.source, one.query_id) in known]
+        if not given:
+            raise DataError(f"{config.thoughts} has no thought about a training query of this run.")
+        thoughts += given
+        hashes["thoughts"] = file_sha256(config.thoughts)
+    return thoughts, hashes

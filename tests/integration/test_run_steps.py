@@ -29,6 +29,7 @@ def test_run(monkeypatch, capsys, tmp_path, tiny_folder, multihop, first):
         lambda name, **options: load(tiny_folder if name == "minilm" else name, **options),
     )
     options = ["--model", str(tiny_folder), "--name", "tiny", "--first", first, "--limit", "3", "--read", "2"]
+    options += ["--task", "hotpot-dev", "--task", "musique-dev"]
     monkeypatch.setattr(
         sys, "argv", ["run_steps.py", *options, "--multihop", str(multihop), "--output", str(tmp_path)]
     )

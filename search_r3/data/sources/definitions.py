@@ -19,7 +19,7 @@ _SENTENCE_END = re.compile(
 _FOLDOC_SUBJECT = re.compile(r"^<[^<>]{1,80}>\s*")
 _FOLDOC_PRONUNCIATION = re.compile(r"^/[^/\s]+(?: [^/\s]+)*/,?\s*")
 _FOLDOC_REMARK = re.compile(r"^\([^()]{1,300}\)\s*")
-_FOLDOC_NOTE = re.compile(r"\s*\[[^\[\]]{1,200}\]|\s*<[^<>\s]+@[^<>\s]+>")
+FOLDOC_NOTE = re.compile(r"\s*\[[^\[\]]{1,200}\]|\s*<[^<>\s]+@[^<>\s]+>")
 _FOLDOC_LEADING = (_FOLDOC_SUBJECT, _FOLDOC_PRONUNCIATION, _FOLDOC_REMARK, _SENSE_NUMBER)
 # References to other articles, and what says nothing by itself.
 _FOLDOC_NO_DEFINITION = re.compile(
@@ -77,7 +77,7 @@ def foldoc_definition(text: str) -> tuple[list[str], str]:
     """
     head, _, body = text.strip("\n").partition("\n\n")
     paragraph = " ".join(body.strip("\n").split("\n\n")[0].split())
-    paragraph = _stripped(_FOLDOC_NOTE.sub("", paragraph), _FOLDOC_LEADING)
+    paragraph = stripped_foldoc(FOLDOC_NOTE.sub("", paragraph))
     headwords = [line.strip() for line in head.split("\n") if line.strip()]
     if _FOLDOC_NO_DEFINITION.match(paragraph):
         return headwords, ""
@@ -89,6 +89,11 @@ def foldoc_definition(text: str) -> tuple[list[str], str]:
     definition = _tidy(sentence)
     # What ends in the middle introduces a formula or a figure.
     return headwords, definition if definition.endswith((".", "!", ")", '"')) else ""
+
+
+def stripped_foldoc(paragraph: str) -> str:
+    """A first paragraph without what stands before the definition: subject, pronunciation, remarks."""
+    return _stripped(paragraph, _FOLDOC_LEADING)
 
 
 def gcide_definition(text: str) -> tuple[list[str], str]:

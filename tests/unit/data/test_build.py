@@ -16,6 +16,7 @@ from search_r3.data.dev_tasks import DEV_TASKS
 from search_r3.data.mining import mine_negatives
 from search_r3.data.pairs import TrainingPair, read_pairs, write_pairs
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.thought_records import ThoughtRecord, read_thoughts, write_thoughts
 from search_r3.data.training_set import TrainingSet
 from search_r3.data.training_sets import GradedSet
 from search_r3.errors import DataError
@@ -342,3 +343,31 @@ def test_the_hash_of_an_unpinned_source_is_noted(world, monkeypatch):
     builder, _ = run(folder)
     wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc", FIPS 180-2
     assert builder.manifest["training"]["made"]["source_sha256"] == wanted
+
+
+def test_thoughts_that_a_set_comes_with_are_built_beside_it(world, monkeypatch):
+    """Those about pairs that leaked go, and those with a passage that does; they are kept and checked too."""
+    folder, made = world
+
+    def about(number, *evidence):
+        return ThoughtRecord("made", f"p{number}", "a name", "bridge", 0.0, 1, True, evidence)
+
+    records = [
+        about(0, "a passage"),
+        about(1, "a passage"),
+        about(3, "fine", "it is a lamp"),
+        about(3, "fine"),
+    ]
+    bridges = replace(build.TRAINING_SETS["made"], thoughts=lambda _: made.append("thoughts") or records)
+    monkeypatch.setattr(build, "TRAINING_SETS", {"made": bridges})
+    builder, _ = run(folder)
+    path = folder / "thoughts" / "made.parquet"
+    assert read_thoughts(path) == [records[0], records[3]]
+    assert builder.manifest["training"]["made"]["thoughts"] == 2
+    run(folder)
+    assert made.count("thoughts") == 1
+    write_thoughts([about(0, "it is a lamp")], path, {})
+    with pytest.raises(DataError, match=r"made holds a text.*it is a lamp"):
+        builder.count_leaks()
+    run(folder)  # the file is not the noted one: it is made again
+    assert made.count("thoughts") == 2 and read_thoughts(path) == [records[0], records[3]]

@@ -385,6 +385,17 @@ def test_load_training_data(built):
     assert load_training_data(config, 8).dev != data.dev
 
 
+def test_thoughts_that_a_set_comes_with_are_read(built):
+    """Beside those of the configuration; those about queries that are not trained on are left out."""
+    own = [thought(n, "a name", "a", origin="bridge", evidence=("a passage",)) for n in (0, 1, 9999)]
+    write_thoughts(own, built / "thoughts" / "a.parquet", {})
+    config = DataConfig(sources=TWO, dev_queries=0, thinking_share=1.0)
+    data = load_training_data(config, 0)
+    thinking = [one for one in data.examples if one.thought is not None]
+    assert {(one.source, one.thought, one.evidence) for one in thinking} == {("a", "a name", ("a passage",))}
+    assert set(data.hashes) == {"a", "b", "a, thoughts"}
+
+
 def test_load_without_dev_split_and_thoughts(built):
     """No dev queries means no dev tasks, and no file of thoughts no thinking examples."""
     data, other = (load_training_data(DataConfig(sources=TWO, dev_queries=0), seed) for seed in (0, 1))

@@ -1,0 +1,121 @@
+"""Questions in two hops: a training set with the thoughts about it, and a test, out of different articles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from search_r3.data.dev_tasks import DevCard, PackageFiles
+from search_r3.data.pairs import TrainingPair
+from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.sources.dictd import read_dictd
+from search_r3.data.sources.foldoc_bridges import Bridge, digest, foldoc_bridges
+from search_r3.data.thought_records import ThoughtRecord
+from search_r3.data.training_set import TrainingSet
+from search_r3.errors import DataError
+
+SOURCE = "bridge_foldoc"
+"""Name of the training set."""
+
+QUERIES, DOCUMENTS = 300, 1200
+"""Sizes of the test."""
+
+_HELD_OUT = 6
+"""One in so many articles is asked about by the test alone."""
+_USELESS = 4
+"""One in so many questions is also asked with a passage that does not help, to skip the thought."""
+_MOST_NEGATIVES = 4
+
+
+def is_held_out(bridge: Bridge) -> bool:
+    """Whether it is of the test: that is decided by the article that is asked about."""
+    return digest(bridge.article_key)[0] % _HELD_OUT == 0
+
+
+def bridge_pairs(bridges: Iterable[Bridge]) -> list[TrainingPair]:
+    """A question and the article that answers it; the article that it is about is the first hard negative."""
+    return [
+        TrainingPair(
+            bridge.question,
+            bridge.target,
+            (bridge.passage, *bridge.others[: _MOST_NEGATIVES - 1]),
+            SOURCE,
+            bridge.key,
+            bridge.target_key,
+        )
+        for bridge in bridges
+    ]
+
+
+def bridge_thoughts(bridges: Iterable[Bridge]) -> list[ThoughtRecord]:
+    """The name to look up, about the passage; nothing, about a passage that does not help."""
+    records = []
+    for bridge in bridges:
+        records.append(
+            ThoughtRecord(SOURCE, bridge.key, bridge.name, "bridge", 0.0, 1, True, (bridge.passage,))
+        )
+        if bridge.others and digest(bridge.key)[1] % _USELESS == 0:
+            records.append(ThoughtRecord(SOURCE, bridge.key, "", "bridge", 0.0, 1, True, (bridge.others[0],)))
+    return records
+
+
+def bridge_task(bridges: Sequence[Bridge]) -> RetrievalTask:
+    """Questions whose name is a proper one, one for each article that is asked about or answers.
+
+    The corpus has these articles, the answers, and other articles that are held out.
+
+    Raises:
+        DataError: There are too few questions.
+    """
+    queries: dict[str, str] = {}
+    qrels: dict[str, dict[str, int]] = {}
+    corpus: dict[str, str] = {}
+    asked: set[str] = set()
+    for bridge in sorted(bridges, key=lambda bridge: digest(bridge.key)):
+        is_proper = bridge.name != bridge.name.lower()
+        if len(queries) < QUERIES and is_proper and not asked & {bridge.article_key, bridge.target_key}:
+            asked |= {bridge.article_key, bridge.target_key}
+            queries[bridge.key] = bridge.question
+            qrels[bridge.key] = {bridge.target_key: 1}
+            corpus[bridge.article_key] = bridge.passage
+            corpus[bridge.target_key] = bridge.target
+    if len(queries) < QUERIES:
+        raise DataError(
+            f"Got {len(queries)} questions in two hops, wanted {QUERIES}: the dictionary is another."
+        )
+    # No more answers: the leak check keeps what is in the corpus out of training, and answers are shared.
+    others = {bridge.article_key: bridge.passage for bridge in bridges}
+    for key in sorted(others, key=digest):
+        if len(corpus) >= DOCUMENTS:
+            break
+        corpus.setdefault(key, others[key])
+    texts = {text.casefold() for text in corpus.values()}
+    if len(texts) < len(corpus):
+        raise DataError(f"Got {len(corpus) - len(texts)} documents twice, wanted each text once.")
+    return RetrievalTask(queries, corpus, qrels)
+
+
+def _bridges(sources: PackageFiles) -> list[Bridge]:
+    return foldoc_bridges(read_dictd(sources.file("dict-foldoc", "foldoc.index")))
+
+
+FOLDOC_BRIDGE = DevCard(
+    "FoldocBridge",
+    "What an article says of a thing that it names, without the name; the article on that thing.",
+    (),  # that of a training set, which other articles are asked about in
+    "GFDL-1.2",
+    "structural: the article links to it, and is not mentioned there.",
+    lambda sources: bridge_task([bridge for bridge in _bridges(sources) if is_held_out(bridge)]),
+)
+"""The test's card. It is built and loaded like a dev task, and measured where it is asked for."""
+
+BRIDGE_SETS: dict[str, TrainingSet] = {
+    SOURCE: TrainingSet(
+        "what an article says of a thing that it names -> the article on that thing",
+        "GFDL-1.2",
+        lambda sources: bridge_pairs(bridge for bridge in _bridges(sources) if not is_held_out(bridge)),
+        thoughts=lambda sources: bridge_thoughts(
+            bridge for bridge in _bridges(sources) if not is_held_out(bridge)
+        ),
+    )
+}
+"""Training sets whose questions take two steps, with thoughts about passages."""
