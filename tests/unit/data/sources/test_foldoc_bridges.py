@@ -4,7 +4,8 @@ from search_r3.data.sources.dictd import DictionaryArticle
 from search_r3.data.sources.foldoc_bridges import Bridge, foldoc_bridges
 
 TEXTS = {
-    1: "Zilog Z8\nZ8\n\n   <chip> A family of {microcontrollers} from {Zilog}\n   with its own {ROM}. See {Z80}.",
+    1: "Zilog Z8\nZ8\n\n"
+    "   <chip> A family of {microcontrollers} from {Zilog}\n   with its own {ROM}. See {Z80}.",
     2: "microcontroller\n\n   A small computer on one chip. [What else?]\n",
     3: "Zilog\n\n   The company that makes the Z8 and other chips of that kind.\n",
     4: "Read-Only Memory\nROM\n\n   A type of data storage which cannot be written to.\n",
