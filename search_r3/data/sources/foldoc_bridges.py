@@ -7,13 +7,13 @@ question leads there: one has to read the article on A first, and look up the na
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from search_r3.data.sentences import split_sentences
+from search_r3.data.sources.bridges import Bridge, digest, mentions
 from search_r3.data.sources.definitions import FOLDOC_NOTE, stripped_foldoc
 from search_r3.data.sources.dictd import DictionaryArticle
 
@@ -33,33 +33,6 @@ _QUESTIONS = (
     ("something", "{about}. {sentence} What is that?"),
 )
 """Placeholder and frame of a question; one of them is taken by a hash."""
-
-
-@dataclass(frozen=True)
-class Bridge:
-    """A question in two hops.
-
-    Attributes:
-        key: Unique.
-        article_key: Key of the article that is asked about.
-        about: Headword of the article that is asked about (A).
-        question: Its sentence with the name replaced.
-        passage: Its text, in which the name stands.
-        name: The name as the passage has it (B).
-        target: Text of the article that the name leads to.
-        target_key: That article's own key.
-        others: Texts of other articles that the passage names.
-    """
-
-    key: str
-    article_key: str
-    about: str
-    question: str
-    passage: str
-    name: str
-    target: str
-    target_key: str
-    others: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -96,11 +69,6 @@ def foldoc_bridges(articles: Sequence[DictionaryArticle]) -> list[Bridge]:
         if taken[unique[key].target_key] <= _MOST_QUESTIONS:
             kept.add(key)
     return [bridge for key, bridge in unique.items() if key in kept]
-
-
-def digest(key: str) -> bytes:
-    """What orders keys at random, and in the same way every time."""
-    return hashlib.sha256(key.encode()).digest()
 
 
 def _entry(article: DictionaryArticle) -> _Entry | None:
@@ -156,10 +124,6 @@ def _is_usable(sentence: str, name: str, entry: _Entry, target: _Entry) -> bool:
     if len(name.split()) > _MOST_NAME_WORDS or len(name) < 2:
         return False
     rest = _LINK.sub(r"\1", sentence.replace(f"{{{name}}}", ""))
-    if _mentions(rest, name) or _mentions(entry.headwords[0], name):
+    if mentions(rest, name) or mentions(entry.headwords[0], name):
         return False  # the question would say what it asks for
-    return not any(_mentions(target.plain, word) for word in entry.headwords)
-
-
-def _mentions(text: str, name: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", text.casefold()) is not None
+    return not any(mentions(target.plain, word) for word in entry.headwords)

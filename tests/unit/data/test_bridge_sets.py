@@ -5,13 +5,12 @@ import pytest
 from search_r3.data.bridge_sets import (
     DOCUMENTS,
     QUERIES,
-    SOURCE,
     bridge_pairs,
     bridge_task,
     bridge_thoughts,
     is_held_out,
 )
-from search_r3.data.sources.foldoc_bridges import Bridge
+from search_r3.data.sources.bridges import Bridge
 from search_r3.errors import DataError
 
 
@@ -28,15 +27,15 @@ MANY = [bridge(number) for number in range(2000)]
 
 def test_pairs_by_hand():
     """The article asked about is the first hard negative; others that it names follow."""
-    [pair] = bridge_pairs([bridge(7)])
-    assert (pair.query, pair.positive, pair.source) == ("question 7", "target 7", SOURCE)
+    [pair] = bridge_pairs("set", [bridge(7)])
+    assert (pair.query, pair.positive, pair.source) == ("question 7", "target 7", "set")
     assert pair.negatives == ("passage 7", "one", "two", "three")
     assert (pair.query_id, pair.doc_id) == ("a7/Lisp", "t7")
 
 
 def test_thoughts_by_hand():
     """The name about the passage, for each; for about a quarter also nothing, about another article."""
-    records = bridge_thoughts(MANY)
+    records = bridge_thoughts("set", MANY)
     named = [record for record in records if record.thought]
     assert [(one.query_id, one.thought, one.evidence) for one in named] == [
         (one.key, "Lisp", (one.passage,)) for one in MANY
@@ -45,7 +44,7 @@ def test_thoughts_by_hand():
     assert {record.evidence for record in skipped} == {("one",)}
     assert 400 < len(skipped) < 600
     assert all(record.helps and record.origin == "bridge" for record in records)
-    assert all(record.thought for record in bridge_thoughts([bridge(n, others=()) for n in range(50)]))
+    assert all(record.thought for record in bridge_thoughts("set", [bridge(n, others=()) for n in range(50)]))
 
 
 def test_a_sixth_of_the_articles_is_held_out():

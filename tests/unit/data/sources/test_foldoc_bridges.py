@@ -1,7 +1,8 @@
 """Cross references of FOLDOC as questions in two hops: by hand over five articles."""
 
+from search_r3.data.sources.bridges import Bridge
 from search_r3.data.sources.dictd import DictionaryArticle
-from search_r3.data.sources.foldoc_bridges import Bridge, foldoc_bridges
+from search_r3.data.sources.foldoc_bridges import foldoc_bridges
 
 TEXTS = {
     1: "Zilog Z8\nZ8\n\n"
