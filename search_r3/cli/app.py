@@ -9,6 +9,7 @@ from search_r3.cli.embed_command import embed
 from search_r3.cli.evaluate_command import evaluate
 from search_r3.cli.export_command import export
 from search_r3.cli.import_pairs_command import import_pairs
+from search_r3.cli.import_questions_command import import_questions
 from search_r3.cli.index_command import index
 from search_r3.cli.info_command import info
 from search_r3.cli.mine_command import mine
@@ -34,6 +35,7 @@ app.command(name="info")(info)
 app.command(name="doctor")(doctor)
 app.command(name="data")(data)
 app.command(name="import-pairs")(import_pairs)
+app.command(name="import-questions")(import_questions)
 app.command(name="mine")(mine)
 app.command(name="thoughts")(thoughts)
 app.add_typer(train, name="train")
