@@ -2,9 +2,10 @@
 
     python benchmarks/run_steps.py --model gemma3-270m --first hybrid --multihop path/to/multihop
 
-All systems of a run start from the same first pass. The measures are nDCG@10, and the share of questions that
-have all of their passages among the first ten. Writes <name>-<first>.jsonl, with the scores of every query,
-into benchmarks/results/steps.
+The arms start from the model's own first pass, and every rival from that of its own kind. The measures are
+nDCG@10, and the share of questions that have all of their passages among the first ten. Writes
+<name>-<first>.jsonl, with the scores of every query, into benchmarks/results/steps; other options than the
+usual ones are in the file's name.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ BONUSES = (0.0005, 0.001, 0.002, 0.004)
 
 _TASKS = (*MULTIHOP_TASKS, BRIDGE_TASK)
 
+
+def _tasks_alone(values: list[str] | None) -> list[str] | None:
+    return None if values is None else each_of(_TASKS)(values)
+
+
 System = tuple[str, Callable[[], Hits]]
 
 
@@ -66,7 +72,9 @@ def main(
     tasks: Annotated[
         list[str] | None,
         typer.Option(
-            "--task", help=f"A task; repeatable: {', '.join(_TASKS)} [default: those that are there]."
+            "--task",
+            callback=_tasks_alone,
+            help=f"A task; repeatable: {', '.join(_TASKS)} [default: FoldocBridge, all with --multihop].",
         ),
     ] = None,
     multihop: Annotated[
@@ -105,6 +113,17 @@ def main(
     own_name = name or (Path(model).resolve().name if Path(model).is_dir() else model.replace("/", "--"))
     options = {"first": first, "read": read, "together": together, "seed": seed, "limit": limit}
     lines: list[dict[str, Any]] = [{"model": own_name, **options, "environment": environment}]
+    unusual = {
+        "together": together,
+        f"read{read}": read != 3,
+        f"seed{seed}": seed != 0,
+        f"limit{limit}": limit is not None,
+        "some-arms": len(chosen) < len(STEP_ARMS),
+        "no-rivals": not rivals,
+    }
+    path = output / (
+        "-".join([own_name, first, *(key for key, is_so in unusual.items() if is_so)]) + ".jsonl"
+    )
     minilm = load_model(minilm_folder(data_dir() / "packages")) if rivals else None
     for task_name, task in suite.items():
         titles = _titles(task_name, task, multihop)
@@ -132,8 +151,7 @@ def main(
                 f"{line['seconds']:.0f} s",
                 flush=True,
             )
-    path = output / f"{own_name}-{first}{'-together' if together else ''}.jsonl"
-    write_lines(path, (json.dumps(line) + "\n" for line in lines))
+        write_lines(path, (json.dumps(line) + "\n" for line in lines))  # at once: a stop loses one task
     print(f"in {path}")
 
 

@@ -21,7 +21,7 @@ def import_questions(
         Path | None, typer.Option(help="Folder to write, a task in BEIR's format.", show_default=False)
     ] = None,
 ) -> None:
-    """Make a training set of questions in several hops, a task to evaluate on, or both.
+    """Make a training set of questions in several hops, or a task to evaluate on.
 
     The training set has a query for each passage that names another one, with that name as its thought. The
     task has all passages of all questions as its corpus. A line of a JSONL file of your own has a question,
@@ -30,9 +30,10 @@ def import_questions(
     from search_r3.data import question_import
     from search_r3.data.beir import write_beir
 
-    if source is None and folder is None:
+    if (source is None) == (folder is None):
         raise InvalidOptionError(
-            "Got neither --source nor --folder, wanted one of them: there is nothing to make."
+            f"Got {'neither' if source is None else 'both'} of --source and --folder, wanted one: what is "
+            "trained on cannot be evaluated on."
         )
     if folder is not None:
         found = question_import.question_task(question_import.read_questions(questions))

@@ -16,10 +16,10 @@ from search_r3.cli.options import (
     each_of,
 )
 from search_r3.cli.running import resumable
-from search_r3.data.thought_records import WRITERS
+from search_r3.data.thought_origin import WRITERS
 
 if TYPE_CHECKING:
-    from search_r3.data.thought_records import Writer
+    from search_r3.data.thought_origin import Writer
 
 DEFAULT_ORIGINS = ["terms"]
 

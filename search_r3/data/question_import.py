@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from search_r3.text import join_title
 
 _FEWEST_LETTERS = 3
 """Shorter titles stand in texts by chance."""
+
+_WORDS_READ = 60
+"""A name that stands later in a passage would be cut off where it is read."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ def read_questions(path: Path) -> list[MultihopQuestion]:
             ) from None
     if not found:
         raise DataError(f"{path} holds no question.")
+    if again := [key for key, times in Counter(one.question_id for one in found).items() if times > 1]:
+        raise DataError(f"{path} has the id {again[0]!r} more than once, wanted one id for each question.")
     return found
 
 
@@ -108,17 +114,18 @@ def question_bridges(questions: Iterable[MultihopQuestion]) -> list[Bridge]:
     """
     found: list[Bridge] = []
     for question in questions:
+        before = len(found)
         for first in question.supporting:
             for second in question.supporting:
                 name = _plain(second.title)
                 if (
                     first is not second
                     and len(name) >= _FEWEST_LETTERS
-                    and mentions(first.text, name)
+                    and mentions(" ".join(first.text.split()[:_WORDS_READ]), name)
                     and not mentions(question.question, name)
                 ):
                     others = [passage.document for passage in question.others]
-                    key = f"{question.question_id}/{len(found)}"
+                    key = f"{question.question_id}/{len(found) - before}"
                     found.append(
                         Bridge(
                             key,
@@ -179,9 +186,10 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
 def _question(row: Mapping[str, Any], question_id: str) -> MultihopQuestion:
     if "context" in row:
         passages = [
-            Passage(str(title), " ".join("".join(sentences).split())) for title, sentences in row["context"]
+            Passage(_title(title), " ".join(" ".join(sentences).split()))
+            for title, sentences in row["context"]
         ]
-        titles = {str(title) for title, _ in row["supporting_facts"]}
+        titles = {_title(title) for title, _ in row["supporting_facts"]}
         supporting = [passage for passage in passages if passage.title in titles]
         others = [passage for passage in passages if passage.title not in titles]
     elif "paragraphs" in row:
@@ -191,13 +199,23 @@ def _question(row: Mapping[str, Any], question_id: str) -> MultihopQuestion:
     else:
         supporting = [_passage(one, "text") for one in row["hops"]]
         others = [_passage(one, "text") for one in row["others"]]
-    if not supporting or not isinstance(row["question"], str):
-        raise ValueError("no supporting passage, or a question that is no text")
-    return MultihopQuestion(question_id, row["question"].strip(), tuple(supporting), tuple(others))
+    if not supporting:
+        raise ValueError("no supporting passage")
+    return MultihopQuestion(question_id, _text(row["question"]), tuple(supporting), tuple(others))
 
 
 def _passage(row: Mapping[str, Any], field: str) -> Passage:
-    return Passage(str(row["title"]), " ".join(str(row[field]).split()))
+    return Passage(_title(row.get("title")), _text(row[field]))
+
+
+def _title(value: object) -> str:
+    return "" if value is None else _text(value, may_be_empty=True)
+
+
+def _text(value: object, *, may_be_empty: bool = False) -> str:
+    if not isinstance(value, str) or not (value.strip() or may_be_empty):
+        raise ValueError(f"{value!r:.60} where a text belongs")
+    return " ".join(value.split())
 
 
 def _plain(title: str) -> str:

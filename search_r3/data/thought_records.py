@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
+from search_r3.data.thought_origin import ORIGINS, Origin
 from search_r3.errors import DataError
 from search_r3.extras import needs_extra
 from search_r3.files import atomic_path
@@ -28,16 +28,6 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of a file of thoughts. Files from before there was evidence lack the last one."""
-
-Writer = Literal["self", "teacher", "terms"]
-"""Who writes thoughts: the model, a larger local model, or nobody: the salient terms of the positive."""
-
-WRITERS: tuple[Writer, ...] = get_args(Writer)
-
-Origin = Literal[Writer, "bridge"]
-"""Where a thought comes from: a writer, or a cross reference, whose name is the thought about a passage."""
-
-ORIGINS: tuple[Origin, ...] = (*WRITERS, "bridge")
 
 
 @dataclass(frozen=True)

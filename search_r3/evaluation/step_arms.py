@@ -9,7 +9,7 @@ put something else in the place of the thought, or of the passages:
 - ``random``, ``repeat``: as in :mod:`search_r3.evaluation.arms`;
 - ``shuffled``: the thought that another query had about its passages;
 - ``other_evidence``: the passages of another query, and the model's own thought about them;
-- ``oracle``: the title of a relevant document that is not among the passages, the most a name can give.
+- ``oracle``: the title of a relevant document that the query has not read; nothing if it has read all.
 """
 
 from __future__ import annotations
@@ -169,9 +169,11 @@ class StepArms:
     ) -> list[str | Thought]:
         if titles is None or relevant is None:
             raise InvalidInputError("got the arm oracle without titles or relevant documents, wanted both.")
-        names: list[str | Thought] = []
+        read: dict[int, set[str]] = {}
         for query, group in self._rows:
-            read = {hit.doc_id for hit in group}
-            unread = sorted(doc_id for doc_id in relevant[query] - read if titles.get(doc_id))
-            names.append(titles[unread[0]] if unread else "")
-        return names
+            read.setdefault(query, set()).update(hit.doc_id for hit in group)
+        unread = {
+            query: sorted(doc_id for doc_id in relevant[query] - ids if titles.get(doc_id))
+            for query, ids in read.items()
+        }
+        return [titles[unread[query][0]] if unread[query] else "" for query, _ in self._rows]

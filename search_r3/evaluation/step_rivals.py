@@ -1,8 +1,9 @@
 """Rivals of thinking in two steps: what a second search gains without a thought.
 
-All start from the same first pass. The passage-appended search follows multi-hop dense retrieval
-(arXiv 2009.12756), without its training. Rocchio's feedback (1971) and the soft centroid move the query's
-vector towards the documents found. The mention bonus lifts documents whose title stands in one of them.
+Each starts from the first pass that it is given. The passage-appended search follows multi-hop dense
+retrieval (arXiv 2009.12756), without its training. Rocchio's feedback (1971) and the soft centroid move the
+query's vector towards the documents found, and search anew without joining. The mention bonus lifts documents
+whose title stands in one of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from search_r3.data.sources.bridges import mentions
 from search_r3.model.thoughts import Thought
 from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.fusion import RANK_CONSTANT
@@ -132,9 +134,9 @@ def mention_bonus(first: FirstPass, titles: Mapping[str, str], read: int, bonus:
     for hits in first.hits:
         scores = {}
         for hit in hits:
-            title = titles.get(hit.doc_id, "").casefold()
+            title = titles.get(hit.doc_id, "")
             mentioned = title and any(
-                title in other.text.casefold() for other in hits[:read] if other.doc_id != hit.doc_id
+                mentions(other.text, title) for other in hits[:read] if other.doc_id != hit.doc_id
             )
             scores[hit.doc_id] = 1 / (RANK_CONSTANT + hit.rank) + (bonus if mentioned else 0.0)
         best = sorted(hits, key=lambda hit: -scores[hit.doc_id])

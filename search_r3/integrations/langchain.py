@@ -151,6 +151,8 @@ class SearchR3Retriever(BaseRetriever):
             together=self.together,
             reasoning=self.reasoning,
             max_reasoning_tokens=self.embeddings.max_reasoning_tokens,
+            prompt=self.embeddings.query_prompt,
+            batch_size=self.embeddings.batch_size,
         )
         return [store.documents[hit.doc_id] for hit in found.hits]
 

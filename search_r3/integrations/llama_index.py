@@ -27,7 +27,7 @@ with needs_extra("llama-index"):
     from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.bridge.pydantic import Field, PrivateAttr
-    from llama_index.core.schema import NodeWithScore, QueryBundle
+    from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 
 GIVEN = "given"
 """Name of a model that was given, and that a copy cannot load."""
@@ -186,6 +186,8 @@ class SearchR3NodeRetriever(BaseRetriever):
             [query_bundle.query_str],
             self._k,
             max_reasoning_tokens=self._embedding.max_reasoning_tokens,
+            prompt=self._embedding.query_prompt,
+            batch_size=self._embedding.embed_batch_size,
             **self._options,
         )
         return [NodeWithScore(node=store.nodes[hit.doc_id].node, score=hit.score) for hit in found.hits]
@@ -203,10 +205,11 @@ class _Nodes:
         for query, vector in zip(queries, vectors, strict=True):
             nodes = self._retriever.retrieve(QueryBundle(query, embedding=vector.tolist()))[:k]
             self.nodes |= {node.node.node_id: node for node in nodes}
+            texts = (node.node.get_content(MetadataMode.EMBED) for node in nodes)
             found.append(
                 [
-                    CorpusHit(node.node.node_id, float(node.score or 0.0), rank, node.node.get_content())
-                    for rank, node in enumerate(nodes, start=1)
+                    CorpusHit(node.node.node_id, float(node.score or 0.0), rank, text)
+                    for rank, (node, text) in enumerate(zip(nodes, texts, strict=True), start=1)
                 ]
             )
         return found

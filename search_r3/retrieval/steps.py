@@ -82,6 +82,7 @@ def search_in_steps(
     joining: Joining = "ranks",
     reasoning: Reasoning = "always",
     max_reasoning_tokens: int | None = None,
+    prompt: str | None = None,
     batch_size: int = 32,
 ) -> list[SteppedSearch]:
     """Search for every query in steps.
@@ -101,6 +102,7 @@ def search_in_steps(
             there is no search for it; a query without a new search is done. ``never`` searches after reading
             without a thought, which is the control that thinking is compared with.
         max_reasoning_tokens: Budget of a thought; None means the model's default.
+        prompt: An instruction before every query; None means the model's own prompt.
         batch_size: Queries per forward pass.
 
     Raises:
@@ -114,7 +116,9 @@ def search_in_steps(
     if joining not in ("ranks", "scores"):
         raise InvalidOptionError(f"Got joining={joining!r}, wanted 'ranks' or 'scores'.")
     depth = max(k, SEARCH_DEPTH)
-    encoding = model.encode_query_with_thoughts(queries, reasoning="never", batch_size=batch_size)
+    encoding = model.encode_query_with_thoughts(
+        queries, reasoning="never", prompt=prompt, batch_size=batch_size
+    )
     found = retriever.retrieve(queries, encoding.embeddings, depth)
     taken: list[list[list[StepSearch]]] = [
         [[StepSearch((), thought, hits)]] for thought, hits in zip(encoding.thoughts, found, strict=True)
@@ -134,6 +138,7 @@ def search_in_steps(
             evidence=[[hit.text for hit in group] for _, group in wanted],
             reasoning=reasoning,
             max_reasoning_tokens=max_reasoning_tokens,
+            prompt=prompt,
             on_truncation="ignore",  # a passage is read as far as the model's limits let it
             batch_size=batch_size,
         )

@@ -12,7 +12,8 @@ An example is *taught* if the model is to learn to write it, and not only to emb
   not see the answer helps: this is what ``reasoning="auto"`` decides by.
 
 A thought may be about passages (evidence), which the query then reads before. An empty thought about passages
-teaches to skip the thought after reading them.
+teaches to skip the thought after reading them. The direct example of such a query has the passage as its
+positive as often as the answer, and no hard negative: the passage is among these.
 """
 
 from __future__ import annotations
@@ -130,4 +131,9 @@ def _example(
         )
     own = [record for record in known if record.origin != "terms" and not record.evidence]
     skips = bool(own) and not any(record.helps for record in own)
+    read = [text for record in known if record.thought for text in record.evidence]
+    if read:
+        # The first search has to find what is read as well as what answers.
+        positive = (pair.positive, read[0])[pick % 2]
+        return Example(pair.query, None, 1.0, skips, positive, (), pair.source)
     return Example(pair.query, None, 1.0, skips, pair.positive, negatives, pair.source)

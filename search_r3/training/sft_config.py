@@ -68,7 +68,8 @@ class DataConfig(Section):
         max_thought_tokens: Longest thought.
         max_passage_tokens: Most tokens of a passage that a thought is about. This limit and the next are
             those of the final model if there are such thoughts.
-        max_evidence_tokens: Most tokens of all passages of a query, beside ``max_query_tokens``.
+        max_evidence_tokens: Most tokens of all passages of a query, beside ``max_query_tokens``. A longer
+            query takes of it.
         batch_tokens: Most tokens of a batch, padding included.
         batch_rows: Most examples of a batch.
         dev_queries: Queries held out of every source for choosing a checkpoint.

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.pairs import TrainingPair, read_training_set
+from search_r3.data.thought_origin import Writer
 from search_r3.data.thought_records import (
     ThoughtRecord,
-    Writer,
     read_provenance,
     read_thoughts,
     write_thoughts,

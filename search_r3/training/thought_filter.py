@@ -14,7 +14,8 @@ import sentence_transformers
 from numpy.typing import NDArray
 
 from search_r3.data.pairs import TrainingPair
-from search_r3.data.thought_records import Origin, ThoughtRecord
+from search_r3.data.thought_origin import Origin
+from search_r3.data.thought_records import ThoughtRecord
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.thought_sources import quotes
 

@@ -74,6 +74,7 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
             ]
     known = {(name, pair.query_id) for name, some in pairs.items() for pair in some}
     thoughts, of_thoughts = _thoughts(config, known)
+    thoughts = [one for one in thoughts if not any(map(check.leaks, one.evidence))]
     hashes |= of_thoughts
     return TrainingData(draw_examples(pairs, thoughts, config, seed), dev, hashes)
 

@@ -121,6 +121,10 @@ def test_a_store_is_searched_in_steps(tiny):
         assert [(document.page_content, document.metadata) for document in found] == [
             (hit.text, {"number": int(hit.doc_id)}) for hit in wanted.hits
         ]
+    asked = SearchR3Embeddings.of(tiny, query_prompt="red: ")
+    prompted = tiny.encode_query("the sea", prompt="red: ", reasoning="never").tolist()
+    found = SearchR3Retriever(store=store, embeddings=asked, k=2, steps=1).invoke("the sea")
+    assert found == store.similarity_search_by_vector(prompted, k=2)
     plain = SearchR3Retriever(store=store, embeddings=embeddings, k=2, steps=1)
     direct = tiny.encode_query("the sea", reasoning="never").tolist()
     assert plain.invoke("the sea") == store.similarity_search_by_vector(direct, k=2)

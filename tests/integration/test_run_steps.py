@@ -17,7 +17,7 @@ OF_VECTORS = [*RIVALS, "Rocchio", "soft centroid"]
 
 @pytest.mark.parametrize("first", ["dense", "hybrid"])
 def test_run(monkeypatch, capsys, tmp_path, tiny_folder, multihop, first):
-    """One line for the run and one for each task and system; the arms start where the rivals do."""
+    """One line for the run and one for each task and system; its name has the unusual options."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import run_steps
 
@@ -35,7 +35,7 @@ def test_run(monkeypatch, capsys, tmp_path, tiny_folder, multihop, first):
     )
     with pytest.raises(SystemExit, match="0"):
         run(run_steps.main)
-    head, *lines = map(json.loads, (tmp_path / f"tiny-{first}.jsonl").read_text().splitlines())
+    head, *lines = map(json.loads, (tmp_path / f"tiny-{first}-read2-limit3.jsonl").read_text().splitlines())
     assert (head["model"], head["first"], head["read"]) == ("tiny", first, 2)
     assert "commit" in head["environment"]
     systems = [f"ours, {rival}" for rival in OF_VECTORS] + [f"ours + BM25, {rival}" for rival in RIVALS]
@@ -49,3 +49,15 @@ def test_run(monkeypatch, capsys, tmp_path, tiny_folder, multihop, first):
             scores = line["per_query"][measure]
             assert len(scores) == 3 and line[measure] == pytest.approx(sum(scores.values()) / 3)
     assert "ours, one step" in capsys.readouterr().out
+
+
+def test_other_tasks_are_refused(monkeypatch, capsys):
+    """Their documents have no titles to think of."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import run_steps
+
+    monkeypatch.setattr(sys, "argv", ["run_steps.py", "--task", "PerlFAQ"])
+    with pytest.raises(SystemExit) as ended:
+        run(run_steps.main)
+    assert ended.value.code == 2
+    assert "'PerlFAQ' is not one of" in " ".join(capsys.readouterr().err.split())

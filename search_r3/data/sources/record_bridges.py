@@ -111,7 +111,7 @@ def record_bridges(
         if len(found) == most:
             break
         named = by_name.get(record.fields.get(hop.field, ""), [])
-        if len(named) != 1 or is_held_out(record) or is_held_out(named[0]):
+        if len(named) != 1 or is_held_out(record) or is_held_out(named[0]) or _is_namesake(record, named[0]):
             continue
         found += _bridge(hop, record, named[0], targets, templates, target_templates)
     return found
@@ -215,11 +215,19 @@ def _bridge(
     )
 
 
+def _is_namesake(record: NamedRecord, target: NamedRecord) -> bool:
+    """Whether a city of this name is another one than the record's: the name alone would lead elsewhere."""
+    return any(
+        field in target.fields and record.fields.get(own, "") != target.fields[field]
+        for own, field in (("country", "country"), ("region", "state"))
+    )
+
+
 def _others(targets: Sequence[NamedRecord], name: str, answer: TextTemplate, key: str) -> tuple[str, ...]:
     """The same text on other things, from a place in their row that a hash decides."""
     start = int.from_bytes(digest(key)[4:8]) % len(targets)
     row = (targets[(start + step) % len(targets)] for step in range(len(targets)))
-    fitting = (other for other in row if other.name != name and answer.fits(other))
+    fitting = (other for other in row if other.name != name and answer.fits(other) and not is_held_out(other))
     return tuple(answer.render(other) for other in islice(fitting, _OTHERS))
 
 

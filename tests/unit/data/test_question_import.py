@@ -72,7 +72,10 @@ def test_the_forms_give_the_same(tmp_path, text, packed):
         (json.dumps([HOTPOT, "x"]), "no list of objects"),
         ("[1, ", "Cannot read"),
         (lines({"question": "x"}), "question 1: KeyError.*Wanted the form of HotpotQA"),
-        (lines({**OWN, "question": 5}), "question that is no text"),
+        (lines({**OWN, "question": 5}), "question 1: .*5 where a text belongs"),
+        (lines({**OWN, "question": " "}), "where a text belongs"),
+        (lines({**OWN, "others": [{"title": "x", "text": None}]}), "None where a text belongs"),
+        (lines(OWN, OWN), "the id '1' more than once"),
         ("", "holds no question"),
     ],
 )
@@ -100,6 +103,32 @@ def test_hops_by_hand():
     assert (bridge.target, bridge.others) == (LIFE.document, (SEA.document,))
 
 
+def test_a_passage_without_a_title_leads_nowhere(tmp_path):
+    """An absent title is none, and no name."""
+    path = tmp_path / "q.jsonl"
+    untitled = [{"text": "None of it is known."}, {"title": None, "text": "None."}]
+    path.write_text(lines({**OWN, "hops": untitled, "others": []}), encoding="utf-8")
+    [found] = read_questions(path)
+    assert [passage.document for passage in found.supporting] == ["None of it is known.", "None."]
+    assert question_bridges([found]) == []
+
+
+def test_sentences_stay_apart(tmp_path):
+    """As in 2WikiMultihopQA, whose sentences have no space between them."""
+    path = tmp_path / "q.json"
+    row = {**HOTPOT, "context": [["A", ["One.", "Two."]], ["B", ["Three."]]], "supporting_facts": [["A", 0]]}
+    path.write_text(json.dumps([row]), encoding="utf-8")
+    assert read_questions(path)[0].supporting == (Passage("A", "One. Two."),)
+
+
+def test_a_name_beyond_what_is_read_is_no_hop():
+    """It would be cut off: the model would be taught to write what it does not see."""
+    far = Passage("The Song", "word " * 60 + "by KEPLER")
+    assert question_bridges([MultihopQuestion("1", "Where?", (far, LIFE), ())]) == []
+    near = Passage("The Song", "word " * 59 + "KEPLER")
+    assert len(question_bridges([MultihopQuestion("1", "Where?", (near, LIFE), ())])) == 1
+
+
 def test_what_the_question_names_is_no_hop():
     """Nor is a title of two letters, or one that no passage names."""
     named = MultihopQuestion("1", "Is Kepler the author of the song?", (SONG, LIFE), ())
@@ -115,11 +144,13 @@ def run(*arguments):
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):
-    """It writes the training set with its thoughts, and the task; without either it says so."""
+    """It writes the training set with its thoughts, or the task; of neither and both it says so."""
     monkeypatch.setenv("SEARCH_R3_DATA", str(tmp_path / "data"))
     path = tmp_path / "q.jsonl"
     path.write_text(lines(OWN), encoding="utf-8")
-    assert not run(path, "--source", "hops", "--folder", tmp_path / "task")
+    assert not run(path, "--source", "hops")
+    assert "1 pairs" in " ".join(capsys.readouterr().out.split())
+    assert not run(path, "--folder", tmp_path / "task")
     assert "1 questions, 3 passages" in " ".join(capsys.readouterr().out.split())
     [pair] = read_pairs(tmp_path / "data" / "training" / "hops.parquet")
     assert (pair.query, pair.positive, pair.source) == (QUESTION.question, LIFE.document, "hops")
@@ -128,8 +159,9 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert (records[0].query_id, records[0].thought) == (pair.query_id, "KEPLER")
     assert records[0].evidence == (SONG.document,)
     assert read_beir(tmp_path / "task").data_hash() == question_task([QUESTION]).data_hash()
-    assert run(path)
-    assert "neither --source nor --folder" in " ".join(capsys.readouterr().err.split())
+    for options, message in (((), "neither of"), (("--source", "x", "--folder", tmp_path / "y"), "both of")):
+        assert run(path, *options)
+        assert f"{message} --source and --folder" in " ".join(capsys.readouterr().err.split())
     path.write_text(lines({**OWN, "hops": OWN["others"]}), encoding="utf-8")
     assert run(path, "--source", "none")
     assert not (tmp_path / "data" / "training" / "none.parquet").exists()

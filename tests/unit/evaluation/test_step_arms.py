@@ -91,15 +91,16 @@ def test_other_evidence_is_that_of_another_query(arms, watched):
 
 
 def test_the_oracle_names_what_is_not_read(arms, watched):
-    """The title of a relevant document that is not in the row's passages; nothing if all are."""
+    """The title of a relevant document that the query has not read, in all of its rows."""
     titles = {"a": "The Sea", "b": "The Star", "c": "", "d": "Sorting"}
     relevant = [{"a", "b"}, {"c"}, set(CORPUS)]
     arms.hits("oracle", titles=titles, relevant=relevant)
     _, options = watched[-1]
-    for (query, group), name in zip(arms._rows, options["thoughts"], strict=True):
-        read = {hit.doc_id for hit in group}
-        wanted = sorted(relevant[query] - read - {"c"})
+    read = {q: {hit.doc_id for query, group in arms._rows if query == q for hit in group} for q in range(3)}
+    for (query, _), name in zip(arms._rows, options["thoughts"], strict=True):
+        wanted = sorted(relevant[query] - read[query] - {"c"})
         assert name == (titles[wanted[0]] if wanted else "")
+    assert len(set(options["thoughts"])) > 1
     with pytest.raises(InvalidInputError, match="oracle without titles"):
         arms.hits("oracle")
 

@@ -113,6 +113,12 @@ def test_what_is_mentioned_is_lifted(first):
     ]
 
 
+def test_a_title_within_a_word_is_no_mention(first):
+    """Of C in "CPU" nothing follows."""
+    [hits, _] = mention_bonus(first, {"Kepler": "Kep", "Rome": "it was"}, read=1, bonus=0.5)
+    assert ids(hits) == ["Rome", "Song", "Kepler"]
+
+
 def test_bm25_is_a_retriever():
     """It gives BM25's documents, scores and texts, and none to a query without a word of theirs."""
     found = BM25Retriever(CORPUS).retrieve(["kepler weil", "nothing"], np.zeros((2, 3)), 2)

@@ -136,6 +136,11 @@ def test_a_thought_brings_its_passages():
         ("a name", ("one passage", "another"), False),
         (None, (), False),
     }
+    # The direct vector has to find what is read as often as what answers, and has no hard negative.
+    direct = [one for one in drawn if one.thought is None]
+    assert {one.negatives for one in direct} == {()}
+    assert np.mean([one.positive == "one passage" for one in direct]) == near(0.5, len(direct))
+    assert {one.negatives for one in drawn if one.evidence} == {("bad 1",)}
     assert all(Example.from_row(one.to_row()) == one for one in drawn[:20])
 
 
@@ -394,6 +399,20 @@ def test_thoughts_that_a_set_comes_with_are_read(built):
     thinking = [one for one in data.examples if one.thought is not None]
     assert {(one.source, one.thought, one.evidence) for one in thinking} == {("a", "a name", ("a passage",))}
     assert set(data.hashes) == {"a", "b", "a, thoughts"}
+
+
+def test_passages_of_the_dev_split_are_not_read(built):
+    """A thought about a passage that the dev split answers with is left out, whatever set it is of."""
+    config = DataConfig(sources=TWO, dev_queries=5, dev_documents=20, thinking_share=1.0)
+    answer = next(iter(load_training_data(config, 0).dev["a"].corpus.values()))
+    own = [
+        thought(n, "a name", "b", origin="bridge", evidence=(text,))
+        for n in range(60)
+        for text in (answer, "fine")
+    ]
+    write_thoughts(own, built / "thoughts" / "b.parquet", {})
+    read = {one.evidence for one in load_training_data(config, 0).examples if one.evidence}
+    assert read == {("fine",)}
 
 
 def test_load_without_dev_split_and_thoughts(built):

@@ -177,18 +177,20 @@ def test_passages_are_read_before_the_thought(tiny, thought, taught):
     assert batch["query_thinks"].tolist() == [True]
 
 
-def test_what_reads_is_batched_apart_and_does_not_count_as_query(tiny, encoder):
-    """The group has its own name, the length of the query alone is as without evidence."""
+def test_what_reads_is_batched_apart(tiny, encoder):
+    """The group has its own name; passages count as part of the query's length, the thought does not."""
     plain, read = encoder.shape(example("sun")), encoder.shape(reading("sun"))
     assert (plain.group, read.group) == ("words 0", "words 0 evidence")
     assert read.query_tokens > plain.query_tokens
     assert read.query_tokens - read.thought_tokens > plain.query_tokens - plain.thought_tokens
 
 
-def test_evidence_has_room_beside_the_query(tiny, encoder):
-    """A query as long as its limit is not cut for it, and the passages have all of theirs."""
-    long = Example("z" * 100, "z", 1.0, True, "the sea", (), "words", True, ("z" * 300,))
-    config = CONFIG.model_copy(update={"max_passage_tokens": 30, "max_evidence_tokens": 40})
+def test_evidence_has_room_beside_the_query(tiny):
+    """A query as long as its limit is whole, and so is a passage as long as its own."""
+    long = Example("z" * 8, "z", 1.0, True, "the sea", (), "words", True, ("z" * 40,))
+    config = CONFIG.model_copy(update={"max_passage_tokens": 30, "max_evidence_tokens": 35})
     batch = ExampleEncoder(tiny[0], config)(rows(long))
-    # Head and prefix of the passage take 5 tokens; the text has what 24 + 40 leave beside the template.
-    assert batch["query_attention_mask"].sum() == 24 + 40 + 1
+    read = tiny[0].prompt_encoder.encode_text
+    z = read("z")
+    wanted = [*read("query:\n"), *z * 8, *read("\nread:"), *read("\n"), *z * 30, *read("\nthought:\n"), *z]
+    assert unpadded(batch, "query", 0) == [*wanted, tiny[0].prompt_encoder.embed_token_id]

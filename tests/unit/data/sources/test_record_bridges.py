@@ -1,5 +1,7 @@
 """Records as questions in two hops: by hand over a few towns, countries and facts."""
 
+import pytest
+
 from search_r3.data.sources.bridges import Bridge
 from search_r3.data.sources.factbook import CountryFact
 from search_r3.data.sources.named_records import NamedRecord, is_held_out
@@ -73,6 +75,34 @@ def test_held_out_names_are_left_out():
     assert record_bridges(HOP, [town(held)], [NORWAY, PERU], TOWNS, COUNTRIES, 9) == []
     away = country(held, "Oslo")
     assert record_bridges(HOP, [town("Hamar", held)], [away, PERU], TOWNS, COUNTRIES, 9) == []
+
+
+def test_held_out_names_are_no_negatives():
+    """Their passages are of the test of names."""
+    held = next(name for name in (f"Land {n}" for n in range(1000)) if is_held_out(country(name, "X")))
+    [bridge] = record_bridges(HOP, [town("Hamar")], [NORWAY, country(held, "X"), PERU], TOWNS, COUNTRIES, 9)
+    assert bridge.others == ("The capital of Peru is Lima.",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_found"),
+    [
+        ({"country": "Italy", "region": "Lombardy"}, True),
+        ({"country": "United States", "region": "Michigan"}, False),
+    ],
+)
+def test_a_namesake_elsewhere_is_not_meant(fields, is_found):
+    """Milan of Michigan is not Milan of Italy."""
+    hop = Hop("airports", "city", "cities", ("the city that {name} serves",))
+    airport = NamedRecord("AAA", "Linate Field", {"city": "Milan", **fields})
+    milan = NamedRecord("1", "Milan", {"country": "Italy", "population": "1,236,837"})
+    texts = Templates(queries=(), passages=(parse_template("{name} serves {city}."),))
+    cities = Templates(
+        queries=(parse_template("population of {name} [population]"),),
+        passages=(parse_template("{name} has {population} inhabitants."),),
+    )
+    assert not any(map(is_held_out, (airport, milan)))
+    assert bool(record_bridges(hop, [airport], [milan], texts, cities, 9)) == is_found
 
 
 def test_facts_by_hand():
