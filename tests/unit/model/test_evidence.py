@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from search_r3 import COMPACT_TEMPLATE, SentenceTransformer
 from search_r3.errors import InvalidInputError, InvalidOptionError, TruncationError, TruncationWarning
@@ -101,10 +101,11 @@ def test_evidence_that_is_none(tiny, evidence, message):
 
 
 @pytest.mark.parametrize("reasoning", ["never", "always", "auto"])
-def test_vectors_are_those_of_one_plain_pass(tiny, reasoning):
+def test_vectors_are_those_of_one_plain_pass(tiny, tiny_folder, reasoning):
     """Over the whole sequence, hand-made from the parts, with the thought that the model wrote."""
     found = tiny.encode_query_with_thoughts(QUERIES, evidence=EVIDENCE, reasoning=reasoning)
     module = tiny.reasoning_module
+    plain = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32).eval()
     for query, passages, thought, vector in zip(
         QUERIES, EVIDENCE, found.thoughts, found.embeddings, strict=True
     ):
@@ -115,7 +116,7 @@ def test_vectors_are_those_of_one_plain_pass(tiny, reasoning):
         sequence = [token for part in [*parts, "\nthought:\n"] for token in read(part)]
         sequence += [*thought.token_ids, module.prompt_encoder.embed_token_id]
         with torch.no_grad():
-            hidden = module.model(
+            hidden = plain(
                 input_ids=torch.tensor([sequence]), output_hidden_states=True, use_cache=False
             ).hidden_states[-1][0, -1]
         np.testing.assert_allclose(vector, (hidden / hidden.norm()).numpy(), atol=1e-5)

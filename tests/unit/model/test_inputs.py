@@ -70,7 +70,7 @@ BAD = {
     "dict": {"a": 1},
     "empty-dict": {},
     "tuple-of-one": ("text",),
-    "tuple-of-three": ("text", "text", "text"),
+    "tuple-of-four": ("text", "text", (), ()),
     "set": {"text"},
     "numpy-float": np.float64("nan"),
     "surrogate": "a lone \ud800 surrogate",
@@ -255,7 +255,8 @@ def test_document_with_a_thought_is_refused(tiny):
     """Only queries think: a (text, thought) pair for a document is refused, however the role is chosen."""
     for call in (tiny.encode_document, tiny.encode):
         with pytest.raises(
-            InvalidInputError, match=r"^Input 2: got a document with a thought; only queries think"
+            InvalidInputError,
+            match=r"^Input 2: got a document with a thought or evidence; only queries read and think",
         ):
             call([*GOOD[:2], ("text", "thought"), *GOOD[2:]], batch_size=2)
         with pytest.raises(InvalidInputError, match=r"^Input 0: got a document with a thought"):

@@ -248,6 +248,9 @@ def test_template_from_the_chat_template(tmp_path):
         "query_suffix": assistant,
         "document_prefix": f"<|im_start|>system\n{DOCUMENT_SYSTEM}<|im_end|>\n<|im_start|>user\n",
         "document_suffix": assistant + DOCUMENT_LEAD,
+        "evidence_prefix": "\n\nPassages:\n",
+        "passage_prefix": "- ",
+        "passage_suffix": "\n",
     }
     source, target = AutoTokenizer.from_pretrained(TINY_LM), AutoTokenizer.from_pretrained(base)
     assert target.chat_template == source.chat_template

@@ -201,7 +201,7 @@ def test_replay_gives_the_vector_of_the_thought(tiny, form):
         ]
         assert len(keep) >= 3
         queries, given = [queries[i] for i in keep], [first.thoughts[i].text for i in keep]
-        first = QueryEncoding(first.embeddings[keep], [first.thoughts[i] for i in keep], [])
+        first = QueryEncoding(first.embeddings[keep], [first.thoughts[i] for i in keep], [], [])
     again = tiny.encode_query_with_thoughts(queries, thoughts=given, batch_size=5)
     difference = np.abs(again.embeddings - first.embeddings).max()
     assert difference <= 1e-5, f"max difference {difference:.2e}"
