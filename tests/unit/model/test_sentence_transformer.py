@@ -390,7 +390,7 @@ def test_roles(tiny):
         (tiny.encode(text, prompt="query: ", task="document"), document),
     ):
         assert np.abs(same - wanted).max() <= 1e-6
-    with pytest.raises(InvalidInputError, match="only queries think"):
+    with pytest.raises(InvalidInputError, match="only queries read and think"):
         tiny.encode_document([("a", "thought")])
 
 
