@@ -55,6 +55,7 @@ BONUSES = (0.0005, 0.001, 0.002, 0.004)
 """Of the mention bonus; the best on the task is reported, which flatters this rival."""
 
 _TASKS = (*MULTIHOP_TASKS, BRIDGE_TASK)
+ALL_ARMS: list[str] = list(STEP_ARMS)
 
 
 def _tasks_alone(values: list[str] | None) -> list[str] | None:
@@ -89,7 +90,7 @@ def main(
         typer.Option(
             "--arm", help=f"An arm; repeatable: {', '.join(STEP_ARMS)}.", callback=each_of(STEP_ARMS)
         ),
-    ] = list(STEP_ARMS),  # noqa: B006 - typer copies it
+    ] = ALL_ARMS,
     read: Annotated[int, typer.Option(min=1, help="Passages that a query reads.")] = 3,
     together: Annotated[
         bool, typer.Option("--together", help="Read them together and think once, not about each.")

@@ -40,25 +40,13 @@ def checked_seed(temperature: object, top_p: object, seed: object) -> int:
     return checked
 
 
-def checked_tokens(name: str, value: object) -> int:
-    """Return a number of tokens, 1 or more.
+def checked_integer(name: str, value: object, minimum: int) -> int:
+    """Return an option that is an integer of some size, as Python's own.
 
     Raises:
-        InvalidOptionError: It is none.
+        InvalidOptionError: It is none, or smaller.
     """
-    checked = as_integer(value, 1)
+    checked = as_integer(value, minimum)
     if checked is None:
-        raise InvalidOptionError(f"Got {name}={value!r}, wanted an integer of 1 or more.")
-    return checked
-
-
-def checked_budget(budget: object) -> int:
-    """Return the budget of a thought, 0 or more.
-
-    Raises:
-        InvalidOptionError: It is none.
-    """
-    checked = as_integer(budget, 0)
-    if checked is None:
-        raise InvalidOptionError(f"Got max_reasoning_tokens={budget!r}, wanted an integer of 0 or more.")
+        raise InvalidOptionError(f"Got {name}={value!r}, wanted an integer of {minimum} or more.")
     return checked

@@ -20,7 +20,7 @@ from sentence_transformers.base.modules import Transformer
 
 from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
 from search_r3.model.generation import Sampling, last_hidden_states, think
-from search_r3.model.option_checks import checked_budget, checked_seed, checked_tokens, one_of
+from search_r3.model.option_checks import checked_integer, checked_seed, one_of
 from search_r3.model.padding import crop, left_pad, right_pad, seeds, to_left_padding, to_right_padding
 from search_r3.model.prompt_encoder import EncodedText, EvidenceLimits, PromptEncoder
 from search_r3.model.template import EMBED_TOKEN, Template
@@ -118,9 +118,9 @@ class ReasoningTransformer(Transformer):
         self.document_prompt = document_prompt
         self.default_role: Role = one_of("default_role", default_role, Role)
         self.reasoning = one_of("reasoning", reasoning, Reasoning)
-        self.max_reasoning_tokens = checked_budget(max_reasoning_tokens)
-        self.max_passage_tokens = checked_tokens("max_passage_tokens", max_passage_tokens)
-        self.max_evidence_tokens = checked_tokens("max_evidence_tokens", max_evidence_tokens)
+        self.max_reasoning_tokens = checked_integer("max_reasoning_tokens", max_reasoning_tokens, 0)
+        self.max_passage_tokens = checked_integer("max_passage_tokens", max_passage_tokens, 1)
+        self.max_evidence_tokens = checked_integer("max_evidence_tokens", max_evidence_tokens, 1)
         self.on_truncation = one_of("on_truncation", on_truncation, OnTruncation)
         if self.tokenizer is None:
             raise ModelError(f"{model_name_or_path} has no tokenizer.")
@@ -246,7 +246,7 @@ class ReasoningTransformer(Transformer):
         """
         reasoning = self.reasoning if reasoning is None else one_of("reasoning", reasoning, Reasoning)
         asked = self.max_reasoning_tokens if max_reasoning_tokens is None else max_reasoning_tokens
-        budget = checked_budget(asked)
+        budget = checked_integer("max_reasoning_tokens", asked, 0)
         seed = checked_seed(temperature, top_p, seed)
         input_ids, attention_mask = features["input_ids"], features["attention_mask"]
         if self.training:
