@@ -67,6 +67,14 @@ class Example:
         return cls(**{**row, **tuples})
 
 
+def texts_by_source(examples: Sequence[Example]) -> dict[str, list[str]]:
+    """The documents of each source's examples, each text once."""
+    texts: dict[str, dict[str, None]] = defaultdict(dict)
+    for example in examples:
+        texts[example.source] |= dict.fromkeys((example.positive, *example.negatives))
+    return {source: list(own) for source, own in texts.items()}
+
+
 def draw_examples(
     pairs: dict[str, list[TrainingPair]],
     thoughts: Sequence[ThoughtRecord],

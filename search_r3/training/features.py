@@ -15,6 +15,7 @@ from search_r3.training.batches import ExampleShape
 from search_r3.training.examples import Example
 from search_r3.training.sft_config import DataConfig
 from search_r3.training.teacher import EncodeWithTeacher
+from search_r3.training.term_vectors import TermVectors
 
 
 class ExampleEncoder:
@@ -24,16 +25,22 @@ class ExampleEncoder:
         module: The thinking module of the model that is trained.
         config: Limits of lengths.
         teacher: Gives the vectors to distil from; None if there is no such loss.
+        terms: Gives the term vectors that are added to the teacher's ranking; None without them.
     """
 
     valid_label_columns: tuple[str, ...] = ()  # the trainer asks its collator for it
 
     def __init__(
-        self, module: ReasoningTransformer, config: DataConfig, teacher: EncodeWithTeacher | None = None
+        self,
+        module: ReasoningTransformer,
+        config: DataConfig,
+        teacher: EncodeWithTeacher | None = None,
+        terms: TermVectors | None = None,
     ) -> None:
         self._encoder = module.prompt_encoder
         self._config = config
         self._teacher = teacher
+        self._terms = terms
 
     def shape(self, example: Example) -> ExampleShape:
         """Measure an example, for the sampler."""
@@ -58,7 +65,7 @@ class ExampleEncoder:
             ``<column>_attention_mask`` (B, L), left padded. ``query_target_mask`` (B, L) is 1 where a token
             is to be learnt from the tokens before it. ``query_thinks`` (B,) is true where there is a
             thought or evidence, of which the teacher knows nothing. With a teacher, ``<column>_teacher`` (B,
-            its dimension).
+            its dimension); with term vectors, ``<column>_terms`` (B, their features).
         """
         examples = [Example.from_row(row) for row in rows]
         queries = [self._query(example) for example in examples]
@@ -74,9 +81,11 @@ class ExampleEncoder:
         for name, texts in columns:
             token_ids = [self._document(text) for text in texts]
             batch[f"{name}_input_ids"], batch[f"{name}_attention_mask"] = left_pad(token_ids)
-        if self._teacher is not None:
-            for name, texts in [("query", [example.query for example in examples]), *columns]:
+        for name, texts in [("query", [example.query for example in examples]), *columns]:
+            if self._teacher is not None:
                 batch[f"{name}_teacher"] = self._teacher(texts)
+            if self._terms is not None:
+                batch[f"{name}_terms"] = self._terms(texts, examples[0].source)
         return batch
 
     def _query(self, example: Example) -> tuple[list[int], list[int]]:

@@ -5,7 +5,8 @@
 The paper (arXiv 2510.07048) sums the first four plainly; its weights, temperature and margin are not known.
 Deviations: the parts are weighted, the triplet part is off by default, and distillation from a small
 embedder is ours: it gives a run of a few thousand steps a signal about every text, not only about pairs. So
-are its scores of the batch's documents as soft targets (ranking). Neither looks at a query's vector after a
+are its scores of the batch's documents as soft targets (ranking); to these the cosine of TF-IDF vectors can
+be added, which knows names that the small embedder confuses. Neither looks at a query's vector after a
 thought: the teacher did not read the thought, and would teach the vector to ignore it.
 Contrastive, triplet and distillation losses are sentence-transformers' own.
 """
@@ -140,12 +141,13 @@ class SupervisedLoss(nn.Module):
                 *(embed_packed(self.model, column) for column in documents),
             ]
             teachers = [column["teacher"] for column in sentence_features if "teacher" in column]
+            terms = [column["terms"] for column in sentence_features if "terms" in column]
             # Cosines in half precision would be coarser than the temperature.
             with torch.autocast(queries["input_ids"].device.type, enabled=False):
                 floats = [vectors.float() for vectors in embeddings]
                 parts = self._embedding_parts(floats)
                 if teachers:
-                    parts |= self._teacher_parts(floats, teachers, ~queries["thinks"])
+                    parts |= self._teacher_parts(floats, teachers, terms, ~queries["thinks"])
             parts |= self._language(encoded["token_embeddings"], queries)
         weights = self.config.model_dump()
         return {name: part * weights[name] for name, part in parts.items()}
@@ -162,7 +164,11 @@ class SupervisedLoss(nn.Module):
         return parts
 
     def _teacher_parts(
-        self, embeddings: list[torch.Tensor], teachers: list[torch.Tensor], direct: torch.Tensor
+        self,
+        embeddings: list[torch.Tensor],
+        teachers: list[torch.Tensor],
+        terms: list[torch.Tensor],
+        direct: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """The parts that look at the teacher, on the direct vectors: queries without a thought, documents."""
         (queries, *documents), (wanted_queries, *wanted_documents) = embeddings, teachers
@@ -181,14 +187,17 @@ class SupervisedLoss(nn.Module):
             count = len(documents) + (mean > 0)
             parts["distillation"] = torch.stack(columns).sum() / count
         if self.config.ranking:
-            candidates, wanted = torch.cat(documents), torch.cat(wanted_documents)
+            candidates = torch.cat(documents)
+            wanted = cos_sim(wanted_queries, self._of_all(torch.cat(wanted_documents)))
+            if terms:
+                wanted = wanted + self.config.terms * terms[0][direct] @ self._of_all(torch.cat(terms[1:])).T
             if self._processes > 1:
-                candidates, wanted = all_gather_with_grad(candidates), all_gather(wanted)
+                candidates = all_gather_with_grad(candidates)
             divergence = candidates.sum() * 0
             if len(queries):
                 divergence = share * ranking_divergence(
                     cos_sim(queries, candidates) / self.config.temperature,
-                    cos_sim(wanted_queries, wanted) / self.config.teacher_temperature,
+                    wanted / self.config.teacher_temperature,
                 )
             parts["ranking"] = divergence
         return parts
@@ -227,6 +236,11 @@ class SupervisedLoss(nn.Module):
         if self.config.kl:
             parts["kl"] = divergence / count
         return parts
+
+    def _of_all(self, vectors: torch.Tensor) -> torch.Tensor:
+        """The vectors of all processes, those of the first one first; no gradient."""
+        gathered: torch.Tensor = all_gather(vectors) if self._processes > 1 else vectors
+        return gathered
 
     def _mean_over_processes(self, count: torch.Tensor) -> float:
         if self._processes > 1:

@@ -102,7 +102,8 @@ class LossConfig(Section):
 
     The paper sums its parts plainly and its weights are not known (arXiv 2510.07048). The defaults follow
     LREM (arXiv 2510.14321), which has the same token design; the temperature is a sweep's choice
-    (benchmarks/LOG.md). ``mini_batch_tokens`` is that of gradient caching (``cached``).
+    (benchmarks/LOG.md). ``mini_batch_tokens`` is that of gradient caching (``cached``). ``terms`` is the
+    weight of the TF-IDF cosine that is added to the teacher's cosine in the ranking part.
     """
 
     contrastive: float = Field(default=1.0, ge=0)
@@ -111,6 +112,7 @@ class LossConfig(Section):
     triplet: float = Field(default=0.0, ge=0)
     distillation: float = Field(default=0.0, ge=0)
     ranking: float = Field(default=0.0, ge=0)
+    terms: float = Field(default=0.0, ge=0)
     temperature: float = Field(default=0.02, gt=0)
     teacher_temperature: float = Field(default=0.05, gt=0)
     triplet_margin: float = Field(default=0.2, gt=0)
@@ -118,6 +120,14 @@ class LossConfig(Section):
     matryoshka_dimensions: tuple[int, ...] = ()
     cached: bool = False
     mini_batch_tokens: int = Field(default=512, ge=64)
+
+    @model_validator(mode="after")
+    def _terms_are_ranked_by(self) -> LossConfig:
+        if self.terms and not self.ranking:
+            raise ValueError(
+                f"terms={self.terms} changes the ranking part alone: set ranking above 0 as well"
+            )
+        return self
 
     @property
     def uses_teacher(self) -> bool:

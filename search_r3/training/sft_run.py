@@ -24,6 +24,7 @@ from search_r3.provenance import describe_environment
 from search_r3.training.attention import choose_attention
 from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator
+from search_r3.training.examples import texts_by_source
 from search_r3.training.features import ExampleEncoder
 from search_r3.training.final_model import save_final, save_merged
 from search_r3.training.lora import add_adapter, hash_of_start, trainable_parameters
@@ -39,6 +40,7 @@ from search_r3.training.run_folder import (
 from search_r3.training.sft_config import TrainingConfig
 from search_r3.training.sft_trainer import PROJECTION, SupervisedTrainer
 from search_r3.training.teacher import load_teacher
+from search_r3.training.term_vectors import TermVectors
 from search_r3.training.trainer_options import trainer_arguments
 from search_r3.training.training_data import load_training_data
 
@@ -89,7 +91,8 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     teacher, teacher_dimension = (
         load_teacher(config.data.max_document_tokens) if config.loss.uses_teacher else (None, None)
     )
-    encoder = ExampleEncoder(module, config.data, teacher)
+    terms = TermVectors(texts_by_source(data.examples)) if config.loss.terms else None
+    encoder = ExampleEncoder(module, config.data, teacher, terms)
     sampler = TokenBudgetBatchSampler(
         [encoder.shape(example) for example in data.examples],
         batch_tokens=config.data.batch_tokens,

@@ -31,6 +31,7 @@ BROUGHT = {
     "pydantic": "typer",
     "rich": "typer",
     "safetensors": "transformers",
+    "scikit-learn": "sentence-transformers",
     "scipy": "sentence-transformers",
     "tokenizers": "transformers",
     "tqdm": "transformers",

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from search_r3.training.examples import Example
+from search_r3.training.examples import Example, texts_by_source
 from search_r3.training.features import ExampleEncoder
 from search_r3.training.sft_config import DataConfig
+from search_r3.training.term_vectors import TermVectors
 
 CONFIG = DataConfig(sources={}, max_query_tokens=24, max_document_tokens=16, max_thought_tokens=6)
 
@@ -158,6 +159,16 @@ def test_teacher_sees_the_plain_texts(tiny):
     batch = ExampleEncoder(tiny[0], CONFIG, teacher)(rows(one, one))
     assert seen == [["red apple"] * 2, ["the sea"] * 2, ["a star"] * 2]
     assert batch["negative_1_teacher"].tolist() == [[3.0, 3.0]] * 2
+
+
+def test_term_vectors_are_of_the_plain_texts(tiny):
+    """Column by column, with the frequencies of the batch's source."""
+    one = example("sun", negatives=["a star"])
+    terms = TermVectors(texts_by_source([one]))
+    batch = ExampleEncoder(tiny[0], CONFIG, terms=terms)(rows(one, one))
+    assert torch.equal(batch["query_terms"], terms(["red apple"] * 2, "words"))
+    assert torch.equal(batch["negative_1_terms"], terms(["a star"] * 2, "words"))
+    assert "query_teacher" not in batch
 
 
 @pytest.mark.parametrize(("thought", "taught"), [("sun", True), ("sun", False), ("", True), ("", False)])

@@ -241,6 +241,33 @@ def test_ranking_part_by_hand(model):
     assert value.item() == pytest.approx(2 * by_hand.item(), abs=1e-4)
 
 
+def test_terms_are_added_to_the_teachers_ranking(model):
+    """Soft targets: the softmax of the teacher's cosine and the weighted product of the term vectors."""
+
+    def teacher(texts):
+        return torch.tensor([[1.0, len(text) / 10, float("s" in text)] for text in texts])
+
+    config = LossConfig(**{**ONLY, "ranking": 1.0, "terms": 0.5}, temperature=0.1, teacher_temperature=0.3)
+    columns = features(model, teacher=teacher)
+    generator = torch.Generator().manual_seed(0)
+    for column in columns:
+        column["terms"] = torch.rand(len(column["teacher"]), 7, generator=generator)
+    vectors = [
+        model({k: column[k] for k in ("input_ids", "attention_mask")})["sentence_embedding"]
+        for column in columns
+    ]
+    targets = [torch.nn.functional.normalize(column["teacher"], dim=1) for column in columns]
+    terms = [column["terms"] for column in columns]
+    direct = [0, 2]
+    wanted = targets[0][direct] @ torch.cat(targets[1:]).T
+    wanted = wanted + 0.5 * terms[0][direct] @ torch.cat(terms[1:]).T
+    ours = (vectors[0][direct] @ torch.cat(vectors[1:]).T / 0.1).softmax(dim=1)
+    theirs = (wanted / 0.3).softmax(dim=1)
+    by_hand = (theirs * (theirs / ours).log()).sum(dim=1).mean()
+    value = SupervisedLoss(model, config, teacher_dimension=3)(columns)["ranking"]
+    assert value.item() == pytest.approx(by_hand.item(), abs=1e-4)
+
+
 def test_false_negatives_are_masked():
     """A document above the own positive by more than the margin leaves the softmax; the positive stays."""
     queries = torch.eye(2)
