@@ -46,9 +46,7 @@ def evaluate(
     arms: ArmsOption = DEFAULT_ARMS,
     max_reasoning_tokens: MaxReasoningTokensOption = None,
     instructions: InstructionsOption = False,
-    hybrid: Annotated[
-        bool, typer.Option("--hybrid", help="Also join every run with BM25's by reciprocal rank fusion.")
-    ] = False,
+    hybrid: Annotated[bool, typer.Option("--hybrid", help="Also join every run with BM25's.")] = False,
     batch_size: BatchSizeOption = 16,
     seed: SeedOption = 0,
     dtype: DtypeOption = "float32",

@@ -38,7 +38,7 @@ def search(
         bool, typer.Option("--explain", help="Show the thought and what it changed, or every step.")
     ] = False,
     hybrid: Annotated[
-        bool, typer.Option("--hybrid", help="Join the ranking with BM25's by reciprocal rank fusion.")
+        bool, typer.Option("--hybrid", help="Join the ranking with BM25's; scores are then no cosines.")
     ] = False,
     steps: Annotated[
         int,

@@ -24,7 +24,7 @@ from search_r3.errors import DataError, InvalidOptionError
 from search_r3.files import file_sha256
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.retrieval.bm25 import bm25_run
-from search_r3.retrieval.fusion import FUSION_DEPTH, reciprocal_rank_fusion
+from search_r3.retrieval.fusion import FUSION_DEPTH, Run, hybrid_fusion
 from search_r3.retrieval.metrics import drop_same_id, ndcg_at_10
 
 MOST_TOKENS = 256
@@ -41,9 +41,6 @@ BRIDGE_TASK = "FoldocBridge"
 
 _DOCUMENTS_PER_QUERY = 10
 
-Run = dict[str, dict[str, float]]
-"""For every query id, the score of every retrieved document by its id; higher is better."""
-
 
 @dataclass(frozen=True)
 class DevResult:
@@ -51,7 +48,7 @@ class DevResult:
 
     Attributes:
         task: Name of the task.
-        system: ``bm25``, ``dense``, or ``fused`` for both by reciprocal rank.
+        system: ``bm25``, ``dense``, or ``fused`` for both joined.
         data_hash: Hash of the task's data.
         queries: Number of queries.
         documents: Number of documents.
@@ -215,7 +212,7 @@ def measure_dev(
         if fused:
             lexical = bm25_run(task.corpus, task.queries, k=FUSION_DEPTH)
             drop_same_id(lexical)
-            both = reciprocal_rank_fusion(run, lexical)
+            both = hybrid_fusion(run, lexical)
             yield _scored(name, "fused", task, both, time.monotonic() - started)
 
 

@@ -25,7 +25,7 @@ from search_r3.model.sentence_transformer import QueryEncoding
 from search_r3.model.thoughts import Arm, Thought
 from search_r3.provenance import describe_environment
 from search_r3.retrieval.bm25 import BM25Index
-from search_r3.retrieval.fusion import FUSION_DEPTH, RANK_CONSTANT, reciprocal_rank_fusion
+from search_r3.retrieval.fusion import FUSION_DEPTH, LEXICAL_WEIGHT, hybrid_fusion
 from search_r3.retrieval.metrics import drop_same_id, measure
 from search_r3.text import TITLE_FIELD, join_title
 
@@ -117,8 +117,8 @@ def run_arms(
         arms: The arms; (None,) for a system that does not think.
         task: The task.
         cache_folder: For mteb's own result files, and for document vectors, which the arms share.
-        hybrid: Whether every result is followed by that of the same run joined with BM25's by reciprocal rank
-            fusion. Its model is called ``<name>-hybrid``; its cost is the system's own, without BM25's.
+        hybrid: Whether every result is followed by that of the same run joined with BM25's. Its model is
+            called ``<name>-hybrid``; its cost is the system's own, without BM25's.
 
     Raises:
         DataError: As :func:`run_mteb` and :func:`run_beir` say.
@@ -296,8 +296,8 @@ def _joined(
     return replace(
         result,
         model=f"{result.model}-hybrid",
-        config={**result.config, "fused_with": "bm25", "rank_constant": RANK_CONSTANT},
-        per_query=_per_query(qrels, reciprocal_rank_fusion(evaluation.run, lexical)),
+        config={**result.config, "fused_with": "bm25", "lexical_weight": LEXICAL_WEIGHT},
+        per_query=_per_query(qrels, hybrid_fusion(evaluation.run, lexical)),
     )
 
 

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from search_r3.data.sources.bridges import mentions
 from search_r3.model.thoughts import Thought
 from search_r3.retrieval.bm25 import BM25Index
-from search_r3.retrieval.fusion import RANK_CONSTANT
 from search_r3.retrieval.hits import CorpusHit
-from search_r3.retrieval.steps import SEARCH_DEPTH, Retriever, StepSearch, join_steps
+from search_r3.retrieval.steps import RANK_CONSTANT, SEARCH_DEPTH, Retriever, StepSearch, join_steps
 
 Vectors = NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Vectors]

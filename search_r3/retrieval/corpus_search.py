@@ -14,7 +14,7 @@ from search_r3.errors import InvalidOptionError
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import Reasoning, Thought
 from search_r3.retrieval.bm25 import BM25Index
-from search_r3.retrieval.fusion import FUSION_DEPTH, reciprocal_rank_fusion
+from search_r3.retrieval.fusion import FUSION_DEPTH, hybrid_fusion
 from search_r3.retrieval.hits import CorpusHit, SearchHit
 from search_r3.retrieval.steps import Joining, StepSearch, search_in_steps
 from search_r3.retrieval.vector_index import VectorIndex
@@ -58,7 +58,7 @@ class SearchOptions(TypedDict, total=False):
             means ``always``. ``auto`` lets the model stop: :func:`search_r3.retrieval.steps.search_in_steps`.
         max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
         batch_size: Queries per forward pass [32].
-        hybrid: Join each ranking with BM25's by reciprocal rank fusion, whose scores are no cosines [False].
+        hybrid: Join each ranking with BM25's, after which scores are no cosines [False].
         steps: Searches one after another: from the second on, the query reads what was found and thinks [1].
         read: Passages that a query reads in a step [3].
         together: Read them together and think once, instead of a thought for each [False].
@@ -195,14 +195,13 @@ def _direct_views(
 def _fuse_with_bm25(
     bm25: BM25Index, queries: Sequence[str], found: list[list[SearchHit]], k: int
 ) -> list[list[SearchHit]]:
-    """Join the hits of every query with BM25's; a hit's score is then that of reciprocal rank fusion."""
+    """Join the hits of every query with BM25's; a hit's score is then that of :func:`hybrid_fusion`."""
     numbers = [str(number) for number in range(len(queries))]
     dense = {
-        number: {hit.doc_id: -float(hit.rank) for hit in hits}
-        for number, hits in zip(numbers, found, strict=True)
+        number: {hit.doc_id: hit.score for hit in hits} for number, hits in zip(numbers, found, strict=True)
     }
     lexical = bm25.search(dict(zip(numbers, queries, strict=True)), k=max(k, FUSION_DEPTH))
-    fused = reciprocal_rank_fusion(dense, lexical, k=k)
+    fused = hybrid_fusion(dense, lexical, k=k)
     return [
         [SearchHit(doc_id, score, rank) for rank, (doc_id, score) in enumerate(fused[number].items(), 1)]
         for number in numbers

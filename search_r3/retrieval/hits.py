@@ -10,7 +10,7 @@ class SearchHit:
     """A document found, its score and its rank, from 1.
 
     The score is an inner product in [-1, 1] (within 0.3 %), larger is closer. Of a hybrid search it is that
-    of :func:`search_r3.retrieval.fusion.reciprocal_rank_fusion`, and of a search in several steps that of
+    of :func:`search_r3.retrieval.fusion.hybrid_fusion`, and of a search in several steps that of
     :func:`search_r3.retrieval.steps.join_rankings`.
     """
 

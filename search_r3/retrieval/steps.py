@@ -19,11 +19,13 @@ from search_r3.arguments import as_integer
 from search_r3.errors import InvalidOptionError
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.thoughts import Reasoning, Thought
-from search_r3.retrieval.fusion import RANK_CONSTANT
 from search_r3.retrieval.hits import CorpusHit
 
 SEARCH_DEPTH = 100
 """Documents that each search of a step finds, at least; the rankings are joined over them."""
+
+RANK_CONSTANT = 60
+"""The constant of reciprocal rank fusion that its authors chose (Cormack and others, SIGIR 2009)."""
 
 Joining = Literal["ranks", "scores"]
 """How the rankings of the steps are joined; see :func:`join_rankings`."""

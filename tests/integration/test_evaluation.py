@@ -190,7 +190,7 @@ def test_bm25_agrees_in_both_harnesses(built, tmp_path):
 def test_hybrid_results_join_the_run_with_bm25s(tiny, built, tmp_path, harness):
     """Each arm's result is followed by one of its run fused with BM25's; BM25 with itself is refused."""
     from search_r3.retrieval.bm25 import bm25_run
-    from search_r3.retrieval.fusion import reciprocal_rank_fusion
+    from search_r3.retrieval.fusion import hybrid_fusion
 
     task, system = retrieval_task("CodeDocMini"), System("tiny", tiny, max_reasoning_tokens=4)
     found = list(run_arms(harness, system, ["never", "always"], task, tmp_path, hybrid=True))
@@ -199,7 +199,7 @@ def test_hybrid_results_join_the_run_with_bm25s(tiny, built, tmp_path, harness):
     ]  # fmt: skip
     dense = run_beir(System("tiny", tiny, "never"), task).run
     lexical = bm25_run(built.corpus, built.queries, k=1000)
-    wanted = measure(built.qrels, reciprocal_rank_fusion(dense, lexical))
+    wanted = measure(built.qrels, hybrid_fusion(dense, lexical))
     for query_id, score in found[3].per_query["ndcg_at_10"].items():
         assert score == pytest.approx(wanted[query_id]["ndcg_at_10"], abs=1e-6)
     assert found[3].per_query != found[2].per_query

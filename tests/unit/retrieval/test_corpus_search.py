@@ -13,7 +13,7 @@ from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError, 
 from search_r3.model import default
 from search_r3.retrieval import corpus_index
 from search_r3.retrieval.bm25 import bm25_run
-from search_r3.retrieval.fusion import reciprocal_rank_fusion
+from search_r3.retrieval.fusion import hybrid_fusion
 
 TEXTS = {"sea": "the red sea", "star": "a star in the sky", "copy": "copy a folder", "empty": ""}
 DOCUMENTS = [Document(doc_id, text) for doc_id, text in TEXTS.items()]
@@ -68,10 +68,10 @@ def test_thoughts_come_with_the_hits(folder, tiny):
 
 
 def test_hybrid_hits_are_fused_with_bm25(folder, tiny):
-    """The scores are those of reciprocal rank fusion over both rankings."""
+    """The scores are those of the fusion of both rankings."""
     index = CorpusIndex.load(folder)
     dense = {"q": {hit.doc_id: hit.score for hit in index.search(QUERIES[0], 4, tiny)}}
-    wanted = reciprocal_rank_fusion(dense, bm25_run(TEXTS, {"q": QUERIES[0]}), k=3)["q"]
+    wanted = hybrid_fusion(dense, bm25_run(TEXTS, {"q": QUERIES[0]}), k=3)["q"]
     found = index.search(QUERIES[0], 3, tiny, hybrid=True)
     assert [(hit.doc_id, hit.score) for hit in found] == list(wanted.items())
     assert [(hit.rank, hit.text) for hit in found] == [(n, TEXTS[i]) for n, i in enumerate(wanted, 1)]

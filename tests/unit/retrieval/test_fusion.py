@@ -1,29 +1,60 @@
-"""Reciprocal rank fusion by hand."""
+"""Hybrid fusion by hand."""
 
 import pytest
 
 from search_r3.errors import InvalidOptionError
-from search_r3.retrieval.fusion import reciprocal_rank_fusion
+from search_r3.retrieval.fusion import hybrid_fusion
 
 
 def test_scores_and_order_by_hand():
-    """Only ranks count; what one run lacks gets the other's share alone."""
-    dense = {"q": {"a": 0.9, "b": 0.8, "c": -0.7}}
-    lexical = {"q": {"c": 12.0, "b": 3.0}}
-    fused = reciprocal_rank_fusion(dense, lexical)
+    """Cosines from 1 (best) to 0 (last), BM25 as a share of its best, weighted 3 to 1."""
+    dense = {"q": {"a": 0.9, "b": 0.8, "c": 0.5}}
+    lexical = {"q": {"c": 12.0, "b": 6.0, "d": 3.0}}
+    fused = hybrid_fusion(dense, lexical, lexical_weight=0.25)
     assert list(fused["q"].items()) == [
-        ("c", pytest.approx(1 / 63 + 1 / 61)),  # 0.03227
-        ("b", pytest.approx(1 / 62 + 1 / 62)),  # 0.03226
-        ("a", pytest.approx(1 / 61)),
+        ("a", pytest.approx(0.75 * 1)),
+        ("b", pytest.approx(0.75 * 0.75 + 0.25 * 0.5)),  # 0.6875
+        ("c", pytest.approx(0.75 * 0 + 0.25 * 1)),
+        ("d", pytest.approx(0.25 * 0.25)),  # as far as the last one
     ]
-    assert list(reciprocal_rank_fusion(dense, lexical, k=2)["q"]) == ["c", "b"]
+    assert list(hybrid_fusion(dense, lexical, k=2)["q"]) == ["a", "b"]
+
+
+def test_only_the_best_hundred_set_the_scale():
+    """What a corpus has besides changes nothing among the best; behind the hundredth scores are negative."""
+    near = {f"n{index:03}": 1 - index / 1000 for index in range(100)}
+    small = hybrid_fusion({"q": near}, {"q": {"n050": 3.0}})["q"]
+    large = hybrid_fusion({"q": near | {"far": -1.0}}, {"q": {"n050": 3.0}})["q"]
+    assert {doc_id: large[doc_id] for doc_id in small} == small
+    assert large["far"] == pytest.approx(0.7 * (-1.0 - 0.901) / 0.099)
+    absent = hybrid_fusion({"q": near | {"far": -1.0}}, {"q": {"n050": 3.0, "new": 0.3}})["q"]
+    assert absent["new"] == pytest.approx(absent["far"] + 0.3 * 0.1)
+
+
+def test_the_scale_of_the_cosines_does_not_matter():
+    """A model whose cosines lie in a narrow band gives the same scores."""
+    lexical = {"q": {"b": 2.0}}
+    wide, narrow = {"a": 1.0, "b": 0.0, "c": -1.0}, {"a": 0.82, "b": 0.81, "c": 0.80}
+    assert hybrid_fusion({"q": wide}, lexical)["q"] == pytest.approx(
+        hybrid_fusion({"q": narrow}, lexical)["q"]
+    )
 
 
 def test_queries_and_ties():
     """A query that one run lacks is the other's; equal scores go by id, the last one first."""
-    fused = reciprocal_rank_fusion({"q": {"a": 1.0, "b": 1.0}}, {"q": {}, "r": {"x": 2.0}})
-    assert list(fused["q"]) == ["b", "a"] and list(fused["r"]) == ["x"]
-    assert reciprocal_rank_fusion({"q": {}}, {"q": {}}) == {"q": {}}
-    assert list(reciprocal_rank_fusion({"q": {"a": 2.0}}, {"q": {"b": 1.0}})["q"]) == ["b", "a"]
-    with pytest.raises(InvalidOptionError, match="k=0"):
-        reciprocal_rank_fusion({"q": {"a": 1.0}}, k=0)
+    fused = hybrid_fusion({"q": {"a": 1.0, "b": 1.0}}, {"q": {}, "r": {"x": 2.0}})
+    assert list(fused["q"].items()) == [("b", 0.7), ("a", 0.7)]
+    assert fused["r"] == {"x": pytest.approx(0.3)}
+    assert hybrid_fusion({"q": {}}, {"q": {}}) == {"q": {}}
+    assert list(hybrid_fusion({"q": {"a": 2.0}}, {"q": {"b": 1.0}})["q"]) == ["a", "b"]
+    ends = {"q": {"a": 2.0, "b": 1.0}}, {"q": {"b": 1.0}}
+    assert list(hybrid_fusion(*ends, lexical_weight=0)["q"]) == ["a", "b"]
+    assert list(hybrid_fusion(*ends, lexical_weight=1)["q"]) == ["b", "a"]
+
+
+@pytest.mark.parametrize("options", [{"k": 0}, {"lexical_weight": -0.1}, {"lexical_weight": 1.5}])
+def test_what_cannot_be(options):
+    """The message gives the value."""
+    name, value = next(iter(options.items()))
+    with pytest.raises(InvalidOptionError, match=f"{name}={value}"):
+        hybrid_fusion({"q": {"a": 1.0}}, {}, **options)
