@@ -18,7 +18,7 @@ from search_r3.cli.running import run
 from search_r3.data.dev_tasks import DEV_TASKS
 from search_r3.data.minilm import minilm_folder
 from search_r3.evaluation.dev_suite import (
-    BRIDGE_TASK,
+    BRIDGE_TASKS,
     MULTIHOP_TASKS,
     NAMES_TASK,
     DevResult,
@@ -32,7 +32,7 @@ from search_r3.paths import data_dir
 from search_r3.provenance import describe_environment
 
 MINILM = "all-MiniLM-L6-v2"
-_TASKS = (*DEV_TASKS, *MULTIHOP_TASKS, NAMES_TASK, BRIDGE_TASK)
+_TASKS = (*DEV_TASKS, *MULTIHOP_TASKS, NAMES_TASK, *BRIDGE_TASKS)
 
 
 def main(

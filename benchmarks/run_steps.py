@@ -25,7 +25,7 @@ from search_r3.cli.options import OutputOption, each_of
 from search_r3.cli.running import run
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.retrieval_task import RetrievalTask
-from search_r3.evaluation.dev_suite import BRIDGE_TASK, MULTIHOP_TASKS, load_dev_suite
+from search_r3.evaluation.dev_suite import BRIDGE_TASKS, MULTIHOP_TASKS, load_dev_suite
 from search_r3.evaluation.step_arms import STEP_ARMS, StepArm, StepArms
 from search_r3.evaluation.step_rivals import (
     BM25Retriever,
@@ -54,7 +54,7 @@ MINILM = "MiniLM"
 BONUSES = (0.0005, 0.001, 0.002, 0.004)
 """Of the mention bonus; the best on the task is reported, which flatters this rival."""
 
-_TASKS = (*MULTIHOP_TASKS, BRIDGE_TASK)
+_TASKS = (*MULTIHOP_TASKS, *BRIDGE_TASKS)
 ALL_ARMS: list[str] = list(STEP_ARMS)
 
 
@@ -75,7 +75,7 @@ def main(
         typer.Option(
             "--task",
             callback=_tasks_alone,
-            help=f"A task; repeatable: {', '.join(_TASKS)} [default: FoldocBridge, all with --multihop].",
+            help=f"A task; repeatable: {', '.join(_TASKS)} [default: all that are found].",
         ),
     ] = None,
     multihop: Annotated[
@@ -107,7 +107,7 @@ def main(
     """Measure, print and write."""
     environment = describe_environment()
     chosen = [arm for arm in STEP_ARMS if arm in arms]
-    wanted = tasks or [BRIDGE_TASK, *(MULTIHOP_TASKS if multihop is not None else ())]
+    wanted = tasks or [*BRIDGE_TASKS, *(MULTIHOP_TASKS if multihop is not None else ())]
     suite = load_dev_suite(wanted, multihop=multihop, limit=limit)
     ours = load_model(model, dtype=dtype)
     ours.reasoning_module.on_truncation = "ignore"
@@ -244,7 +244,7 @@ def _scores(task: RetrievalTask, hits: Hits) -> dict[str, dict[str, float]]:
 
 
 def _titles(name: str, task: RetrievalTask, multihop: Path | None) -> dict[str, str]:
-    """Titles of documents: a field of the two tasks in a folder, the headword of FoldocBridge."""
+    """Titles of documents: a field of the two tasks in a folder, what stands before the colon elsewhere."""
     if multihop is None or name not in MULTIHOP_TASKS:
         return {doc_id: text.partition(": ")[0] for doc_id, text in task.corpus.items()}
     rows = (row for _, row in json_objects(multihop / name / "corpus.jsonl"))

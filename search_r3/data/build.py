@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from search_r3.data.beir import read_beir, write_beir
-from search_r3.data.bridge_sets import FOLDOC_BRIDGE
+from search_r3.data.bridge_sets import BRIDGE_TESTS
 from search_r3.data.catalogue import SIZES, TASKS, Size, expected_hash
 from search_r3.data.dev_tasks import DEV_TASKS, DevCard, dev_folder, expected_dev_hash
 from search_r3.data.full_tasks import full_task
@@ -324,7 +324,7 @@ class Builder:
 
 def _dev_cards() -> dict[str, DevCard]:
     """What is built like a dev task: the tests of names and of two hops too."""
-    return {**DEV_TASKS, NAMES.name: NAMES, FOLDOC_BRIDGE.name: FOLDOC_BRIDGE}
+    return {**DEV_TASKS, NAMES.name: NAMES, **BRIDGE_TESTS}
 
 
 def _is_built(folder: Path, wanted: str) -> bool:

@@ -36,8 +36,8 @@ MULTIHOP_TASKS = ("hotpot-dev", "musique-dev")
 NAMES_TASK = "Names"
 """The test of names, which is measured where it is asked for: it chooses nothing."""
 
-BRIDGE_TASK = "FoldocBridge"
-"""The test of questions in two hops, likewise."""
+BRIDGE_TASKS = ("FoldocBridge", "WikiBridge")
+"""The tests of questions in two hops, likewise."""
 
 _DOCUMENTS_PER_QUERY = 10
 
@@ -73,7 +73,7 @@ def load_dev_suite(
     """Load dev tasks by name.
 
     Args:
-        names: The tasks; None for all but :data:`NAMES_TASK` and :data:`BRIDGE_TASK`.
+        names: The tasks; None for all but :data:`NAMES_TASK` and :data:`BRIDGE_TASKS`.
         multihop: The folder of :data:`MULTIHOP_TASKS`; None goes without them.
         limit: Most queries of a task; documents are left out in proportion. None keeps all.
 
@@ -82,7 +82,7 @@ def load_dev_suite(
         DataError: A task is not built, or its data is not the pinned data.
     """
     suite = [*DEV_TASKS, *(MULTIHOP_TASKS if multihop is not None else ())]
-    known = [*suite, NAMES_TASK, BRIDGE_TASK]
+    known = [*suite, NAMES_TASK, *BRIDGE_TASKS]
     if unknown := sorted(set(names or ()) - set(known)):
         raise InvalidOptionError(
             f"Got the dev tasks {unknown}, wanted some of {', '.join(known)}. "

@@ -12,7 +12,8 @@ An example is *taught* if the model is to learn to write it, and not only to emb
   not see the answer helps: this is what ``reasoning="auto"`` decides by.
 
 A thought may be about passages (evidence), which the query then reads before. An empty thought about passages
-teaches to skip the thought after reading them. The direct example of such a query has the passage as its
+teaches to skip the thought after reading them; so does an example of a set without thoughts that reads what
+its own search may have found (``reads``). The direct example of such a query has the passage as its
 positive as often as the answer, and no hard negative: the passage is among these.
 """
 
@@ -120,6 +121,7 @@ def _example(
 ) -> Example:
     is_reversed, thinks, is_cut, kept = (generator.random() for _ in range(4))
     pick = generator.randrange(1 << 30)
+    reads = generator.random()
     if is_reversed < source.reversed:
         return Example(pair.positive, None, 1.0, False, pair.query, (), pair.source)
     negatives = pair.negatives[: source.negatives] if len(pair.negatives) >= source.negatives else ()
@@ -137,6 +139,10 @@ def _example(
             chosen.is_finished,
             chosen.evidence,
         )
+    if not known and reads < source.reads and pair.negatives:
+        found = (pair.positive, *pair.negatives[:2])
+        passage = (found[pick % len(found)],)
+        return Example(pair.query, "", 1.0, True, pair.positive, (), pair.source, True, passage)
     own = [record for record in known if record.origin != "terms" and not record.evidence]
     skips = bool(own) and not any(record.helps for record in own)
     read = [text for record in known if record.thought for text in record.evidence]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -64,8 +65,9 @@ class ExampleEncoder:
             For the columns ``query``, ``positive``, ``negative_1`` and so on: ``<column>_input_ids`` and
             ``<column>_attention_mask`` (B, L), left padded. ``query_target_mask`` (B, L) is 1 where a token
             is to be learnt from the tokens before it. ``query_thinks`` (B,) is true where there is a
-            thought or evidence, of which the teacher knows nothing. With a teacher, ``<column>_teacher`` (B,
-            its dimension); with term vectors, ``<column>_terms`` (B, their features).
+            thought or evidence, of which the teacher knows nothing; ``query_direct_ids`` and
+            ``query_direct_mask`` are those queries without either, in the same order. With a teacher,
+            ``<column>_teacher`` (B, its dimension). With term vectors, ``<column>_terms`` (B, features).
         """
         examples = [Example.from_row(row) for row in rows]
         queries = [self._query(example) for example in examples]
@@ -78,6 +80,12 @@ class ExampleEncoder:
         batch["query_input_ids"], batch["query_attention_mask"] = left_pad([ids for ids, _ in queries])
         batch["query_target_mask"], _ = left_pad([targets for _, targets in queries])
         batch["query_thinks"] = torch.tensor([example.thought is not None for example in examples])
+        if direct := [
+            self._encode(replace(example, evidence=()), ()).token_ids
+            for example in examples
+            if example.thought is not None
+        ]:
+            batch["query_direct_ids"], batch["query_direct_mask"] = left_pad(direct)
         for name, texts in columns:
             token_ids = [self._document(text) for text in texts]
             batch[f"{name}_input_ids"], batch[f"{name}_attention_mask"] = left_pad(token_ids)

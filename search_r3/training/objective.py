@@ -1,13 +1,15 @@
-"""The supervised objective: embed well with and without a thought, write useful thoughts, stay near the base.
+"""The supervised objective: embed well with a thought and without, write useful ones, stay near the base.
 
-    L = w1 * InfoNCE + w2 * next token + w3 * KL + w4 * triplet + w5 * distillation + w6 * ranking
+    L = w1 * InfoNCE + w2 * next token + w3 * KL + w4 * triplet
+        + w5 * distillation + w6 * ranking + w7 * hinge
 
 The paper (arXiv 2510.07048) sums the first four plainly; its weights, temperature and margin are not known.
 Deviations: the parts are weighted, the triplet part is off by default, and distillation from a small
 embedder is ours: it gives a run of a few thousand steps a signal about every text, not only about pairs. So
 are its scores of the batch's documents as soft targets (ranking); to these the cosine of TF-IDF vectors can
 be added, which knows names that the small embedder confuses. Neither looks at a query's vector after a
-thought: the teacher did not read the thought, and would teach the vector to ignore it.
+thought: the teacher did not read the thought, and would teach the vector to ignore it. The hinge is ours too:
+it asks that no thought, a wrong one included, makes its query worse than it is without one.
 Contrastive, triplet and distillation losses are sentence-transformers' own.
 """
 
@@ -68,11 +70,11 @@ class SupervisedLoss(nn.Module):
     ) -> None:
         super().__init__()
         if config.cached and (
-            config.triplet or config.uses_teacher or config.false_negative_margin is not None
+            config.triplet or config.hinge or config.uses_teacher or config.false_negative_margin is not None
         ):
             raise InvalidOptionError(
-                "Got cached=true with a triplet, a teacher or a false_negative_margin, wanted none of "
-                "them: gradient caching embeds a batch in pieces, and they need it whole."
+                "Got cached=true with a triplet, a hinge, a teacher or a false_negative_margin, wanted none "
+                "of them: gradient caching embeds a batch in pieces, and they need it whole."
             )
         if config.cached and processes > 1 and (config.next_token or config.kl):
             raise InvalidOptionError(
@@ -92,6 +94,7 @@ class SupervisedLoss(nn.Module):
         similarity: Similarity = cos_sim
         if config.false_negative_margin is not None:
             similarity = masked_similarity(config.false_negative_margin)
+        self._similarity = similarity
         if config.cached:
             self._cached = CachedMultipleNegativesRankingLoss(
                 model, scale=1 / config.temperature, gather_across_devices=gather
@@ -146,6 +149,8 @@ class SupervisedLoss(nn.Module):
             with torch.autocast(queries["input_ids"].device.type, enabled=False):
                 floats = [vectors.float() for vectors in embeddings]
                 parts = self._embedding_parts(floats)
+                if self.config.hinge:
+                    parts["hinge"] = self._hinge(floats, queries)
                 if teachers:
                     parts |= self._teacher_parts(floats, teachers, terms, ~queries["thinks"])
             parts |= self._language(encoded["token_embeddings"], queries)
@@ -236,6 +241,34 @@ class SupervisedLoss(nn.Module):
         if self.config.kl:
             parts["kl"] = divergence / count
         return parts
+
+    def _hinge(self, embeddings: list[torch.Tensor], queries: Features) -> torch.Tensor:
+        """By how much InfoNCE is larger after a thought than without it, where it is: the mean over thoughts.
+
+        Without it is a constant: the direct vector is not made worse to make the thought look better.
+        """
+        own, *documents = embeddings
+        thinks = queries["thinks"]
+        count = self._mean_over_processes(thinks.sum().float())
+        if self._processes > 1:
+            documents = [all_gather_with_grad(column) for column in documents]
+        if not thinks.any():
+            return own.sum() * 0
+        with torch.no_grad():
+            plain = {"input_ids": queries["direct_ids"], "attention_mask": queries["direct_mask"]}
+            direct = own.detach().clone()
+            direct[thinks] = self.model(plain)["sentence_embedding"].float()
+        candidates = torch.cat(documents)
+        after, before = (self._rows(vectors, candidates)[thinks] for vectors in (own, direct.detach()))
+        share = len(after) / max(count, 1 / self._processes)
+        return share * functional.relu(after - before.detach()).mean()
+
+    def _rows(self, queries: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+        """InfoNCE of every query; the positives of all processes come first among the candidates."""
+        scores = self._similarity(queries, candidates) / self.config.temperature
+        offset = torch.distributed.get_rank() * len(queries) if self._processes > 1 else 0
+        positives = torch.arange(len(queries), device=scores.device) + offset
+        return functional.cross_entropy(scores, positives, reduction="none")
 
     def _of_all(self, vectors: torch.Tensor) -> torch.Tensor:
         """The vectors of all processes, those of the first one first; no gradient."""

@@ -45,11 +45,14 @@ class SourceConfig(Section):
             the source is for the dev split alone, and shows what training gives where it did not look.
         negatives: Hard negatives of a pair; pairs that have fewer come in batches of their own, without.
         reversed: Share of examples asked the other way round (positive as query), without negatives.
+        reads: Of the other examples without thoughts, the share that reads the positive or a hard negative
+            and skips the thought: one search is enough, whatever it found.
     """
 
     examples: int = Field(ge=0)
     negatives: int = Field(default=1, ge=0)
     reversed: float = Field(default=0.0, ge=0, le=1)
+    reads: float = Field(default=0.0, ge=0, le=1)
 
 
 class DataConfig(Section):
@@ -102,14 +105,16 @@ class LossConfig(Section):
 
     The paper sums its parts plainly and its weights are not known (arXiv 2510.07048). The defaults follow
     LREM (arXiv 2510.14321), which has the same token design; the temperature is a sweep's choice
-    (benchmarks/LOG.md). ``mini_batch_tokens`` is that of gradient caching (``cached``). ``terms`` is the
-    weight of the TF-IDF cosine that is added to the teacher's cosine in the ranking part.
+    (benchmarks/LOG.md). ``mini_batch_tokens`` is that of gradient caching (``cached``). ``hinge`` weighs
+    what a thought costs its query. ``terms`` is the weight of the TF-IDF cosine that the ranking part adds to
+    the teacher's.
     """
 
     contrastive: float = Field(default=1.0, ge=0)
     next_token: float = Field(default=0.1, ge=0)
     kl: float = Field(default=0.05, ge=0)
     triplet: float = Field(default=0.0, ge=0)
+    hinge: float = Field(default=0.0, ge=0)
     distillation: float = Field(default=0.0, ge=0)
     ranking: float = Field(default=0.0, ge=0)
     terms: float = Field(default=0.0, ge=0)

@@ -1,7 +1,8 @@
 """What a thought is worth: does it help a reference scorer find the positive?
 
 After STaR (arXiv 2203.14465) and MMEmb-R1 (arXiv 2604.06156), which keep a rationale only if it leads to the
-right answer. The scorer is any sentence-transformers model; it reads the query with the thought behind it.
+right answer. The scorer is any sentence-transformers model. One that thinks reads the thought where its own
+would stand: its worth is what it does to that model's own vector. Any other reads it behind the query.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class ThoughtFilter:
             for thought, is_finished in some
             if not quotes(thought, pairs[index].positive)
         ]
-        helped = self._encode([f"{pairs[index].query} {thought}" for index, thought, _ in rows], task="query")
+        helped = self._after([(pairs[index].query, thought) for index, thought, _ in rows])
         before = [self._standing(vector, pair) for vector, pair in zip(asked, pairs, strict=True)]
         found = []
         for (index, thought, is_finished), vector in zip(rows, helped, strict=True):
@@ -83,6 +84,13 @@ class ThoughtFilter:
             )
         return found
 
+    def _after(self, rows: list[tuple[str, str]]) -> Vectors:
+        """Vectors of queries with their thoughts."""
+        if isinstance(self._scorer, SearchR3) and self._scorer.thinks and rows:
+            found = self._scorer.encode_query(rows, batch_size=self._batch_size, normalize_embeddings=True)
+            return np.asarray(found, dtype=np.float32)
+        return self._encode([f"{query} {thought}" for query, thought in rows], task="query")
+
     def _standing(self, vector: Vectors, pair: TrainingPair) -> tuple[int, float]:
         """Rank of the positive (1 is best), and its margin over the best other document."""
         similarities = self._documents @ vector
@@ -97,6 +105,6 @@ class ThoughtFilter:
             return np.zeros((0, self._scorer.get_embedding_dimension() or 0), dtype=np.float32)
         options: dict[str, Any] = {"batch_size": self._batch_size, "normalize_embeddings": True}
         if isinstance(self._scorer, SearchR3) and task == "query":
-            options["reasoning"] = "never"  # what is judged is the thought that stands in the text
+            options["reasoning"] = "never"  # what a thought is worth is measured against having none
         encode = self._scorer.encode_query if task == "query" else self._scorer.encode_document
         return np.asarray(encode(texts, show_progress_bar=False, **options), dtype=np.float32)

@@ -37,8 +37,10 @@ def about_all(*texts, **worth):
 PAIRS = [pair(number) for number in range(2000)]
 
 
-def draw(known=(), *, pairs=PAIRS, examples=2000, seed=0, negatives=1, reversed_share=0.0, **options):
-    source = SourceConfig(examples=examples, negatives=negatives, reversed=reversed_share)
+def draw(
+    known=(), *, pairs=PAIRS, examples=2000, seed=0, negatives=1, reversed_share=0.0, reads=0.0, **options
+):
+    source = SourceConfig(examples=examples, negatives=negatives, reversed=reversed_share, reads=reads)
     return draw_examples({"a": pairs}, known, DataConfig(sources={"a": source}, **options), seed)
 
 
@@ -142,6 +144,25 @@ def test_a_thought_brings_its_passages():
     assert np.mean([one.positive == "one passage" for one in direct]) == near(0.5, len(direct))
     assert {one.negatives for one in drawn if one.evidence} == {("bad 1",)}
     assert all(Example.from_row(one.to_row()) == one for one in drawn[:20])
+
+
+def test_what_one_search_answers_is_read_without_a_thought():
+    """A share of what has no thoughts reads its positive or a negative, and learns to skip the thought."""
+    drawn = draw(reversed_share=0.2, reads=0.25)
+    reading = [one for one in drawn if one.evidence]
+    assert len(reading) / 2000 == near(0.8 * 0.25, 2000)
+    assert all((one.thought, one.is_taught, one.negatives) == ("", True, ()) for one in reading)
+    kinds = Counter("positive" if one.evidence == (one.positive,) else one.evidence[0] for one in reading)
+    assert set(kinds) == {"positive", "bad 1", "bad 2"}
+    assert kinds["positive"] / len(reading) == near(1 / 3, len(reading))
+    # The others are what they would have been, and what has thoughts keeps its own.
+    assert [one for one in draw(reversed_share=0.2) if one in drawn] == [
+        one for one in drawn if not one.evidence
+    ]
+    known = about_all("x")
+    assert draw(known, reads=1.0) == draw(known)
+    bare = [pair(number, negatives=()) for number in range(5)]
+    assert not any(one.evidence for one in draw(pairs=bare, examples=5, reads=1.0))
 
 
 def test_reversed_examples_are_the_pair_alone():

@@ -49,7 +49,7 @@ def test_queries_and_documents_are_the_runtimes_sequences(tiny, encoder):
         f"{name}_{part}"
         for name in ("query", "positive", "negative_1")
         for part in ("input_ids", "attention_mask")
-    } | {"query_target_mask", "query_thinks"}
+    } | {"query_target_mask", "query_thinks", "query_direct_ids", "query_direct_mask"}
     assert batch["query_thinks"].tolist() == [False, True]
 
 
@@ -159,6 +159,15 @@ def test_teacher_sees_the_plain_texts(tiny):
     batch = ExampleEncoder(tiny[0], CONFIG, teacher)(rows(one, one))
     assert seen == [["red apple"] * 2, ["the sea"] * 2, ["a star"] * 2]
     assert batch["negative_1_teacher"].tolist() == [[3.0, 3.0]] * 2
+
+
+def test_thinking_queries_come_without_their_thought_too(tiny):
+    """Neither thought nor passages: the sequence of the direct query, for those that think alone."""
+    batch = ExampleEncoder(tiny[0], CONFIG)(rows(example(), example("sun"), reading("sun")))
+    plain = ExampleEncoder(tiny[0], CONFIG)(rows(example()))["query_input_ids"][0].tolist()
+    assert batch["query_direct_ids"].tolist() == [plain, plain]
+    assert batch["query_direct_mask"].all()
+    assert "query_direct_ids" not in ExampleEncoder(tiny[0], CONFIG)(rows(example()))
 
 
 def test_term_vectors_are_of_the_plain_texts(tiny):

@@ -268,6 +268,39 @@ def test_terms_are_added_to_the_teachers_ranking(model):
     assert value.item() == pytest.approx(by_hand.item(), abs=1e-4)
 
 
+@pytest.mark.parametrize("margin", [None, 0.0])
+def test_hinge_by_hand(model, margin):
+    """The mean over thinking queries of what InfoNCE loses by the thought; a gain counts as nothing."""
+    config = LossConfig(**{**ONLY, "hinge": 2.0}, temperature=0.1, false_negative_margin=margin)
+    loss = SupervisedLoss(model, config)
+    parts = features(model)
+    bare = features(model, [replace(one, thought=None, is_taught=False) for one in EXAMPLES])
+
+    def info_nce(queries):
+        vectors = [
+            model({key: column[key] for key in ("input_ids", "attention_mask")})["sentence_embedding"]
+            for column in (queries, *parts[1:])
+        ]
+        scores = vectors[0] @ torch.cat(vectors[1:]).T
+        if margin is not None:
+            own = scores.diagonal()[:, None]
+            scores = scores.masked_fill(scores > own + margin, -torch.inf)
+        return -(scores / 0.1).log_softmax(dim=1).diagonal()
+
+    lost = (info_nce(parts[0]) - info_nce(bare[0]).detach())[[1, 3, 4]]
+    assert (lost > 0).any() and (lost < 0).any()
+    by_hand = 2 * lost.clamp(min=0).mean()
+    value = loss(features(model))["hinge"]
+    assert value.item() == pytest.approx(by_hand.item(), abs=1e-4)
+    assert_same_gradients(gradients(model, value), gradients(model, by_hand))
+
+
+def test_hinge_without_thoughts_is_nothing(model):
+    """A batch of direct queries has no thought that could cost something."""
+    loss = SupervisedLoss(model, LossConfig(**{**ONLY, "hinge": 1.0}))
+    assert loss(features(model, [EXAMPLES[0], EXAMPLES[2]]))["hinge"] == 0
+
+
 def test_false_negatives_are_masked():
     """A document above the own positive by more than the margin leaves the softmax; the positive stays."""
     queries = torch.eye(2)

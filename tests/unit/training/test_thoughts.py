@@ -324,12 +324,13 @@ def test_samples_depend_on_seed_and_query_only(tiny):
     assert sampled(tiny, seed=100) != thoughts
 
 
-def test_a_scorer_that_thinks_reads_queries_as_queries(tiny):
-    """It is asked for the role, and for no thought of its own."""
+def test_a_scorer_that_thinks_reads_the_thought_as_its_own(tiny):
+    """The thought stands where the scorer's own would, and is measured against having none."""
     pairs = [pair("red sea", "the sea", "a star"), pair("sun", "the sun", number=2)]
     [found] = ThoughtFilter(pairs, tiny).records(pairs[:1], [finished("blue")], "self")
     documents = tiny.encode_document(["the sea", "a star", "the sun"])
-    before, after = tiny.encode_query(["red sea", "red sea blue"], reasoning="never")
+    before = tiny.encode_query("red sea", reasoning="never")
+    after = tiny.encode_query([("red sea", "blue")])[0]
     margins = [(vector @ documents[0]) - max(documents[1:] @ vector) for vector in (before, after)]
     assert found.gain == pytest.approx(margins[1] - margins[0], abs=1e-5)
 
