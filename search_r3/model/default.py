@@ -163,6 +163,7 @@ EMBEDDED_MODELS: dict[str, Callable[[], Path]] = {
     SMOLLM2.name: lambda: default_model_folder(SMOLLM2.name),
     GEMMA3.name: lambda: default_model_folder(GEMMA3.name),
     "embedded": embedded_base_folder,
+    f"{SMOLLM2.name}-base": lambda: embedded_base_folder(SMOLLM2.name),
     f"{GEMMA3.name}-base": lambda: embedded_base_folder(GEMMA3.name),
 }
 """The names of the embedded models, which :class:`SearchR3` takes instead of a folder or Hub id."""
@@ -182,9 +183,9 @@ def load_model(
 
     Args:
         name: ``default`` (the trained default model), ``smollm2-135m`` or ``gemma3-270m`` (a trained model by
-            name), ``embedded`` (the default model's LLM, prepared and untrained), ``gemma3-270m-base`` (the
-            other LLM, untrained), a folder, or a Hub id. A folder called like one of these is given as a
-            ``Path`` or with a separator (``./default``).
+            name), ``embedded`` (the default model's LLM, prepared and untrained), ``smollm2-135m-base`` or
+            ``gemma3-270m-base`` (an LLM by name, untrained), a folder, or a Hub id. A folder called like one
+            of these is given as a ``Path`` or with a separator (``./default``).
         device: Such as ``cpu`` or ``cuda:1``; None lets sentence-transformers choose.
         dtype: Type that the weights are loaded in: ``float32``, ``bfloat16`` or ``float16``, as a string or
             a ``torch.dtype``. None means the type they are saved in. Vectors are float32 in all of them.
