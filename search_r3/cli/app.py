@@ -18,6 +18,7 @@ from search_r3.cli.publish_command import publish
 from search_r3.cli.report_command import report
 from search_r3.cli.running import make_app, run_app
 from search_r3.cli.search_command import search
+from search_r3.cli.serve_command import serve
 from search_r3.cli.thoughts_command import thoughts
 from search_r3.cli.train_command import train
 
@@ -29,6 +30,7 @@ app = make_app(
 app.command(name="demo")(demo)
 app.command(name="index")(index)
 app.command(name="search")(search)
+app.command(name="serve")(serve)
 app.command(name="embed")(embed)
 app.command(name="export")(export)
 app.command(name="info")(info)

@@ -17,14 +17,10 @@ from search_r3.cli.search_command import result_of, show
 def demo(model: ModelOption = None) -> None:
     """Search the Python standard library on this machine: index it, ask questions, score thinking."""
     from search_r3.demo import stdlib_demo
-    from search_r3.model.fingerprint import fingerprint
-    from search_r3.paths import cache_dir
-    from search_r3.retrieval.corpus_index import FORMAT_VERSION
 
     started = time.monotonic()
     loaded = load_model(model)
-    # An index of another format is left alone, so that the demo runs after an upgrade.
-    folder = cache_dir() / f"demo-{FORMAT_VERSION}-{fingerprint(loaded)[:12]}"
+    folder = stdlib_demo.demo_folder(loaded)
     with resumable():
         with progress_bar() as progress:
             bar = progress.add_task("embedding the standard library", total=None)

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.demo.stdlib_corpus import demo_task
+from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
+from search_r3.paths import cache_dir
 from search_r3.retrieval.bm25 import bm25_run
-from search_r3.retrieval.corpus_index import CorpusIndex, build_index
+from search_r3.retrieval.corpus_index import FORMAT_VERSION, CorpusIndex, build_index
 from search_r3.retrieval.corpus_search import Explanation
 from search_r3.retrieval.documents import Document
 from search_r3.retrieval.metrics import ndcg_at_10
@@ -36,6 +38,11 @@ class ArmScore:
     arm: str
     ndcg_at_10: float
     tokens_per_query: float
+
+
+def demo_folder(model: SearchR3) -> Path:
+    """Where a model's index is kept. One of another format is left alone: the demo runs after an upgrade."""
+    return cache_dir() / f"demo-{FORMAT_VERSION}-{fingerprint(model)[:12]}"
 
 
 def build_demo_index(

@@ -185,7 +185,7 @@ class SearchR3(sentence_transformers.SentenceTransformer):
         self,
         queries: Iterable[str],
         *,
-        thoughts: Iterable[Thought | str | Sequence[int]] | None = None,
+        thoughts: Iterable[Thought | str | Sequence[int] | None] | None = None,
         evidence: Iterable[Sequence[str]] | None = None,
         **options: Any,
     ) -> QueryEncoding:
@@ -194,7 +194,7 @@ class SearchR3(sentence_transformers.SentenceTransformer):
         Args:
             queries: Q texts: any column of them, as for :meth:`encode`.
             thoughts: One per query: a :class:`Thought` (replayed token by token), a string or token ids. None
-                lets the model think.
+                lets the model think, about all queries or about the one that has it.
             evidence: Passages that each query reads before it thinks: a list of texts per query. None gives
                 no passage to any.
             **options: Options of :meth:`encode_query`: ``reasoning``, ``max_reasoning_tokens``,
@@ -289,7 +289,7 @@ SentenceTransformer = SearchR3
 
 def _paired(
     queries: Iterable[str],
-    thoughts: Iterable[Thought | str | Sequence[int]] | None,
+    thoughts: Iterable[Thought | str | Sequence[int] | None] | None,
     evidence: Iterable[Sequence[str]] | None,
 ) -> list[Any]:
     asked = checked_list(queries, "queries")
@@ -302,7 +302,7 @@ def _paired(
 
 def _with_evidence(
     queries: list[Any],
-    thoughts: Iterable[Thought | str | Sequence[int]] | None,
+    thoughts: Iterable[Thought | str | Sequence[int] | None] | None,
     evidence: Iterable[Sequence[str]],
 ) -> list[Any]:
     """Triples of query, thought (None lets it think) and passages."""

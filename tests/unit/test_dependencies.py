@@ -168,7 +168,7 @@ def installed_closure(lines: list[str]) -> set[str]:
     }
 
 
-RUNTIME = ["search-r3[parquet,eval,train,langchain,llama-index]"]
+RUNTIME = ["search-r3[parquet,eval,train,langchain,llama-index,serve]"]
 
 
 def test_constraints_pin_what_is_installed():

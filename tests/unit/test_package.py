@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "rl": f"{FOUNDATION} model data evaluation training",
     "integrations": f"{FOUNDATION} model retrieval",
     "demo": f"{FOUNDATION} model retrieval data",
-    "cli": f"{FOUNDATION} model retrieval data evaluation reporting training rl demo",
+    "server": f"{FOUNDATION} model retrieval demo",
+    "cli": f"{FOUNDATION} model retrieval data evaluation reporting training rl demo server",
     "": "model retrieval",  # what the package exports
 }
 LATE = {

@@ -1,0 +1,117 @@
+"use strict";
+// Texts of documents, queries and thoughts are only ever set as textContent: what stands in them is not run.
+
+const byId = (id) => document.getElementById(id);
+const ask = byId("ask"), rethink = byId("rethink"), status = byId("status");
+let asked = 0; // answers to earlier questions are dropped
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+async function post(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  const key = sessionStorage.getItem("key");
+  if (key) headers.Authorization = `Bearer ${key}`;
+  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  if (answer.status === 401 && (await askForKey())) return post(path, body);
+  const found = await answer.json();
+  if (!answer.ok) throw new Error(found.error ? found.error.message : answer.statusText);
+  return found;
+}
+
+function askForKey() {
+  const dialog = byId("key");
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      const key = byId("key-value").value;
+      if (key) sessionStorage.setItem("key", key);
+      resolve(Boolean(key) && dialog.returnValue === "use");
+    }, { once: true });
+  });
+}
+
+function say(text, isError = false) {
+  status.textContent = text;
+  status.classList.toggle("error", isError);
+}
+
+function hit(found, moved) {
+  const item = element("li", "hit");
+  const head = element("header");
+  head.append(element("span", "", `${found.rank}.`), element("span", "name", found.doc_id));
+  if (moved) head.append(element("span", moved > 0 ? "up" : "down", moved > 0 ? `▲ ${moved}` : `▼ ${-moved}`));
+  head.append(element("span", "", found.score.toFixed(3)));
+  item.append(head, element("p", "", found.text));
+  return item;
+}
+
+function showRankings(withThought, without) {
+  const before = new Map(without.hits.map((one) => [one.doc_id, one.rank]));
+  const moved = (one) => (one.direct_rank ?? before.get(one.doc_id) ?? one.rank) - one.rank;
+  byId("with").replaceChildren(...withThought.hits.map((one) => hit(one, moved(one))));
+  byId("without").replaceChildren(...without.hits.map((one) => hit(one, 0)));
+}
+
+function showSteps(steps) {
+  const lines = [];
+  steps.forEach((searches, number) => searches.forEach((one) => {
+    const line = element("li", "step");
+    line.append(element("strong", "", `Step ${number + 1} `));
+    if (one.read.length) line.append(element("span", "", `read ${one.read.join(", ")}; thought: ${one.thought.text || "(nothing)"} `));
+    line.append(element("span", "soft", `found ${one.found.slice(0, 5).join(", ") || "nothing: no search"}`));
+    lines.push(line);
+  }));
+  byId("steps").replaceChildren(...lines);
+}
+
+async function search(thought) {
+  const number = ++asked, started = performance.now();
+  const form = new FormData(ask), query = form.get("query").trim();
+  if (!query) return;
+  const inSteps = form.get("mode") === "steps" && thought === undefined;
+  const shared = { query, k: Number(form.get("k")) || 10 };
+  if (form.get("hybrid") && thought === undefined) shared.hybrid = true;
+  history.replaceState(null, "", `#${new URLSearchParams({ q: query, mode: form.get("mode"), k: shared.k })}`);
+  say("Thinking …");
+  try {
+    const first = thought !== undefined ? { ...shared, thought } : inSteps ? { ...shared, steps: 2 } : { ...shared, reasoning: "always" };
+    const [found, without] = await Promise.all([
+      post("v1/search", first), post("v1/search", { ...shared, reasoning: "never" }),
+    ]);
+    if (number !== asked) return;
+    showRankings(found, without);
+    showSteps(found.steps);
+    byId("with-title").textContent = inSteps ? "In two steps" : "With the thought";
+    byId("without-title").textContent = inSteps ? "In one step, without a thought" : "Without it";
+    rethink.hidden = inSteps;
+    byId("thought").value = found.thought.text;
+    byId("cost").textContent = `${found.thought.tokens} tokens, ended by ${found.thought.ending}; ${Math.round(found.seconds * 1000)} ms, without the thought ${Math.round(without.seconds * 1000)} ms`;
+    say(`${found.hits.length} documents in ${Math.round(performance.now() - started)} ms`);
+  } catch (error) {
+    if (number === asked) say(error.message, true);
+  }
+}
+
+ask.addEventListener("submit", (event) => { event.preventDefault(); search(); });
+rethink.addEventListener("submit", (event) => { event.preventDefault(); search(byId("thought").value); });
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && !/^(INPUT|TEXTAREA)$/.test(document.activeElement.tagName)) { event.preventDefault(); byId("query").focus(); }
+  if (event.key === "Escape") document.activeElement.blur();
+});
+
+function fromAddress() {
+  const kept = new URLSearchParams(location.hash.slice(1));
+  if (!kept.get("q")) return;
+  byId("query").value = kept.get("q");
+  const mode = ask.querySelector(`input[name=mode][value="${kept.get("mode") === "steps" ? "steps" : "think"}"]`);
+  mode.checked = true;
+  ask.elements.k.value = Number(kept.get("k")) || 10;
+  search();
+}
+window.addEventListener("hashchange", fromAddress);
+fromAddress();

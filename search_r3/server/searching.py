@@ -1,0 +1,102 @@
+"""``POST /v1/search``: an index asked with the model, with what was thought and what that changed."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+
+from search_r3.extras import needs_extra
+
+with needs_extra("serve"):
+    from fastapi import APIRouter, Request
+
+from search_r3.model.sentence_transformer import SearchR3
+from search_r3.retrieval.corpus_index import CorpusIndex
+from search_r3.retrieval.corpus_search import Explanation, IndexRetriever, search_corpus
+from search_r3.server.embeddings import ERRORS, unless_gone
+from search_r3.server.engine import Engine
+from search_r3.server.failures import RequestError, invalid
+from search_r3.server.schemas import HitAnswer, SearchAnswer, SearchBody, StepAnswer, ThoughtAnswer
+
+router = APIRouter()
+
+
+@router.post("/v1/search", responses=ERRORS)
+async def search(request: Request, body: SearchBody) -> SearchAnswer:
+    """Search the index."""
+    index: CorpusIndex | None = request.app.state.index
+    if index is None:
+        raise RequestError(
+            HTTPStatus.NOT_FOUND, "There is no index: start the server with --index DIR.", "no_index"
+        )
+    if body.explain and (body.hybrid or body.steps != 1):
+        raise invalid(
+            "Got explain with hybrid or steps, wanted neither: it compares two rankings.", "explain"
+        )
+    if body.thought is not None and (body.hybrid or body.steps != 1):
+        raise invalid("Got a thought with hybrid or steps, wanted neither: it is of one search.", "thought")
+    engine: Engine = request.app.state.engine
+    started = time.monotonic()
+    found = await unless_gone(request, engine.run(lambda: _search(engine, index, body)))
+    return _answer(body, found, time.monotonic() - started)
+
+
+def _search(engine: Engine, index: CorpusIndex, body: SearchBody) -> Explanation:
+    """On the engine's thread."""
+    if body.thought is not None:
+        return _with_thought(engine.model, index, body)
+    [found] = search_corpus(  # that the model is the index's was seen to when the server started
+        engine.model,
+        index.vectors,
+        index.texts,
+        [body.query],
+        body.k,
+        reasoning=body.reasoning,
+        max_reasoning_tokens=body.max_reasoning_tokens,
+        hybrid=body.hybrid,
+        steps=body.steps,
+        read=body.read,
+        explain=body.explain,
+    )
+    return found
+
+
+def _with_thought(model: SearchR3, index: CorpusIndex, body: SearchBody) -> Explanation:
+    encoding = model.encode_query_with_thoughts([body.query], thoughts=[body.thought], on_truncation="ignore")
+    retriever = IndexRetriever(index.vectors, index.texts)
+    [hits] = retriever.retrieve([body.query], encoding.embeddings, body.k)
+    return Explanation(encoding.thoughts[0], hits)
+
+
+def _answer(body: SearchBody, found: Explanation, seconds: float) -> SearchAnswer:
+    ranks: list[Any] = found.direct.ranks if found.direct is not None else [None] * len(found.hits)
+    return SearchAnswer(
+        query=body.query,
+        thought=ThoughtAnswer.of(found.thought),
+        hits=[
+            HitAnswer(
+                rank=hit.rank,
+                doc_id=hit.doc_id,
+                score=float(np.float32(hit.score)),
+                text=hit.text,
+                direct_rank=rank,
+            )
+            for hit, rank in zip(found.hits, ranks, strict=True)
+        ],
+        cosine_to_direct=found.direct.cosine if found.direct is not None else None,
+        steps=[
+            [
+                StepAnswer(
+                    read=list(one.read),
+                    thought=ThoughtAnswer.of(one.thought),
+                    found=[hit.doc_id for hit in one.hits[: body.k]],
+                )
+                for one in searches
+            ]
+            for searches in found.steps
+        ],
+        seconds=round(seconds, 4),
+    )

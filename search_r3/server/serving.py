@@ -1,0 +1,76 @@
+"""Running the application: loads the model and the index, listens, and drains when it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import types
+from collections.abc import Callable
+
+from search_r3.extras import needs_extra
+
+with needs_extra("serve"):
+    import uvicorn
+    from fastapi import FastAPI
+
+from search_r3.demo.stdlib_demo import build_demo_index, demo_folder
+from search_r3.model.default import load_model
+from search_r3.model.sentence_transformer import SearchR3
+from search_r3.retrieval.corpus_index import CorpusIndex
+from search_r3.server.application import make_application
+from search_r3.server.settings import ServerSettings
+
+
+def serve(settings: ServerSettings, say: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; open requests are answered, as long as ``drain_seconds`` lets them.
+
+    Args:
+        settings: How.
+        say: Told what happens, in a line each.
+
+    Raises:
+        ModelError: The model cannot be loaded.
+        VectorIndexError: The index cannot be read, or is of another model.
+    """
+    say(f"Loading the model {settings.model}")
+    model = load_model(settings.model, dtype=settings.dtype)
+    application = make_application(settings, model, _index(settings, model, say))
+    say(f"Listening on http://{settings.host}:{settings.port}")
+    server = DrainingServer(
+        application,
+        uvicorn.Config(
+            application,
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=settings.drain_seconds,
+        ),
+    )
+    server.run()
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn's server, which tells the application that it is about to stop.
+
+    Args:
+        application: The application.
+        config: uvicorn's.
+    """
+
+    def __init__(self, application: FastAPI, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._application = application
+
+    def handle_exit(self, sig: int, frame: types.FrameType | None) -> None:
+        """Take no new connections; a second signal does not wait for open requests."""
+        self._application.state.is_draining = True
+        super().handle_exit(signal.Signals(sig), frame)
+
+
+def _index(settings: ServerSettings, model: SearchR3, say: Callable[[str], None]) -> CorpusIndex | None:
+    if settings.index is not None:
+        return CorpusIndex.load(settings.index)
+    if settings.model != "default":
+        return None
+    say("No --index: searching in the documentation of Python's standard library, as the demo does")
+    return build_demo_index(model, demo_folder(model), lambda done, total: None)[0]
