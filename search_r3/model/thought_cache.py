@@ -19,7 +19,7 @@ from search_r3.arguments import as_list, checked_list
 from search_r3.errors import InvalidOptionError
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
-from search_r3.model.thought_store import ThoughtStore
+from search_r3.model.thought_store import Entry, ThoughtStore
 from search_r3.model.thoughts import Thought
 
 _PART_OF_THE_KEY = {"reasoning", "max_reasoning_tokens", "prompt", "prompt_name", "on_truncation"}
@@ -37,6 +37,7 @@ class ThoughtCache:
 
     Raises:
         InvalidOptionError: ``max_entries`` is less than 1.
+        DataError: The file cannot be used; see :class:`ThoughtStore`.
     """
 
     def __init__(self, model: SearchR3, path: Path | None = None, *, max_entries: int = 100_000) -> None:
@@ -44,7 +45,7 @@ class ThoughtCache:
             raise InvalidOptionError(f"Got max_entries={max_entries}, wanted 1 or more.")
         self._fingerprint = fingerprint(model)
         self._most = max_entries
-        self._memory: OrderedDict[bytes, tuple[tuple[int, ...], str]] = OrderedDict()
+        self._memory: OrderedDict[bytes, Entry] = OrderedDict()
         self._store = None if path is None else ThoughtStore(path, max_entries)
         self._lock = threading.Lock()
 
@@ -84,7 +85,7 @@ class ThoughtCache:
         known = self._look_up(keys)
         given = [Thought("", known[key][0], "given") if key in known else None for key in keys]
         found = model.encode_query_with_thoughts(texts, thoughts=given, evidence=passages, **options)
-        fresh: dict[bytes, tuple[tuple[int, ...], str]] = {}
+        fresh: dict[bytes, Entry] = {}
         thoughts: list[Thought] = []
         for key, thought in zip(keys, found.thoughts, strict=True):
             if key in known:
@@ -107,7 +108,7 @@ class ThoughtCache:
         prompts = {"prompts": model.prompts, "limit": model.max_seq_length}
         return hashlib.sha256(_canonical([self._fingerprint, configuration, prompts, asked])).digest()
 
-    def _look_up(self, keys: Sequence[bytes]) -> dict[bytes, tuple[tuple[int, ...], str]]:
+    def _look_up(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
         with self._lock:
             known = {}
             for key in keys:
@@ -121,12 +122,12 @@ class ThoughtCache:
             known |= stored
         return known
 
-    def _keep(self, fresh: dict[bytes, tuple[tuple[int, ...], str]]) -> None:
+    def _keep(self, fresh: dict[bytes, Entry]) -> None:
         self._remember(fresh)
         if self._store is not None and fresh:
             self._store.write(fresh)
 
-    def _remember(self, entries: dict[bytes, tuple[tuple[int, ...], str]]) -> None:
+    def _remember(self, entries: dict[bytes, Entry]) -> None:
         with self._lock:
             for key, entry in entries.items():
                 self._memory[key] = entry

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from search_r3.errors import DataError
 from search_r3.model.thoughts import ENDINGS
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ _KEPT_SHARE = 0.9
 
 
 class ThoughtStore:
-    """Thoughts by key. No failure of the file is an error: a thought that cannot be read is written anew.
+    """Thoughts by key. Once it is open no failure is an error: a thought that cannot be read is written anew.
 
     A file that is no database is moved aside, to ``<name>.damaged``. An entry that does not match its own
     checksum is dropped. Both are logged as warnings.
@@ -34,6 +35,9 @@ class ThoughtStore:
     Args:
         path: The file; it and its folder are made.
         max_entries: Most thoughts; those that were not used for longest go first.
+
+    Raises:
+        DataError: The file cannot be opened, is locked, or has other columns; it stays as it is.
     """
 
     def __init__(self, path: Path, max_entries: int) -> None:
@@ -42,6 +46,10 @@ class ThoughtStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._connection = self._open()
+        except sqlite3.OperationalError as error:
+            raise DataError(
+                f"Cannot use {path} as a cache of thoughts: {error}. Name another file, or remove it."
+            ) from None
         except sqlite3.DatabaseError as error:
             aside = path.with_name(f"{path.name}.damaged")
             logger.warning("The cache of thoughts %s cannot be read (%s): it is now %s.", path, error, aside)

@@ -16,10 +16,8 @@ Run = dict[str, dict[str, float]]
 """For every query id, the score of every retrieved document by its id; higher is better."""
 
 
-def hybrid_fusion(
-    dense: Run, lexical: Run, *, lexical_weight: float = LEXICAL_WEIGHT, k: int | None = None
-) -> Run:
-    """Join a dense and a BM25 run: (1 - weight) * scaled cosine + weight * scaled BM25 score.
+def hybrid_fusion(dense: Run, lexical: Run, *, k: int | None = None) -> Run:
+    """Join a dense and a BM25 run: 0.7 * scaled cosine + 0.3 * scaled BM25 score.
 
     A convex combination of scaled scores, which keeps how far apart documents are; their ranks alone do not
     (Bruch, Gai and Ingber, arXiv 2210.11934). A query's cosines are scaled so that its best document has 1
@@ -30,7 +28,6 @@ def hybrid_fusion(
     Args:
         dense: Scores on any linear scale, such as cosines or inner products.
         lexical: BM25 scores, 0 or more.
-        lexical_weight: Between 0 and 1.
         k: Most documents to keep for a query; None keeps all.
 
     Returns:
@@ -38,20 +35,18 @@ def hybrid_fusion(
         equal scores by id, last id first, as trec_eval orders them.
 
     Raises:
-        InvalidOptionError: ``k`` is less than 1, or the weight is outside of its range.
+        InvalidOptionError: ``k`` is less than 1.
     """
     if k is not None and k < 1:
         raise InvalidOptionError(f"Got k={k}, wanted 1 or more, or None for all documents.")
-    if not 0 <= lexical_weight <= 1:
-        raise InvalidOptionError(f"Got lexical_weight={lexical_weight}, wanted a number from 0 to 1.")
     fused: Run = {}
     for query_id in dict.fromkeys([*dense, *lexical]):
         near, words = _scaled(dense.get(query_id, {})), lexical.get(query_id, {})
         missing = min([0.0, *near.values()])
         most = max(words.values(), default=0.0) or 1.0
         scores = {
-            doc_id: (1 - lexical_weight) * near.get(doc_id, missing)
-            + lexical_weight * words.get(doc_id, 0.0) / most
+            doc_id: (1 - LEXICAL_WEIGHT) * near.get(doc_id, missing)
+            + LEXICAL_WEIGHT * words.get(doc_id, 0.0) / most
             for doc_id in dict.fromkeys([*near, *words])
         }
         best = sorted(scores, key=lambda doc_id: (scores[doc_id], doc_id), reverse=True)[:k]

@@ -17,7 +17,7 @@ with needs_extra("serve"):
     from fastapi.responses import JSONResponse, Response
 
 from search_r3.errors import InvalidInputError
-from search_r3.server.engine import Ask, Embedded, Engine, EngineFullError
+from search_r3.server.engine import Ask, Embedded, Engine, EngineFullError, EngineStoppedError
 from search_r3.server.failures import RequestError, invalid
 from search_r3.server.model_names import role_of, served_names
 from search_r3.server.schemas import (
@@ -72,8 +72,8 @@ async def unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
             "queue_full",
             headers={"Retry-After": str(error.seconds)},
         ) from None
-    except RuntimeError as error:
-        raise RequestError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "unavailable") from error
+    except EngineStoppedError as error:
+        raise RequestError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "unavailable") from None
     finally:
         task.cancel()
 
@@ -112,7 +112,7 @@ async def embeddings(request: Request, body: EmbeddingsBody) -> Response:
         total_tokens=sum(one.tokens + (one.thought.length if one.thought else 0) for one in found),
     )
     data = [_answer(index, one, body) for index, one in enumerate(found)]
-    answer = EmbeddingsAnswer(data=data, model=body.model, usage=usage)
+    answer = EmbeddingsAnswer(data=data, model=body.model or request.app.state.served_name, usage=usage)
     return JSONResponse(answer.model_dump(exclude_none=True))
 
 

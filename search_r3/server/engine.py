@@ -104,6 +104,10 @@ class EngineFullError(Exception):
         self.seconds = seconds
 
 
+class EngineStoppedError(Exception):
+    """The engine takes no more texts."""
+
+
 class Engine:
     """Embeds texts and runs searches, one after the other, on a thread of its own.
 
@@ -144,7 +148,7 @@ class Engine:
         Raises:
             EngineFullError: There is no room for them now.
             InvalidInputError: A text cannot be embedded; its ``location`` is its index among these.
-            RuntimeError: The engine was stopped.
+            EngineStoppedError: The engine was stopped.
         """
         loop = asyncio.get_running_loop()
         read = evidence or [()] * len(texts)
@@ -166,7 +170,7 @@ class Engine:
 
         Raises:
             EngineFullError: There is no room for it now.
-            RuntimeError: The engine was stopped.
+            EngineStoppedError: The engine was stopped.
             Exception: What the function raises.
         """
         loop = asyncio.get_running_loop()
@@ -199,7 +203,7 @@ class Engine:
     def _add(self, items: Sequence[_Item | _Call]) -> None:
         with self._changed:
             if self._is_stopping:
-                raise RuntimeError("The engine was stopped.")
+                raise EngineStoppedError("The server stops.")
             if len(self._waiting) + len(items) > self._most:
                 tokens = sum(item.size for item in self._waiting if isinstance(item, _Item))
                 raise EngineFullError(max(1, round(tokens / self._rate)))
@@ -266,7 +270,7 @@ class Engine:
                 self._answer([item])
             return
         except Exception as error:  # noqa: BLE001  # the thread must live; the requests get the error
-            logger.error("A batch of %d texts failed: %r", len(batch), error)
+            logger.error("A batch of %d texts failed: %s", len(batch), type(error).__name__)  # no texts
             for item in batch:
                 self._fail(item, error)
             return

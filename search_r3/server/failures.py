@@ -69,6 +69,11 @@ def add_handlers(application: FastAPI) -> None:
     async def of_package(_: Request, error: ValueError) -> JSONResponse:
         return invalid(str(error)).response()
 
+    @application.exception_handler(Exception)
+    async def of_nobody(_: Request, error: Exception) -> JSONResponse:
+        message = f"The server failed ({type(error).__name__}); its log says where."
+        return RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, message, "internal_error").response()
+
     @application.exception_handler(HTTPException)
     async def of_routing(_: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)

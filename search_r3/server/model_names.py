@@ -28,7 +28,8 @@ def role_of(body: EmbeddingsBody, served: str) -> tuple[Role, Reasoning | None]:
     Raises:
         RequestError: There is no such model, or the request says two different things.
     """
-    name, _, suffix = body.model.rpartition(":") if body.model != served else (served, "", "")
+    asked_for = body.model or served
+    name, _, suffix = (served, "", "") if asked_for == served else asked_for.rpartition(":")
     if name != served or (suffix and suffix not in SUFFIXES):
         raise RequestError(
             HTTPStatus.NOT_FOUND,

@@ -24,7 +24,8 @@ class EmbeddingsBody(Body):
 
     Attributes:
         input: A text or a list of texts. Token ids are refused: the template around a text is the model's.
-        model: Name of the model, with a suffix or without: ``:query``, ``:query-think``, ``:document``.
+        model: Name of the model, with a suffix or without: ``:query``, ``:query-think``, ``:document``;
+            None is the model without a suffix.
         encoding_format: ``float``, or ``base64`` of little-endian float32.
         dimensions: The model's own number, or none.
         user: Not used.
@@ -39,7 +40,7 @@ class EmbeddingsBody(Body):
     """
 
     input: Text | list[Text] | list[Count] | list[list[Count]]
-    model: Text = "default"
+    model: Text | None = None
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int, Field(strict=True, ge=1)] | None = None
     user: Text | None = None

@@ -37,7 +37,6 @@ class ServerSettings(BaseSettings):
         batch_tokens: Most tokens of a forward pass, by an estimate from the lengths of the texts.
         window_ms: How long a text waits for others to share its forward pass, in milliseconds.
         drain_seconds: How long open requests may take after the signal to stop.
-        log_texts: Whether errors are logged with the texts that caused them.
     """
 
     model_config = SettingsConfigDict(env_prefix="SEARCH_R3_SERVER_", extra="forbid", frozen=True)
@@ -58,7 +57,6 @@ class ServerSettings(BaseSettings):
     batch_tokens: int = Field(default=4096, ge=1)
     window_ms: float = Field(default=5.0, ge=0, le=1000)
     drain_seconds: int = Field(default=30, ge=0)
-    log_texts: bool = False
 
 
 def read_settings(given: dict[str, Any]) -> ServerSettings:

@@ -22,7 +22,7 @@ from search_r3.model.thought_cache import ThoughtCache
 from search_r3.retrieval.corpus_index import CorpusIndex, build_index
 from search_r3.retrieval.documents import Document
 from search_r3.server.application import make_application
-from search_r3.server.engine import Ask, Engine, EngineFullError
+from search_r3.server.engine import Ask, Engine, EngineFullError, EngineStoppedError
 from search_r3.server.monitoring import Monitoring
 from search_r3.server.settings import ServerSettings, read_settings
 
@@ -157,6 +157,17 @@ def test_bodies_that_are_no_request(client, body):
     answer = client.post("/v1/embeddings", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400 and answer.json()["error"]["message"]
     assert client.get("/ready").status_code == 200
+
+
+def test_a_failure_of_the_model_is_a_500_without_its_texts(tiny, monkeypatch, caplog):
+    """Not "unavailable": nobody should try again. The server goes on, and no text is logged."""
+    with TestClient(make_application(ServerSettings(), tiny), raise_server_exceptions=False) as failing:
+        with monkeypatch.context() as patch:
+            patch.setattr(tiny, "encode_document", lambda *_, **__: 1 / 0)
+            answer = failing.post("/v1/embeddings", json={"input": "a secret"})
+        refused(answer, 500, "ZeroDivisionError")
+        assert "secret" not in caplog.text
+        assert failing.post("/v1/embeddings", json={"input": "a secret"}).json()["model"] == "default"
 
 
 def test_models_and_unknown_routes(client):
@@ -358,7 +369,7 @@ def test_stopping_finishes_what_waits(engine):
         await asyncio.sleep(0.01)
         await asyncio.to_thread(running.stop)
         assert len(await waiting) == 4
-        with pytest.raises(RuntimeError, match="stopped"):
+        with pytest.raises(EngineStoppedError):
             await running.embed(["x"], Ask("document"))
 
     asyncio.run(ask())

@@ -2,7 +2,7 @@
 // Texts of documents, queries and thoughts are only ever set as textContent: what stands in them is not run.
 
 const byId = (id) => document.getElementById(id);
-const ask = byId("ask"), rethink = byId("rethink"), status = byId("status");
+const ask = byId("ask"), rethink = byId("rethink"), statusLine = byId("status");
 let asked = 0; // answers to earlier questions are dropped
 
 function element(tag, className, text) {
@@ -23,28 +23,33 @@ async function post(path, body) {
   return found;
 }
 
+let keyAsked = null; // both requests of a search may be refused at once
 function askForKey() {
+  if (keyAsked) return keyAsked;
   const dialog = byId("key");
   dialog.showModal();
-  return new Promise((resolve) => {
+  keyAsked = new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      keyAsked = null;
       const key = byId("key-value").value;
       if (key) sessionStorage.setItem("key", key);
       resolve(Boolean(key) && dialog.returnValue === "use");
     }, { once: true });
   });
+  return keyAsked;
 }
 
 function say(text, isError = false) {
-  status.textContent = text;
-  status.classList.toggle("error", isError);
+  statusLine.textContent = text;
+  statusLine.classList.toggle("error", isError);
 }
 
 function hit(found, moved) {
   const item = element("li", "hit");
   const head = element("header");
   head.append(element("span", "", `${found.rank}.`), element("span", "name", found.doc_id));
-  if (moved) head.append(element("span", moved > 0 ? "up" : "down", moved > 0 ? `▲ ${moved}` : `▼ ${-moved}`));
+  if (moved === null) head.append(element("span", "up", "new"));
+  else if (moved) head.append(element("span", moved > 0 ? "up" : "down", moved > 0 ? `▲ ${moved}` : `▼ ${-moved}`));
   head.append(element("span", "", found.score.toFixed(3)));
   item.append(head, element("p", "", found.text));
   return item;
@@ -52,7 +57,7 @@ function hit(found, moved) {
 
 function showRankings(withThought, without) {
   const before = new Map(without.hits.map((one) => [one.doc_id, one.rank]));
-  const moved = (one) => (one.direct_rank ?? before.get(one.doc_id) ?? one.rank) - one.rank;
+  const moved = (one) => (before.has(one.doc_id) ? before.get(one.doc_id) - one.rank : null);
   byId("with").replaceChildren(...withThought.hits.map((one) => hit(one, moved(one))));
   byId("without").replaceChildren(...without.hits.map((one) => hit(one, 0)));
 }

@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from search_r3.errors import InvalidInputError, InvalidOptionError
-from search_r3.model import sentence_transformer
+from search_r3.errors import DataError, InvalidInputError, InvalidOptionError
+from search_r3.model import sentence_transformer, thought_store
 from search_r3.model.thought_cache import ThoughtCache
 
 QUERIES = ["red apple", "the blue sea", "sort numbers in a list"]
@@ -134,6 +134,23 @@ def test_a_file_that_is_no_database_is_moved_aside(tiny, tmp_path, caplog):
     assert (tmp_path / "thoughts.sqlite.damaged").read_bytes() == b"no database " * 200
     cache.encode(tiny, QUERIES, reasoning="always")
     cache.close()
+
+
+def test_a_locked_or_foreign_file_stays_as_it_is(tiny, tmp_path, monkeypatch):
+    """It is another program's, or in use: an error, and nothing is moved."""
+    monkeypatch.setattr(thought_store, "_SECONDS", 0.1)
+    path = tmp_path / "thoughts.sqlite"
+    with sqlite3.connect(path) as holder:
+        holder.execute("CREATE TABLE thoughts (word TEXT)")
+    with pytest.raises(DataError, match="no such column"):
+        ThoughtCache(tiny, path)
+    locked = tmp_path / "locked.sqlite"
+    owner = sqlite3.connect(locked, isolation_level=None)
+    owner.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(DataError, match="locked"):
+        ThoughtCache(tiny, locked)
+    owner.close()
+    assert not list(tmp_path.glob("*.damaged"))
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
