@@ -7,7 +7,8 @@ The paper (arXiv 2510.07048) sums the first four plainly; its weights, temperatu
 Deviations: the parts are weighted, the triplet part is off by default, and distillation from a small
 embedder is ours: it gives a run of a few thousand steps a signal about every text, not only about pairs. So
 are its scores of the batch's documents as soft targets (ranking); to these the cosine of TF-IDF vectors can
-be added, which knows names that the small embedder confuses. Neither looks at a query's vector after a
+be added, which knows names that the small embedder confuses. Where its first document is not the positive, it
+can be left out: the label knows better. Neither looks at a query's vector after a
 thought: the teacher did not read the thought, and would teach the vector to ignore it. The hinge is ours too:
 it asks that no thought, a wrong one included, makes its query worse than it is without one.
 Contrastive, triplet and distillation losses are sentence-transformers' own.
@@ -37,7 +38,12 @@ from search_r3.errors import InvalidOptionError
 from search_r3.model.generation import last_hidden_states, next_token_logits
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.training.packing import embed_packed
-from search_r3.training.ranking_losses import Similarity, masked_similarity, ranking_divergence
+from search_r3.training.ranking_losses import (
+    Similarity,
+    masked_similarity,
+    ranking_divergence,
+    ranks_first,
+)
 from search_r3.training.sft_config import LossConfig
 from search_r3.training.teacher import teacher_distance
 
@@ -196,8 +202,13 @@ class SupervisedLoss(nn.Module):
             wanted = cos_sim(wanted_queries, self._of_all(torch.cat(wanted_documents)))
             if terms:
                 wanted = wanted + self.config.terms * terms[0][direct] @ self._of_all(torch.cat(terms[1:])).T
+            first = torch.distributed.get_rank() * len(candidates) if self._processes > 1 else 0
             if self._processes > 1:
                 candidates = all_gather_with_grad(candidates)
+            if self.config.agreeing:
+                agrees = ranks_first(wanted, direct.nonzero()[:, 0] + first)
+                share = share * float(agrees.sum()) / max(1, len(agrees))
+                queries, wanted = queries[agrees], wanted[agrees]
             divergence = candidates.sum() * 0
             if len(queries):
                 divergence = share * ranking_divergence(

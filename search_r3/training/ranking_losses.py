@@ -52,3 +52,17 @@ def ranking_divergence(logits: torch.Tensor, teacher_logits: torch.Tensor) -> to
         reduction="batchmean",
         log_target=True,
     )
+
+
+def ranks_first(scores: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
+    """Whether a teacher ranks each query's positive above all other documents, or level with the best.
+
+    Args:
+        scores: Of all documents, shape (B, N).
+        positives: Position of each query's positive among them, shape (B,).
+
+    Returns:
+        Booleans of shape (B,).
+    """
+    own = scores.gather(1, positives[:, None])[:, 0]
+    return own >= scores.amax(dim=1)

@@ -17,7 +17,7 @@ class ModelConfig(Section):
     """What is trained.
 
     Attributes:
-        base: ``embedded`` (the embedded LLM, untrained), ``default`` (the default model, which is trained),
+        base: ``embedded`` (the default model's LLM, untrained), ``default`` (the default model, trained),
             a prepared or trained folder, or a Hub id of one.
         dtype: Type of the frozen weights; trained weights are float32.
         adapter: LoRA; None trains every weight.
@@ -107,7 +107,8 @@ class LossConfig(Section):
     LREM (arXiv 2510.14321), which has the same token design; the temperature is a sweep's choice
     (benchmarks/LOG.md). ``mini_batch_tokens`` is that of gradient caching (``cached``). ``hinge`` weighs
     what a thought costs its query. ``terms`` is the weight of the TF-IDF cosine that the ranking part adds to
-    the teacher's.
+    the teacher's. ``agreeing`` leaves out of that part the queries whose positive the teacher, with these
+    terms, does not rank first among the batch's documents.
     """
 
     contrastive: float = Field(default=1.0, ge=0)
@@ -118,6 +119,7 @@ class LossConfig(Section):
     distillation: float = Field(default=0.0, ge=0)
     ranking: float = Field(default=0.0, ge=0)
     terms: float = Field(default=0.0, ge=0)
+    agreeing: bool = False
     temperature: float = Field(default=0.02, gt=0)
     teacher_temperature: float = Field(default=0.05, gt=0)
     triplet_margin: float = Field(default=0.2, gt=0)
@@ -128,10 +130,11 @@ class LossConfig(Section):
 
     @model_validator(mode="after")
     def _terms_are_ranked_by(self) -> LossConfig:
-        if self.terms and not self.ranking:
-            raise ValueError(
-                f"terms={self.terms} changes the ranking part alone: set ranking above 0 as well"
-            )
+        for name, value in (("terms", self.terms), ("agreeing", self.agreeing)):
+            if value and not self.ranking:
+                raise ValueError(
+                    f"{name}={value} changes the ranking part alone: set ranking above 0 as well"
+                )
         return self
 
     @property

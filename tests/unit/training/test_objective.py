@@ -268,6 +268,31 @@ def test_terms_are_added_to_the_teachers_ranking(model):
     assert value.item() == pytest.approx(by_hand.item(), abs=1e-4)
 
 
+def test_agreeing_leaves_out_queries_whose_positive_the_teacher_does_not_rank_first(model):
+    """The sum over the others, and still divided by the number of direct queries."""
+    columns = features(model, teacher=lambda texts: torch.ones(len(texts), 3))
+    # Direct queries are 0 and 2. The teacher finds the positive of 0, and for 2 the one of 0.
+    for column in columns:
+        column["teacher"] = torch.tensor([[1.0, 0.2, 0.0]]).repeat(len(column["teacher"]), 1)
+    columns[0]["teacher"][[0, 2]] = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.1, 1.0]])
+    columns[1]["teacher"][0] = torch.tensor([0.0, 0.0, 1.0])
+    vectors = [
+        model({k: column[k] for k in ("input_ids", "attention_mask")})["sentence_embedding"]
+        for column in columns
+    ]
+    targets = [torch.nn.functional.normalize(column["teacher"], dim=1) for column in columns]
+    ours = (vectors[0][[0]] @ torch.cat(vectors[1:]).T / 0.1).softmax(dim=1)
+    theirs = (targets[0][[0]] @ torch.cat(targets[1:]).T / 0.3).softmax(dim=1)
+    by_hand = (theirs * (theirs / ours).log()).sum() / 2
+    options = {"temperature": 0.1, "teacher_temperature": 0.3}
+    config = LossConfig(**{**ONLY, "ranking": 1.0, "agreeing": True}, **options)
+    value = SupervisedLoss(model, config, teacher_dimension=3)(columns)["ranking"]
+    assert value.item() == pytest.approx(by_hand.item(), abs=1e-4)
+    columns[1]["teacher"][0] = torch.tensor([1.0, 0.0, 0.0])  # now the teacher agrees with no label
+    columns[2]["teacher"][0] = torch.tensor([0.0, 0.0, 1.0])
+    assert SupervisedLoss(model, config, teacher_dimension=3)(columns)["ranking"] == 0
+
+
 @pytest.mark.parametrize("margin", [None, 0.0])
 def test_hinge_by_hand(model, margin):
     """The mean over thinking queries of what InfoNCE loses by the thought; a gain counts as nothing."""
