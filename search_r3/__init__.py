@@ -1,4 +1,4 @@
-"""An embedding model that thinks before it embeds.
+"""Embedding models that can think before they embed.
 
 Importing the package is quick and silent: torch and sentence-transformers are loaded when a name is used.
 """
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from search_r3.model.sentence_transformer import QueryEncoding, SearchR3, SentenceTransformer
     from search_r3.model.template import COMPACT_TEMPLATE, Template
     from search_r3.model.thoughts import Thought
-    from search_r3.retrieval.corpus_index import CorpusIndex, build_index
+    from search_r3.retrieval.corpus_index import CorpusIndex
     from search_r3.retrieval.documents import Document
+    from search_r3.retrieval.index_building import build_index
     from search_r3.retrieval.vector_index import VectorIndex
 
 __version__ = "0.1.0"
@@ -31,7 +32,7 @@ _HOME = {
     "Template": "model.template",
     "Thought": "model.thoughts",
     "VectorIndex": "retrieval.vector_index",
-    "build_index": "retrieval.corpus_index",
+    "build_index": "retrieval.index_building",
     "default_model": "model.default",
     "default_model_folder": "model.default",
     "embedded_base_folder": "model.default",

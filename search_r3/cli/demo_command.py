@@ -8,14 +8,14 @@ from rich.table import Table
 
 from search_r3.cli.console import messages, output, say
 from search_r3.cli.index_command import progress_bar
-from search_r3.cli.loading import load_model
+from search_r3.cli.loading import load_model, model_name
 from search_r3.cli.options import ModelOption
 from search_r3.cli.running import resumable
 from search_r3.cli.search_command import result_of, show
 
 
 def demo(model: ModelOption = None) -> None:
-    """Search the Python standard library on this machine: index it, ask questions, score thinking."""
+    """Search the Python standard library on this machine: index it, ask questions, score the answers."""
     from search_r3.demo import stdlib_demo
 
     started = time.monotonic()
@@ -25,13 +25,16 @@ def demo(model: ModelOption = None) -> None:
         with progress_bar() as progress:
             bar = progress.add_task("embedding the standard library", total=None)
             index, task = stdlib_demo.build_demo_index(
-                loaded, folder, lambda done, total: progress.update(bar, completed=done, total=total)
+                loaded,
+                folder,
+                lambda done, total: progress.update(bar, completed=done, total=total),
+                name=model_name(model),
             )
         say(
             f"{len(index.vectors)} functions of the Python standard library, indexed in {folder}",
         )
 
-        with messages.status("Thinking about five questions"):
+        with messages.status("Answering five questions"):
             explanations = stdlib_demo.ask(loaded, index)
         for question, explanation in zip(stdlib_demo.QUESTIONS, explanations, strict=True):
             show(result_of(question, question, index.texts, explanation))
@@ -44,4 +47,6 @@ def demo(model: ModelOption = None) -> None:
     for arm in scores:
         table.add_row(arm.arm, f"{arm.ndcg_at_10:.3f}", f"{arm.tokens_per_query:.1f}")
     output.print(table)
+    if loaded.notice:
+        say(loaded.notice.splitlines()[0])
     say(f"{time.monotonic() - started:.0f} s")

@@ -48,7 +48,7 @@ def index(
     text_field: TextFieldOption = None,
 ) -> None:
     """Embed a corpus into an index. Interrupted or repeated, it continues with what is new or changed."""
-    from search_r3.retrieval.corpus_index import build_index
+    from search_r3.retrieval.index_building import build_index
 
     reading = read_files(sources, strict=strict, id_field=id_field, text_field=text_field)
     documents = reading.items

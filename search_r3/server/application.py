@@ -50,7 +50,8 @@ def make_application(settings: ServerSettings, model: SearchR3, index: CorpusInd
     if index is not None and index.vectors.fingerprint != (found := fingerprint(model)):
         raise VectorIndexError(
             f"Got an index of another model ({index.vectors.fingerprint[:12]}), wanted one of the served "
-            f"model ({found[:12]}). Build it again with `search-r3 index`, or serve its model with --model."
+            f"model ({found[:12]}). Build it again with `search-r3 index`, or serve its model with --model: "
+            f"it records {index.model or 'none'}."
         )
     monitoring = Monitoring()
     cache = ThoughtCache(model, settings.thought_cache, max_entries=settings.max_cached_thoughts)

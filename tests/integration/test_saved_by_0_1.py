@@ -12,8 +12,9 @@ from safetensors.numpy import load_file
 from search_r3 import SearchR3, fingerprint
 from search_r3.errors import VectorIndexError
 from search_r3.model.adapter import merge_adapter
-from search_r3.retrieval.corpus_index import CorpusIndex, build_index
+from search_r3.retrieval.corpus_index import CorpusIndex
 from search_r3.retrieval.documents import Document
+from search_r3.retrieval.index_building import build_index
 
 SAVED = Path(__file__).parents[1] / "fixtures" / "saved_by_0_1"
 FACTS = json.loads((SAVED / "facts.json").read_text(encoding="utf-8"))

@@ -19,8 +19,9 @@ from fastapi.testclient import TestClient
 
 from search_r3.errors import InvalidOptionError, VectorIndexError
 from search_r3.model.thought_cache import ThoughtCache
-from search_r3.retrieval.corpus_index import CorpusIndex, build_index
+from search_r3.retrieval.corpus_index import CorpusIndex
 from search_r3.retrieval.documents import Document
+from search_r3.retrieval.index_building import build_index
 from search_r3.server.application import make_application
 from search_r3.server.engine import Ask, Engine, EngineFullError, EngineStoppedError
 from search_r3.server.monitoring import Monitoring

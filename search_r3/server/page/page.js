@@ -55,11 +55,11 @@ function hit(found, moved) {
   return item;
 }
 
-function showRankings(withThought, without) {
-  const before = new Map(without.hits.map((one) => [one.doc_id, one.rank]));
-  const moved = (one) => (before.has(one.doc_id) ? before.get(one.doc_id) - one.rank : null);
-  byId("with").replaceChildren(...withThought.hits.map((one) => hit(one, moved(one))));
-  byId("without").replaceChildren(...without.hits.map((one) => hit(one, 0)));
+function showRankings(found, without) {
+  const before = without && new Map(without.hits.map((one) => [one.doc_id, one.rank]));
+  const moved = (one) => (!before ? 0 : before.has(one.doc_id) ? before.get(one.doc_id) - one.rank : null);
+  byId("with").replaceChildren(...found.hits.map((one) => hit(one, moved(one))));
+  byId("without").replaceChildren(...(without?.hits ?? []).map((one) => hit(one, 0)));
 }
 
 function showSteps(steps) {
@@ -78,24 +78,28 @@ async function search(thought) {
   const number = ++asked, started = performance.now();
   const form = new FormData(ask), query = form.get("query").trim();
   if (!query) return;
-  const inSteps = form.get("mode") === "steps" && thought === undefined;
+  const mode = thought === undefined ? form.get("mode") : "think";
   const shared = { query, k: Number(form.get("k")) || 10 };
   if (form.get("hybrid") && thought === undefined) shared.hybrid = true;
   history.replaceState(null, "", `#${new URLSearchParams({ q: query, mode: form.get("mode"), k: shared.k })}`);
-  say("Thinking …");
+  say("Searching …");
   try {
-    const first = thought !== undefined ? { ...shared, thought } : inSteps ? { ...shared, steps: 2 } : { ...shared, reasoning: "always" };
+    const how = thought !== undefined ? { thought } : { default: {}, think: { reasoning: "always" }, steps: { steps: 2 } }[mode];
+    const compared = mode !== "default";
     const [found, without] = await Promise.all([
-      post("v1/search", first), post("v1/search", { ...shared, reasoning: "never" }),
+      post("v1/search", { ...shared, ...how }),
+      compared ? post("v1/search", { ...shared, reasoning: "never" }) : undefined,
     ]);
     if (number !== asked) return;
     showRankings(found, without);
     showSteps(found.steps);
-    byId("with-title").textContent = inSteps ? "In two steps" : "With the thought";
-    byId("without-title").textContent = inSteps ? "In one step, without a thought" : "Without it";
-    rethink.hidden = inSteps;
+    byId("with-title").textContent = { default: "Found", think: "With the thought", steps: "In two steps" }[mode];
+    byId("without-title").textContent = mode === "steps" ? "In one step, without a thought" : "Without it";
+    byId("compared").hidden = !compared;
+    rethink.hidden = mode === "steps" || found.thought.ending === "skipped";
     byId("thought").value = found.thought.text;
-    byId("cost").textContent = `${found.thought.tokens} tokens, ended by ${found.thought.ending}; ${Math.round(found.seconds * 1000)} ms, without the thought ${Math.round(without.seconds * 1000)} ms`;
+    const direct = without ? `, without the thought ${Math.round(without.seconds * 1000)} ms` : "";
+    byId("cost").textContent = `${found.thought.tokens} tokens, ended by ${found.thought.ending}; ${Math.round(found.seconds * 1000)} ms${direct}`;
     say(`${found.hits.length} documents in ${Math.round(performance.now() - started)} ms`);
   } catch (error) {
     if (number === asked) say(error.message, true);
@@ -113,8 +117,8 @@ function fromAddress() {
   const kept = new URLSearchParams(location.hash.slice(1));
   if (!kept.get("q")) return;
   byId("query").value = kept.get("q");
-  const mode = ask.querySelector(`input[name=mode][value="${kept.get("mode") === "steps" ? "steps" : "think"}"]`);
-  mode.checked = true;
+  const known = [...ask.querySelectorAll("input[name=mode]")];
+  (known.find((one) => one.value === kept.get("mode")) ?? known[0]).checked = true;
   ask.elements.k.value = Number(kept.get("k")) || 10;
   search();
 }

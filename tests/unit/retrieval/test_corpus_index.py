@@ -9,8 +9,9 @@ import pytest
 
 from search_r3 import SentenceTransformer
 from search_r3.errors import VectorIndexError
-from search_r3.retrieval.corpus_index import BuildReport, CorpusIndex, build_index
+from search_r3.retrieval.corpus_index import CorpusIndex
 from search_r3.retrieval.documents import Document
+from search_r3.retrieval.index_building import BuildReport, build_index
 
 TEXTS = {f"d{i}": f"document number {i} about " + "copying files " * (i % 5) for i in range(20)}
 DOCUMENTS = [Document(doc_id, text) for doc_id, text in TEXTS.items()]
@@ -142,6 +143,14 @@ def test_a_kill_at_any_write_is_mended_by_the_next_build(
             np.testing.assert_allclose(
                 index.vectors.vectors(["d3"])[0], tiny.encode_document("another text"), atol=1e-5
             )
+
+
+def test_a_build_records_what_the_model_is_called_now(tiny, tmp_path):
+    """An index is continued under another name of the same model; without a name it keeps its own."""
+    documents = [Document("a", "red sea")]
+    for name, recorded in (("default", "default"), ("smollm2-135m", "smollm2-135m"), ("", "smollm2-135m")):
+        build_index(tmp_path / "index", tiny, documents, model_name=name)
+        assert CorpusIndex.load(tmp_path / "index").model == recorded
 
 
 def make_old(folder: Path, model: str = "default") -> None:

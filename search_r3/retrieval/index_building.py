@@ -1,0 +1,178 @@
+"""Building an indexed corpus: embed what is missing, and keep it where it is stopped."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sentence_transformers
+import torch
+from filelock import FileLock, Timeout
+
+from search_r3.errors import InvalidInputError, VectorIndexError
+from search_r3.files import remove_leftovers
+from search_r3.model.fingerprint import fingerprint
+from search_r3.model.sentence_transformer import SearchR3
+from search_r3.retrieval.corpus_index import CorpusIndex, is_index
+from search_r3.retrieval.documents import Document
+from search_r3.retrieval.vector_index import VectorIndex
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        encoded: Number of documents embedded.
+        unchanged: Number of documents that were there already, with the same text.
+        removed: Number of documents removed.
+        dropped_tokens: For each embedded document that was too long for the model: how many tokens were cut
+            from its end. Empty for models of other packages, which do not tell.
+    """
+
+    encoded: int
+    unchanged: int
+    removed: int
+    dropped_tokens: dict[str, int] = field(default_factory=dict)
+
+
+def build_index(
+    folder: str | os.PathLike[str],
+    model: sentence_transformers.SentenceTransformer,
+    documents: Iterable[Document],
+    *,
+    model_name: str | None = None,
+    batch_size: int = 32,
+    prune: bool = False,
+    save_every_seconds: float = 30.0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> BuildReport:
+    """Embed documents into the index in ``folder``; what is there already, with the same text, is kept.
+
+    The index is saved every ``save_every_seconds`` and when encoding is interrupted, so running it again
+    resumes it.
+
+    Args:
+        folder: Where the index is or will be.
+        model: Embeds the documents.
+        documents: What to index; of two with the same id the later one counts.
+        model_name: What a search loads the model by; None means what this model was loaded by.
+        batch_size: Documents per forward pass.
+        prune: Remove documents that are in the index but not in ``documents``.
+        save_every_seconds: Most work that a kill can lose, in seconds of encoding.
+        on_progress: Called with (documents done, documents in all).
+
+    Raises:
+        InvalidInputError: If a document is none, or its text cannot be embedded; the message gives its id.
+        VectorIndexError: If the index belongs to another model, is damaged, or is being written by another
+            process, or if ``folder`` holds other files.
+    """
+    folder = Path(folder)
+    if model_name is None:
+        model_name = (model.name_or_path if isinstance(model, SearchR3) else None) or ""
+    wanted = _texts_by_id(documents)
+    with _only_writer(folder):
+        index = _open(folder, model, model_name)
+        index.model = model_name or index.model
+        remove_leftovers(folder)  # after it is known to be an index: other folders have other writers
+        stale = [i for i in index.vectors.doc_ids if (i in wanted and index.texts[i] != wanted[i])]
+        gone = [i for i in index.vectors.doc_ids if i not in wanted] if prune else []
+        if stale or gone:
+            index.vectors.remove(stale + gone)
+        index.vectors.save(folder / "vectors")
+        kept = set(index.vectors.doc_ids)
+        index.texts = {i: text for i, text in index.texts.items() if i in kept}
+        index.save(folder)
+
+        # Longest first: batches hold texts of one length, and a memory problem shows at the start.
+        missing = sorted((i for i in wanted if i not in kept), key=lambda i: (-len(wanted[i]), i))
+        dropped: dict[str, int] = {}
+        saved_at = time.monotonic()
+        for start in range(0, len(missing), batch_size):
+            batch = missing[start : start + batch_size]
+            try:
+                vectors, cut = _encode(model, [wanted[i] for i in batch])
+            except BaseException as error:  # Ctrl-C above all: keep what is done
+                index.save(folder)
+                if isinstance(error, InvalidInputError):
+                    at_fault = [i for i in batch if wanted[i] is error.item]
+                    raise type(error)(error.reason, error.item, f"Document {at_fault[0]!r}") from None
+                raise
+            index.texts.update((i, wanted[i]) for i in batch)
+            index.vectors.add(batch, vectors)
+            dropped.update((i, tokens) for i, tokens in zip(batch, cut, strict=True) if tokens)
+            on_progress(len(kept) + start + len(batch), len(kept) + len(missing))
+            if time.monotonic() - saved_at > save_every_seconds:
+                index.save(folder)
+                saved_at = time.monotonic()
+        index.save(folder)
+    return BuildReport(len(missing), len(kept & set(wanted)), len(gone), dropped)
+
+
+def _texts_by_id(documents: Iterable[Document]) -> dict[str, str]:
+    texts = {}
+    for document in documents:
+        if not isinstance(document, Document):
+            raise InvalidInputError(
+                f"got {type(document).__name__} ({document!r:.60}), wanted Document(doc_id, text).", document
+            )
+        if not isinstance(document.doc_id, str) or not isinstance(document.text, str):
+            raise InvalidInputError(
+                f"got {document!r:.100}, wanted an id and a text that are strings.", document
+            )
+        texts[document.doc_id] = document.text
+    return texts
+
+
+def _encode(
+    model: sentence_transformers.SentenceTransformer, texts: list[str]
+) -> tuple[torch.Tensor, list[int]]:
+    """Embed one batch of documents; returns unit vectors and how many tokens were cut from each text."""
+    options: dict[str, Any] = {"batch_size": len(texts), "convert_to_tensor": True}
+    dropped = [0] * len(texts)
+    if isinstance(model, SearchR3) and model.thinks:
+        dropped = model.dropped_tokens(texts)
+        if model.reasoning_module.on_truncation == "warn":
+            options["on_truncation"] = "ignore"  # the report names the documents; a warning would not
+    vectors = model.encode_document(texts, **options)
+    # Normalised here, because a model of another package does it in its own dtype, or not at all.
+    return torch.nn.functional.normalize(vectors.float(), dim=1).cpu(), dropped
+
+
+def _open(folder: Path, model: sentence_transformers.SentenceTransformer, model_name: str) -> CorpusIndex:
+    identity = fingerprint(model)
+    if not is_index(folder):
+        foreign = [path.name for path in folder.iterdir() if path.name not in (".lock", "vectors")]
+        if foreign:
+            raise VectorIndexError(
+                f"{folder} is not an index and holds other files, such as {foreign[0]}. Use another folder."
+            )
+        dimension = model.get_embedding_dimension() or 0
+        return CorpusIndex(VectorIndex(dimension, fingerprint=identity), {}, model_name)
+    if not (folder / "documents.jsonl").exists() and not len(VectorIndex.load(folder / "vectors")):
+        CorpusIndex(VectorIndex.load(folder / "vectors"), {}, model_name).save(folder)  # killed at its birth
+    index = CorpusIndex.load(folder)
+    if index.vectors.fingerprint != identity:
+        raise VectorIndexError(
+            f"{folder} was built with another model ({index.model}, {index.vectors.fingerprint[:12]}), "
+            f"this one is {model_name} ({identity[:12]}). Another dtype, max_seq_length or truncate_dim "
+            "makes another model. Use the model that built it, or another folder."
+        )
+    return index
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise VectorIndexError(
+            f"Another process is writing to {folder}. Wait for it, or use another folder."
+        ) from None
