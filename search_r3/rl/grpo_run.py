@@ -27,7 +27,7 @@ from search_r3.rl.grpo_config import RLConfig
 from search_r3.rl.grpo_trainer import RetrievalGRPOTrainer
 from search_r3.rl.queries import load_queries
 from search_r3.training.dev_split import DevEvaluator
-from search_r3.training.final_model import save_merged
+from search_r3.training.final_model import reasoning_after, save_merged
 from search_r3.training.run_folder import (
     ADAPTER,
     FINAL,
@@ -106,7 +106,8 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
     if arguments.process_index == 0:
         policy: Any = trainer.accelerator.unwrap_model(trainer.model)
         policy.save_pretrained(str(output / ADAPTER))
-        save_merged(config.model.base, output, config.rollouts.max_thought_tokens)
+        reasoning = reasoning_after(module.reasoning, thoughts=True)
+        save_merged(config.model.base, output, config.rollouts.max_thought_tokens, reasoning=reasoning)
     return output / FINAL
 
 

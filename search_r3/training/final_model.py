@@ -27,7 +27,8 @@ def save_merged(
         base: What the configuration's base names.
         output: The run's folder; the adapter is in it.
         max_reasoning_tokens: Budget that the model thinks with unless told otherwise; None keeps the base's.
-        reasoning: Whether its queries think unless told otherwise; None keeps the base's.
+        reasoning: Whether its queries think unless told otherwise; None keeps the base's. See
+            :func:`reasoning_after`.
         evidence: How much of their evidence its queries read; None keeps the base's.
     """
     model = merge_adapter(load_model(base), output / ADAPTER)
@@ -38,6 +39,18 @@ def save_merged(
     if evidence is not None:
         model.reasoning_module.evidence_limits = evidence
     save_final(model, output)
+
+
+def reasoning_after(before: Reasoning, *, thoughts: bool) -> Reasoning:
+    """Whether queries think, by default, after a run: not after one without thoughts, which taught none.
+
+    Args:
+        before: What the base does.
+        thoughts: Whether the run trained on thoughts.
+    """
+    if not thoughts:
+        return "never"
+    return "always" if before == "never" else before
 
 
 def save_final(model: SearchR3, output: Path) -> None:

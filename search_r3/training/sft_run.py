@@ -26,7 +26,7 @@ from search_r3.training.batches import TokenBudgetBatchSampler
 from search_r3.training.dev_split import DevEvaluator
 from search_r3.training.examples import texts_by_source
 from search_r3.training.features import ExampleEncoder
-from search_r3.training.final_model import save_final, save_merged
+from search_r3.training.final_model import reasoning_after, save_final, save_merged
 from search_r3.training.lora import add_adapter, hash_of_start, trainable_parameters
 from search_r3.training.memory import MemoryEstimate, estimate_memory, require_memory
 from search_r3.training.objective import SupervisedLoss
@@ -149,14 +149,23 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     )
     trainer.train(resume_from_checkpoint=checkpoint)
     if arguments.process_index == 0:
+        thoughts = any(example.thought is not None for example in data.examples)
+        reasoning = reasoning_after(module.reasoning, thoughts=thoughts)
         if config.model.adapter is None:
+            module.reasoning = reasoning
             if reads:
                 module.evidence_limits = config.data.evidence_limits
             save_final(model, output)
         else:
             model.save(str(output / ADAPTER), create_model_card=False)
             limits = config.data.evidence_limits if reads else None
-            save_merged(config.model.base, output, config.data.max_thought_tokens, evidence=limits)
+            save_merged(
+                config.model.base,
+                output,
+                config.data.max_thought_tokens,
+                reasoning=reasoning,
+                evidence=limits,
+            )
     return output / FINAL
 
 

@@ -171,6 +171,24 @@ def test_a_run_with_passages_leaves_a_model_that_reads_as_much(built, base, adap
     assert [one["reading_examples"] for one in facts] == [0, 200]
 
 
+@pytest.mark.parametrize("adapter", [{"rank": 2}, None], ids=["adapter", "full"])
+@pytest.mark.parametrize(
+    ("before", "thinking_share", "after"),
+    [("always", 0.0, "never"), ("never", 1.0, "always"), ("auto", 1.0, "auto")],
+)
+def test_a_run_leaves_a_model_that_thinks_if_it_was_taught_to(
+    built, base, adapter, before, thinking_share, after
+):
+    """By default, queries of a model that saw no thought do not think; those of another one do."""
+    start = SentenceTransformer(base, device="cpu")
+    start[0].reasoning = before
+    start.save(str(built / "start"), create_model_card=False)
+    options = {"max_steps": 2, "eval_steps": 2, "save_steps": 2}
+    data = {"thinking_share": thinking_share}
+    run = config(built, built / "start", model={"adapter": adapter}, data=data, trainer=options)
+    assert SentenceTransformer(train(run), device="cpu")[0].reasoning == after
+
+
 def test_the_same_configuration_gives_the_same_model(built, base):
     """Two runs are equal to the last bit."""
     one, other = (train(config(built, base, output=name)) for name in ("one", "other"))
