@@ -3,7 +3,8 @@
     python benchmarks/run_steps.py --model gemma3-270m --first hybrid --multihop path/to/multihop
 
 The arms start from the model's own first pass, and every rival from that of its own kind. The measures are
-nDCG@10, and the share of questions that have all of their passages among the first ten. Writes
+nDCG@10, and the share of questions that have all of their passages among the first ten. Of the own thoughts
+it says how many name a relevant passage that was not read. Writes
 <name>-<first>.jsonl, with the scores of every query, into benchmarks/results/steps; other options than the
 usual ones are in the file's name.
 """
@@ -63,6 +64,7 @@ def _tasks_alone(values: list[str] | None) -> list[str] | None:
 
 
 System = tuple[str, Callable[[], Hits]]
+Named = Callable[[], list[bool | None]]
 
 
 def main(
@@ -128,7 +130,7 @@ def main(
     minilm = load_model(minilm_folder(data_dir() / "packages")) if rivals else None
     for task_name, task in suite.items():
         titles = _titles(task_name, task, multihop)
-        systems = _ours(
+        systems, named = _ours(
             ours, task, titles, chosen, first, read=read, together=together, seed=seed, batch_size=batch_size
         )
         if minilm is not None:
@@ -146,10 +148,12 @@ def main(
                 "per_query": scores,
                 "seconds": round(time.monotonic() - started, 2),
             }
+            if system == f"ours, {first}, own":
+                line["named"] = dict(zip(task.queries, named(), strict=True))
             lines.append(line)
             print(
                 f"{task_name:14}{system:34}{line['ndcg_at_10']:.3f}  {line['all_at_10']:.2f}  "
-                f"{line['seconds']:.0f} s",
+                f"{line['seconds']:.0f} s{_share_named(line)}",
                 flush=True,
             )
         write_lines(path, (json.dumps(line) + "\n" for line in lines))  # at once: a stop loses one task
@@ -167,8 +171,8 @@ def _ours(
     together: bool,
     seed: int,
     batch_size: int,
-) -> list[System]:
-    """The model's arms after its own first pass, and its rivals of the same vectors."""
+) -> tuple[list[System], Named]:
+    """The model's arms after its own first pass, its rivals of the same vectors, and what it named."""
     encode: Encode = partial(model.encode_query, reasoning="never", batch_size=batch_size)
     documents = model.encode_document(list(task.corpus.values()), batch_size=batch_size)
     retriever = _retriever(task, documents, hybrid=first == "hybrid")
@@ -181,7 +185,13 @@ def _ours(
     systems += [
         (f"ours, {first}, {arm}", partial(after.hits, arm, titles=titles, relevant=relevant)) for arm in arms
     ]
-    return systems
+    return systems, partial(after.named, titles, relevant)
+
+
+def _share_named(line: dict[str, Any]) -> str:
+    """The share of questions whose thought names an unread passage, of those that have one; "" if unknown."""
+    known = [one for one in line.get("named", {}).values() if one is not None]
+    return f"; {statistics.fmean(known):.0%} of {len(known)} thoughts name an unread passage" if known else ""
 
 
 def _rivals(

@@ -105,6 +105,31 @@ class StepArms:
             self._own = self._encode(self._evidence(), reasoning="always")
         return self._own
 
+    def named(self, titles: Mapping[str, str], relevant: Sequence[set[str]]) -> list[bool | None]:
+        """For every query, whether an own thought has the title of a relevant document that was not read.
+
+        None for a query that has read all of its relevant documents with a title. Case does not matter.
+        """
+        thoughts: dict[int, list[str]] = {}
+        for (query, _), thought in zip(self._rows, self.own().thoughts, strict=True):
+            thoughts.setdefault(query, []).append(thought.text.casefold())
+        return [
+            any(titles[doc_id].casefold() in thought for doc_id in ids for thought in thoughts.get(query, ()))
+            if ids
+            else None
+            for query, ids in enumerate(self._unread(titles, relevant))
+        ]
+
+    def _unread(self, titles: Mapping[str, str], relevant: Sequence[set[str]]) -> list[list[str]]:
+        """For every query its relevant documents that it has not read and that have a title, in order."""
+        read: dict[int, set[str]] = {}
+        for query, group in self._rows:
+            read.setdefault(query, set()).update(hit.doc_id for hit in group)
+        return [
+            sorted(doc_id for doc_id in ids - read.get(query, set()) if titles.get(doc_id))
+            for query, ids in enumerate(relevant)
+        ]
+
     def _encoded(
         self,
         arm: StepArm,
@@ -169,11 +194,5 @@ class StepArms:
     ) -> list[str | Thought]:
         if titles is None or relevant is None:
             raise InvalidInputError("got the arm oracle without titles or relevant documents, wanted both.")
-        read: dict[int, set[str]] = {}
-        for query, group in self._rows:
-            read.setdefault(query, set()).update(hit.doc_id for hit in group)
-        unread = {
-            query: sorted(doc_id for doc_id in relevant[query] - ids if titles.get(doc_id))
-            for query, ids in read.items()
-        }
+        unread = self._unread(titles, relevant)
         return [titles[unread[query][0]] if unread[query] else "" for query, _ in self._rows]

@@ -1,5 +1,7 @@
 """Arms of the second step on the tiny model: what each reads and thinks, and what it finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from search_r3.errors import InvalidInputError, InvalidOptionError
 from search_r3.evaluation.step_arms import STEP_ARMS, StepArms
 from search_r3.evaluation.step_rivals import first_pass
 from search_r3.retrieval.corpus_search import IndexRetriever
+from search_r3.retrieval.hits import CorpusHit
 from search_r3.retrieval.steps import search_in_steps
 from search_r3.retrieval.vector_index import VectorIndex
 
@@ -124,3 +127,15 @@ def test_wrong_arms_and_single_queries_are_refused(tiny, store, arms):
         "empty", "own", "echo", "random", "repeat", "shuffled", "other_evidence", "oracle"
     }  # fmt: skip
     assert np.isfinite([hit.score for hit in alone.hits("own")[0]]).all()
+
+
+def test_what_the_thoughts_name(tiny, store, arms, monkeypatch):
+    """A title of a relevant document that was not read, in one of a query's thoughts, in any case."""
+    read = {"how do I copy a folder": "ab", "sea": "ab", "sky and star": "cd"}
+    hits = [[CorpusHit(i, 1.0, rank, CORPUS[i]) for rank, i in enumerate(ids, 1)] for ids in read.values()]
+    arms = StepArms(tiny, store, replace(arms._first, hits=hits), read=2, max_reasoning_tokens=4)
+    written = ["find", "the red SEA", "red sea", "", "sky", "star"]
+    thoughts = [replace(one, text=text) for one, text in zip(arms.own().thoughts, written, strict=True)]
+    monkeypatch.setattr(arms, "_own", replace(arms.own(), thoughts=thoughts))
+    titles = {"a": "Sun", "b": "", "c": "Red Sea", "d": "Sky"}
+    assert arms.named(titles, [{"a", "c"}, {"a", "b"}, {"a", "d"}]) == [True, None, False]
