@@ -24,7 +24,7 @@ from search_r3.cli.train_command import train
 
 app = make_app(
     name="search-r3",
-    help="An embedding model that thinks before it embeds: search with it, train it, evaluate it.",
+    help="Embedding models that can think before they embed: search, train, evaluate.",
     no_args_is_help=True,
 )
 app.command(name="demo")(demo)

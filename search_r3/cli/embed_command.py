@@ -38,7 +38,10 @@ def embed(
             help="A .parquet file, or a .npy file with ids and thoughts beside it in a .json file."
         ),
     ],
-    role: Annotated[Literal["document", "query"], typer.Option("--as", help="Queries think.")] = "document",
+    role: Annotated[
+        Literal["document", "query"],
+        typer.Option("--as", help="What the texts are; queries think as the model does by default."),
+    ] = "document",
     model: ModelOption = None,
     reasoning: ReasoningOption = None,
     max_reasoning_tokens: MaxReasoningTokensOption = None,

@@ -28,7 +28,7 @@ from search_r3.extras import needs_extra, require_extra
 def mteb(
     tasks: TasksOption,
     model: ModelOption = None,
-    arm: ArmOption = "always",
+    arm: ArmOption = None,
     max_reasoning_tokens: MaxReasoningTokensOption = None,
     instructions: InstructionsOption = False,
     seed: SeedOption = 0,

@@ -29,7 +29,7 @@ def each_of(choices: Sequence[str]) -> Callable[[list[str]], list[str]]:
 
 Dtype = Literal["float32", "bfloat16"]
 
-MODEL_NAMES = "default, smollm2-135m, gemma3-270m, embedded, a folder, or a Hub id"
+MODEL_NAMES = "default, gemma3-270m, smollm2-135m, embedded, a folder, or a Hub id"
 """What a model is named by."""
 
 DEFAULT_ARMS = ["never", "always"]
@@ -79,11 +79,12 @@ SetsOption = Annotated[
     list[str], typer.Option("--set", help="A graded or training set, or a folder; repeatable.")
 ]
 ArmOption = Annotated[
-    Arm,
+    Arm | None,
     typer.Option(
         "--arm",
         metavar="ARM",
-        help="How queries think: never, always, auto, or a control: empty, random, repeat, shuffled.",
+        help="How queries think: never, always, auto, or a control: empty, random, repeat, shuffled "
+        "[default: the model's].",
     ),
 ]
 ArmsOption = Annotated[

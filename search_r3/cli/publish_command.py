@@ -19,10 +19,8 @@ def publish(
         list[Path],
         typer.Option(help="What is kept of a training run that made the model (JSON); repeatable."),
     ],
-    model: NamedModelOption = "default",
-    base: Annotated[
-        str, typer.Option(help="The model's base on the Hub.")
-    ] = "HuggingFaceTB/SmolLM2-135M-Instruct",
+    model: NamedModelOption,
+    base: Annotated[str, typer.Option(help="The model's base on the Hub.", show_default=False)],
     results: Annotated[Path, typer.Option(help="Folder of result files.")] = Path("benchmarks/results/runs"),
     template: Annotated[Path, typer.Option(help="Template of the model card.")] = Path(
         "model_cards/template.md"

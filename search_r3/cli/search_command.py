@@ -10,6 +10,7 @@ import typer
 from search_r3.cli.console import say, say_json
 from search_r3.cli.loading import load_model
 from search_r3.cli.options import (
+    MODEL_NAMES,
     BatchSizeOption,
     IdFieldOption,
     MaxReasoningTokensOption,
@@ -51,9 +52,7 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per query.")] = False,
     model: Annotated[
         str | None,
-        typer.Option(
-            "--model", "-m", help="default, embedded, a model folder, or a Hub id [default: the index's own]."
-        ),
+        typer.Option("--model", "-m", help=f"{MODEL_NAMES} [default: the index's own]."),
     ] = None,
     batch_size: BatchSizeOption = 16,
     strict: StrictOption = False,

@@ -69,7 +69,7 @@ class SearchR3Encoder(AbsEncoder):
         revision: Revision of the Hub id.
         model: The model itself, if it is loaded already.
         device: Device to load it on; None lets sentence-transformers choose.
-        reasoning: The arm.
+        reasoning: The arm; None means what the model does unless told otherwise.
         max_reasoning_tokens: Budget of a thought in tokens, 0 or more; None means the model's default.
         instructions: Whether queries are preceded by :func:`query_prompt`. Documents never are.
         seed: Seed of the arms that draw.
@@ -94,20 +94,20 @@ class SearchR3Encoder(AbsEncoder):
         *,
         model: SearchR3 | None = None,
         device: str | None = None,
-        reasoning: Arm = "always",
+        reasoning: Arm | None = None,
         max_reasoning_tokens: int | None = None,
         instructions: bool = False,
         seed: int = 0,
         own_thoughts: Mapping[str, Thought] | None = None,
         document_cache: Path | None = None,
     ) -> None:
-        if reasoning not in ARMS:
+        if reasoning is not None and reasoning not in ARMS:
             raise InvalidOptionError(f"Got reasoning={reasoning!r}, wanted one of {', '.join(ARMS)}.")
         if model is None:
             model = load_model(model_name, revision=revision, device=device)
         default_budget = model.reasoning_module.max_reasoning_tokens
         self.model: SearchR3 = model
-        self.reasoning = reasoning
+        self.reasoning: Arm = reasoning or model.reasoning_module.reasoning
         self.max_reasoning_tokens = default_budget if max_reasoning_tokens is None else max_reasoning_tokens
         self.instructions = instructions
         self.seed = seed

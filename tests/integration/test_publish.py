@@ -100,7 +100,7 @@ def publish(hub, tmp_path, tiny_folder, results, *options, dirty=False, cwd=ROOT
     # Copies, so that it does not matter what the checkout has in no commit.
     kept, template = (shutil.copy(path, tmp_path) for path in (KEPT, ROOT / "model_cards" / "template.md"))
     shared = ("org/tiny", "--name", "tiny", "--model", tiny_folder, "--results", results)
-    shared += ("--training", kept, "--template", template)
+    shared += ("--training", kept, "--template", template, "--base", "org/base")
     done = run(hub, tmp_path, program, *shared, *options, cwd=cwd)
     assert TOKEN not in done.stdout + done.stderr
     return done
