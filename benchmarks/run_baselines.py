@@ -41,7 +41,7 @@ def load(name: str, dtype: torch.dtype) -> System:
         return System(name, None)
     if name == "all-MiniLM-L6-v2":
         return System(name, load_minilm(minilm_folder(data_dir() / "packages")))
-    folder = embedded_base_folder()
+    folder = embedded_base_folder("smollm2-135m")
     model = SearchR3(folder, local_files_only=True) if name == "smollm2-135m" else mean_pooled(folder)
     return System(name, model.to(dtype), batch_size=16)
 

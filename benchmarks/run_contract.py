@@ -2,7 +2,7 @@
 
     python benchmarks/run_contract.py --output benchmarks/results/contract-smollm2-135m.json
 
-About 20 minutes on two cores for the embedded default model. The queries are docstring summaries of the
+About 20 minutes on two cores for SmolLM2-135M, untrained. The queries are docstring summaries of the
 Python standard library. Figures:
 
 - parity: largest difference between a vector read on the live cache and one plain full pass (batch 1, no
@@ -145,7 +145,7 @@ def read_out_cost(model: SearchR3, texts: list[str], batch_size: int, rounds: in
 
 def main(
     output: OutputOption,
-    model: NamedModelOption = "default",
+    model: NamedModelOption = "smollm2-135m-base",
     prompts: Annotated[int, typer.Option(min=1, help="Prompts for the greedy comparison.")] = 256,
     read_out_only: Annotated[
         bool, typer.Option("--read-out-only", help="Measure the cost of the read-out alone.")

@@ -1,6 +1,6 @@
 """How much reinforcement learning could gain from a model's thoughts, before any is done.
 
-    python benchmarks/run_headroom.py --model default --set phenotypes --set wordnet --set code
+    python benchmarks/run_headroom.py --model smollm2-135m --set phenotypes --set wordnet --set code
 
 Samples thoughts about training queries, embeds each, and ranks the corpus by it. If the best of a group gains
 little over not thinking, then there is little to learn from; if the vector hardly moves with its thought,

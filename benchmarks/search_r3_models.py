@@ -1,7 +1,7 @@
-"""The default model's entry for mteb's registry, ready to go there as model_implementations/search_r3_models.
+"""The trained models' entries for mteb's registry, to go there as model_implementations/search_r3_models.
 
-Needs mteb and sentence-transformers alone. `search-r3 mteb` is the way until it is there. The revision is the
-Hub's, and so still empty.
+Needs mteb and sentence-transformers alone. `search-r3 mteb` is the way until they are there. The revisions
+are the Hub's, and so still empty.
 """
 
 from __future__ import annotations
@@ -44,6 +44,31 @@ class SearchR3Wrapper(SentenceTransformerEncoderWrapper):
         if max_reasoning_tokens is not None:
             module.max_reasoning_tokens = max_reasoning_tokens
 
+
+search_r3_gemma3_270m = ModelMeta(
+    loader=SearchR3Wrapper,
+    name="search-r3/search-r3-gemma3-270m",
+    model_type=["dense"],
+    languages=["eng-Latn"],
+    open_weights=True,
+    revision=None,
+    release_date="2026-11-28",
+    n_parameters=268_139_136,
+    n_embedding_parameters=167_813_120,
+    memory_usage_mb=1023,
+    max_tokens=1024,
+    embed_dim=640,
+    license="gemma",
+    similarity_fn_name=ScoringFunction.COSINE,
+    framework=["Sentence Transformers", "PyTorch", "safetensors"],
+    reference="https://arxiv.org/abs/2510.07048",
+    use_instructions=True,
+    adapted_from="google/gemma-3-270m",
+    superseded_by=None,
+    training_datasets=set(),  # none of mteb's
+    public_training_code=None,
+    public_training_data=None,
+)
 
 search_r3_smollm2_135m = ModelMeta(
     loader=SearchR3Wrapper,

@@ -1,7 +1,7 @@
 """Show queries whole: thoughts, hits without and with the thought, chosen by what thinking did to them.
 
-    python benchmarks/show_queries.py --model default --task HPOLayMini --task WikiTriviaMini
-    python benchmarks/show_queries.py --model runs/grpo/final --before default --task HPOLayMini
+    python benchmarks/show_queries.py --model smollm2-135m --task HPOLayMini --task WikiTriviaMini
+    python benchmarks/show_queries.py --model runs/grpo/final --before smollm2-135m --task HPOLayMini
 
 Of all queries of the tasks, the three with the largest gain of nDCG@10 from thinking and the two with the
 largest loss; ties go to the first in the order of tasks and queries. Writes JSON for report.py.

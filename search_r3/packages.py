@@ -58,7 +58,7 @@ class Package:
         version: The exact version.
         registry: "pypi", "debian" or "npm".
         use: What its files are for: "evaluation", "dev", "held-out code", "baseline", "training", "training
-            code", "training" with the kind and the subject of a set, "default model", "base model".
+            code", "training" with the kind and the subject of a set, "language model".
         licence: Licence of what is read.
         sha256: Of the downloaded file.
         keep: Patterns (fnmatch, ``*`` crosses folders) of the files inside that are unpacked.

@@ -55,14 +55,21 @@ def adapted_tiny(fresh_tiny: SentenceTransformer) -> SentenceTransformer:
 
 @pytest.fixture(scope="session")
 def smollm2() -> SentenceTransformer:
-    """The real default model, in float32 (slow tests only; its first preparation downloads 93 MB)."""
-    return default_model()
+    """The real thinking model, in float32 (slow tests only; its first preparation downloads 93 MB)."""
+    return default_model("smollm2-135m")
+
+
+@pytest.fixture(scope="session")
+def gemma3() -> SentenceTransformer:
+    """The real direct model, in float32 (slow tests only; its first preparation downloads 238 MB)."""
+    return default_model("gemma3-270m")
 
 
 @pytest.fixture(autouse=True)
 def threads(request: pytest.FixtureRequest) -> None:
-    """All threads for the real model, one for every other test, whatever ran before it.
+    """All threads for a real model, one for every other test, whatever ran before it.
 
     The number of threads changes the last digits, and some tests compare with another process bit for bit.
     """
-    torch.set_num_threads((os.cpu_count() or 1) if "smollm2" in request.fixturenames else 1)
+    real = {"smollm2", "gemma3"} & set(request.fixturenames)
+    torch.set_num_threads((os.cpu_count() or 1) if real else 1)

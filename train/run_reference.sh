@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole way to the direct model of Gemma 3 270M: data -> distillation -> contrastive training -> negatives
-# mined with that model -> contrastive training against them. Hours on two cores; every piece takes less than two.
+# The whole way to the direct model of Gemma 3 270M: data -> distillation -> contrastive training, twice -> negatives
+# mined with that model -> contrastive training against them. Hours on two cores; a piece takes up to 130 minutes.
 #
 #   train/run_reference.sh                             # everything lands in runs/
 #   train/run_reference.sh --device cuda               # the same recipe with batches of 1,024 texts
@@ -9,7 +9,7 @@
 #   DRY_RUN=1 train/run_reference.sh                   # prints the commands in order and runs none
 #
 # Run it again after it was stopped: what is finished is skipped, and an unfinished piece continues at its newest
-# checkpoint. `train/ship_adapter.py` makes the last adapter that of a shipped model.
+# checkpoint. `train/ship_adapter.py` makes an adapter that of a shipped model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python}
@@ -68,11 +68,15 @@ finished distillation || run train distillation "$configs/distillation.toml" "${
 # 3. Contrastive training on all training sets.
 finished contrastive || run train sft "$configs/contrastive.toml" "${stage1[@]}" --resume
 
-# 4. Hard negatives, mined with the model so far; sources that are mined already are skipped.
-finished mined || run mine --config "$configs/contrastive.toml" --model "runs/$name-contrastive/final" \
-    --output "runs/$name-negatives" --pairs 400 --dtype bfloat16
+# 4. Once more from another seed, with the words of TF-IDF in the teacher. The shipped adapter is this one.
+finished contrastive-terms || run train sft "$configs/contrastive-terms.toml" "${stage1[@]}" --resume
 
-# 5. The same training once more, from there and against them.
-finished mined || run train sft "$configs/contrastive.toml" "${stage1[@]}" --set "output = 'runs/$name-mined'" \
-    --set "model.adapter.start = 'runs/$name-contrastive/adapter'" \
+# 5. Hard negatives, mined with the model so far; sources that are mined already are skipped.
+finished mined || run mine --config "$configs/contrastive-terms.toml" \
+    --model "runs/$name-contrastive-terms/final" --output "runs/$name-negatives" --pairs 400 --dtype bfloat16
+
+# 6. The same training once more, from there and against them.
+finished mined || run train sft "$configs/contrastive-terms.toml" "${stage1[@]}" \
+    --set "output = 'runs/$name-mined'" \
+    --set "model.adapter.start = 'runs/$name-contrastive-terms/adapter'" \
     --set "data.negatives = 'runs/$name-negatives'" --resume

@@ -67,10 +67,10 @@ if ! exists runs/smollm2-135m-abstracts/final; then
     run search-r3 train sft train/configs/smollm2-135m/abstracts.toml --resume
 fi
 
-# 5. The adapter becomes that of the default model, in this checkout: `git status` shows the change.
+# 5. The adapter becomes that of the shipped SmolLM2 model, in this checkout: `git status` shows the change.
 shipped=runs/smollm2-135m-abstracts/shipped
 if ! exists "$shipped"; then
-    run python train/ship_adapter.py runs/smollm2-135m-abstracts/adapter
+    run python train/ship_adapter.py runs/smollm2-135m-abstracts/adapter --model smollm2-135m
     [[ -n $dry_run ]] || touch "$shipped"
 fi
 

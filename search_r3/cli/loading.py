@@ -32,7 +32,7 @@ def load_model(name: str | None) -> SearchR3:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     if name is None or name in EMBEDDED_MODELS:
         name = name or "default"
-        with messages.status(f"Loading the {name} model (prepared on first use, about 40 seconds)"):
+        with messages.status(f"Loading the {name} model (prepared on first use, about a minute)"):
             folder = EMBEDDED_MODELS[name]()
     else:
         folder = Path(name)

@@ -91,7 +91,7 @@ class SearchR3Embeddings(BaseModel, Embeddings):
         return vectors
 
     def embed_query(self, text: str) -> list[float]:
-        """Embed a query after its thought.
+        """Embed a query, after its thought if the model thinks.
 
         Raises:
             InvalidInputError: The query cannot be embedded.

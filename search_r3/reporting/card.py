@@ -34,7 +34,8 @@ class TrainingPiece:
         steps: Optimiser steps.
         hours: Wall time; None if it was not kept.
         cores: CPU cores.
-        sources: Training sets by name, with the number of examples drawn or of queries.
+        sources: Training sets by name, with the number of examples drawn or of queries; of a distillation
+            run the number of texts.
     """
 
     name: str
@@ -58,8 +59,11 @@ def read_training(path: Path) -> TrainingPiece:
         config, environment = run["config"], run["environment"]
         sittings = [one["environment"] for one in kept["run"]]
         commits = [f"{one['commit'][:7]}{' (dirty)' if one['dirty'] else ''}" for one in sittings]
-        sets = config["data"]["sources"] if "data" in config else config["queries"]["sets"]
-        sources = {name: one.get("examples", one.get("queries")) for name, one in sets.items()}
+        if "teacher" in run:  # a distillation run
+            sources = {f"plain texts, teacher {run['teacher']}": run["texts"]}
+        else:
+            sets = config["data"]["sources"] if "data" in config else config["queries"]["sets"]
+            sources = {name: one.get("examples", one.get("queries")) for name, one in sets.items()}
         return TrainingPiece(
             path.stem,
             tuple(dict.fromkeys(commits)),
@@ -85,6 +89,9 @@ class Release:
         base: Id of its base on the Hub.
         parameters: Number of its weights.
         max_tokens: Where texts are cut.
+        licence: The Hub's id of its licence.
+        thinks: Whether its queries think unless told otherwise.
+        notice: What its licence asks to be said; "" if nothing.
         direct: Whether it is a direct export, which cannot think.
     """
 
@@ -93,6 +100,9 @@ class Release:
     base: str
     parameters: int
     max_tokens: int
+    licence: str = "apache-2.0"
+    thinks: bool = True
+    notice: str = ""
     direct: bool = False
 
 
@@ -125,7 +135,7 @@ def render_card(
     environment.filters["p"] = lambda value: "<0.0001" if value < 0.0001 else f"{value:.4f}"
     return environment.from_string(template).render(
         release=release,
-        sizes=[_evidence(size, some, release.model) for size, some in sizes.items()],
+        sizes=[_evidence(size, some, release) for size, some in sizes.items()],
         training=training,
     )
 
@@ -173,8 +183,9 @@ def _dataset(task: str) -> str:
     return str(mteb.get_task(task).metadata.dataset["path"])
 
 
-def _evidence(size: str, rows: Sequence[Row], model: str) -> dict[str, Any]:
+def _evidence(size: str, rows: Sequence[Row], release: Release) -> dict[str, Any]:
     """What a card says about one size of the data."""
+    model = release.model
     own = [row for row in rows if row.model == model]
     others = [row for row in rows if row.arm is None]
     tasks = tasks_of(own)
@@ -199,7 +210,7 @@ def _evidence(size: str, rows: Sequence[Row], model: str) -> dict[str, Any]:
                 of_arms[row.arm] = max(of_arms.get(row.arm, 0.0), ndcg(result))
     weaker = {
         other.model: [
-            task if len(arms) == 2 else f"{task} (`{next(iter(arms))}` alone was run)"
+            task if len(arms) == 2 or not release.thinks else f"{task} (`{next(iter(arms))}` alone was run)"
             for task, arms in sorted(scores.items())
             if task in other.results and ndcg(other.results[task]) > max(arms.values())
         ]

@@ -185,6 +185,7 @@ def _texts(publication: Publication, model: SearchR3, results: list[Result]) -> 
         base=publication.base,
         parameters=sum(weights.numel() for weights in model.parameters()),
         max_tokens=module.max_seq_length,
+        thinks=module.reasoning != "never",
         direct=publication.direct,
     )
     card = render_card(

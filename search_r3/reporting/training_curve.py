@@ -86,7 +86,8 @@ def _supervised_curve(log: Sequence[dict[str, float]]) -> Figure:
     losses.set_ylim(bottom=0)
     for axes in (losses, scores):
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        if axes.lines:
+            axes.legend(frameon=False)
     return figure
 
 
@@ -101,7 +102,8 @@ def _health(log: Sequence[dict[str, float]]) -> Figure:
                 axes.plot(*zip(*points, strict=True), marker="o" if len(points) < 20 else "", label=name)
         axes.set(ylabel=label)
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, fontsize=8)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8)
     for axes in panels[-1]:
         axes.set(xlabel="step")
     return figure

@@ -147,15 +147,16 @@ class TestReferenceRun:
         return [shlex.split(line) for line in outcome.stdout.splitlines()]
 
     def test_runs_the_steps_in_order(self) -> None:
-        """Data; distillation; contrast; mining; contrast."""
+        """Data; distillation; contrast, twice; mining; contrast."""
         steps = [[word for word in words if not word.startswith("-")] for words in self.printed()]
         folder = "train/configs/gemma3-270m"
         assert [words[1 : 4 if words[1] == "train" else 2] for words in steps] == [
             ["data"],
             ["train", "distillation", f"{folder}/distillation.toml"],
             ["train", "sft", f"{folder}/contrastive.toml"],
+            ["train", "sft", f"{folder}/contrastive-terms.toml"],
             ["mine"],
-            ["train", "sft", f"{folder}/contrastive.toml"],
+            ["train", "sft", f"{folder}/contrastive-terms.toml"],
         ]
         assert [words[1:] for words in self.printed("--skip-data")] == [
             words[1:] for words in self.printed()
@@ -186,7 +187,7 @@ class TestReferenceRun:
         assert f"runs/{name}-mined" in made
 
     def test_skips_what_is_finished(self, tmp_path) -> None:
-        """After two pieces the negatives and the last piece are left; after that nothing is."""
+        """After three pieces the negatives and the last piece are left; after that nothing is."""
         (tmp_path / "checkout" / "train").mkdir(parents=True)
         script = tmp_path / "checkout" / "train" / "run_reference.sh"
         script.write_bytes(self.SCRIPT.read_bytes())
@@ -195,7 +196,7 @@ class TestReferenceRun:
         python.chmod(0o755)
         calls.touch()
         for finished, wanted in (
-            (("distillation", "contrastive"), ["mine --config", "train sft"]),
+            (("distillation", "contrastive", "contrastive-terms"), ["mine --config", "train sft"]),
             (("mined",), []),
         ):
             for name in finished:

@@ -27,8 +27,8 @@ def test_thoughts_learn_the_hidden_keyword(toy, tiny_folder):
             reward = {"shuffled": shuffled}
             train(config(toy, tiny_folder, output, seed=seed, reward=reward))
             rises[shuffled].append(rise(toy / output))
-    # Rounding makes other runs of the same seeds, so the seeds are judged together. Means of 0.14 to 0.29 were
-    # seen, single rises of 0.04 to 0.41; with shuffled rewards a mean of 0.02, single rises of -0.01 to 0.09.
+    # Rounding makes other runs of the same seeds, so the seeds are judged together. Means of 0.14 to 0.29
+    # were seen, single rises of 0.04 to 0.41; shuffled a mean of 0.02, single rises of -0.01 to 0.09.
     assert np.mean(rises[False]) > 0.07 > abs(np.mean(rises[True])), rises
 
 

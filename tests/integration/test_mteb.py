@@ -127,17 +127,19 @@ def test_the_entry_for_mteb_scores_as_our_own_encoder(tiny, tiny_folder, built, 
 
 
 @pytest.mark.slow
-def test_the_entry_for_mteb_describes_the_default_model(smollm2):
+@pytest.mark.parametrize("name", ["smollm2", "gemma3"])
+def test_the_entry_for_mteb_describes_the_model(name, request):
     """Numbers that are typed in the entry are the model's own; the card reads them there."""
+    model = request.getfixturevalue(name)
     entry = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "search_r3_models.py"))
-    meta = entry["search_r3_smollm2_135m"]
-    weights = {name: tensor.numel() for name, tensor in smollm2.named_parameters()}
+    meta = entry[{"smollm2": "search_r3_smollm2_135m", "gemma3": "search_r3_gemma3_270m"}[name]]
+    weights = {name: tensor.numel() for name, tensor in model.named_parameters()}
     assert meta.n_parameters == sum(weights.values())
     assert meta.n_embedding_parameters == next(
         number for name, number in weights.items() if "embed_tokens" in name
     )
     assert meta.memory_usage_mb == round(4 * meta.n_parameters / 2**20)
-    assert (meta.max_tokens, meta.embed_dim) == (smollm2.max_seq_length, smollm2.get_embedding_dimension())
+    assert (meta.max_tokens, meta.embed_dim) == (model.max_seq_length, model.get_embedding_dimension())
 
 
 def test_an_embedded_model_is_taken_by_its_name(tiny, tiny_folder, monkeypatch):

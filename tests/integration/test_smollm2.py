@@ -1,4 +1,4 @@
-"""The real default model, SmolLM2-135M-Instruct in float32: exact, batch-invariant, and not to be forged."""
+"""The real thinking model, SmolLM2-135M-Instruct in float32: exact, batch-invariant, and not to be forged."""
 
 import random
 
@@ -58,7 +58,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def folder(smollm2):
-    return default_model_folder()
+    return default_model_folder("smollm2-135m")
 
 
 @pytest.fixture(scope="module")

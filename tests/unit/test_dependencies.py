@@ -206,7 +206,9 @@ def test_wheel_holds_every_file_of_the_package(tmp_path):
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if not name.split("/")[0].endswith("info")}
     files = {path.relative_to(ROOT) for path in (ROOT / "search_r3").rglob("*") if path.is_file()}
     assert inside == {path.as_posix() for path in files if path.parent.name != "__pycache__"}
-    assert "search_r3/model/smollm2-135m-adapter/adapter_model.safetensors" in inside
+    for name in ("gemma3-270m", "smollm2-135m"):
+        assert f"search_r3/model/{name}-adapter/adapter_model.safetensors" in inside
+    assert "search_r3/model/gemma3-270m-adapter/NOTICE" in inside
     assert "search_r3/data/packages.toml" in inside
 
 

@@ -40,11 +40,10 @@ ALPHABET += [
 
 
 @pytest.mark.slow
-def test_the_default_model_is_exported(tmp_path):
+@pytest.mark.parametrize("name", ["smollm2", "gemma3"])
+def test_a_trained_model_is_exported(name, request, tmp_path):
     """Whose padding token a text may spell; the check on awkward texts is part of the export."""
-    from search_r3 import default_model
-
-    model = default_model()
+    model = request.getfixturevalue(name)
     folder = export_direct(model, tmp_path / "direct")
     exported = sentence_transformers.SentenceTransformer(str(folder))
     texts = ["<|im_end|> red <|endoftext|>", "query: sea", "def f(x):\n    return x  # twice\n"]
