@@ -26,13 +26,13 @@ from search_r3.model.template import COMPACT_TEMPLATE
 from search_r3.model.thoughts import Reasoning
 from search_r3.paths import cache_dir
 
-DEFAULT = SMOLLM2.name
+DEFAULT = GEMMA3.name
 """Name of the default model."""
 
 _PREPARATION = 1
 """Raise it when a change to the preparation changes the prepared files."""
 
-_BASES = {base.name: base for base in (SMOLLM2, GEMMA3)}
+_BASES = {base.name: base for base in (GEMMA3, SMOLLM2)}
 
 _PACKAGE = Path(str(files("search_r3.model")))
 
@@ -57,8 +57,8 @@ def _shipped(name: str, reasoning: Reasoning) -> ShippedModel:
 
 
 SHIPPED = {
-    SMOLLM2.name: _shipped(SMOLLM2.name, "always"),
     GEMMA3.name: _shipped(GEMMA3.name, "never"),  # it was not trained to think
+    SMOLLM2.name: _shipped(SMOLLM2.name, "always"),
 }
 """The trained models by the names of their LLMs."""
 
@@ -76,7 +76,7 @@ def default_model(
     """Load the default model, or the other trained model of this package.
 
     Args:
-        name: ``smollm2-135m`` or ``gemma3-270m``; see :func:`default_model_folder`.
+        name: ``gemma3-270m`` or ``smollm2-135m``; see :func:`default_model_folder`.
         device: As for :func:`load_model`.
         dtype: As for :func:`load_model`; the weights are saved in float32.
         **options: As for :func:`load_model`.
@@ -91,7 +91,7 @@ def default_model(
 
 
 def default_model_folder(name: str = DEFAULT) -> Path:
-    """Return the folder of a trained model of this package, preparing it on first use (about 40 seconds).
+    """Return the folder of a trained model of this package, preparing it on first use (about a minute).
 
     It is :func:`embedded_base_folder` with the shipped adapter merged in. Processes that ask at the same time
     wait for one preparation. The weights' checksum is verified on every call; a damaged copy is prepared
@@ -102,8 +102,9 @@ def default_model_folder(name: str = DEFAULT) -> Path:
     before the download.
 
     Args:
-        name: ``smollm2-135m`` (the default: Apache-2.0, 93 MB to download, 1.1 GB prepared with its base) or
-            ``gemma3-270m`` (Gemma Terms of Use, 238 MB, 2.2 GB; trained to embed without thoughts only).
+        name: ``gemma3-270m`` (the default: Gemma Terms of Use, 238 MB to download, 2.2 GB prepared with its
+            base; trained to embed without thoughts only) or ``smollm2-135m`` (Apache-2.0, 93 MB, 1.1 GB;
+            trained to embed with and without thoughts).
 
     Raises:
         InvalidOptionError: There is no trained model of this name.
@@ -134,11 +135,11 @@ def _unknown(name: str) -> InvalidOptionError:
     return InvalidOptionError(f"Got the trained model {name!r}, wanted one of {', '.join(SHIPPED)}.")
 
 
-def embedded_base_folder(name: str = SMOLLM2.name) -> Path:
+def embedded_base_folder(name: str = DEFAULT) -> Path:
     """Return the folder of an embedded LLM, prepared but untrained: what training starts from.
 
     Args:
-        name: ``smollm2-135m`` (Apache-2.0, 93 MB to download) or ``gemma3-270m`` (Gemma Terms of Use, 238
+        name: ``gemma3-270m`` (Gemma Terms of Use, 238 MB to download) or ``smollm2-135m`` (Apache-2.0, 93
             MB).
 
     Raises:
@@ -160,11 +161,11 @@ def embedded_base_folder(name: str = SMOLLM2.name) -> Path:
 
 EMBEDDED_MODELS: dict[str, Callable[[], Path]] = {
     "default": default_model_folder,
-    SMOLLM2.name: lambda: default_model_folder(SMOLLM2.name),
     GEMMA3.name: lambda: default_model_folder(GEMMA3.name),
+    SMOLLM2.name: lambda: default_model_folder(SMOLLM2.name),
     "embedded": embedded_base_folder,
-    f"{SMOLLM2.name}-base": lambda: embedded_base_folder(SMOLLM2.name),
     f"{GEMMA3.name}-base": lambda: embedded_base_folder(GEMMA3.name),
+    f"{SMOLLM2.name}-base": lambda: embedded_base_folder(SMOLLM2.name),
 }
 """The names of the embedded models, which :class:`SearchR3` takes instead of a folder or Hub id."""
 
@@ -182,9 +183,9 @@ def load_model(
     """Load a model by name; a folder is loaded without asking the Hub for anything.
 
     Args:
-        name: ``default`` (the trained default model), ``smollm2-135m`` or ``gemma3-270m`` (a trained model by
-            name), ``embedded`` (the default model's LLM, prepared and untrained), ``smollm2-135m-base`` or
-            ``gemma3-270m-base`` (an LLM by name, untrained), a folder, or a Hub id. A folder called like one
+        name: ``default`` (the trained default model), ``gemma3-270m`` or ``smollm2-135m`` (a trained model by
+            name), ``embedded`` (the default model's LLM, prepared and untrained), ``gemma3-270m-base`` or
+            ``smollm2-135m-base`` (an LLM by name, untrained), a folder, or a Hub id. A folder called like one
             of these is given as a ``Path`` or with a separator (``./default``).
         device: Such as ``cpu`` or ``cuda:1``; None lets sentence-transformers choose.
         dtype: Type that the weights are loaded in: ``float32``, ``bfloat16`` or ``float16``, as a string or

@@ -1,4 +1,4 @@
-"""What a checkout of the project shows of its results: README's table, the model card, and some pictures."""
+"""What a checkout of the project shows of its results: README's table, the model cards, and some pictures."""
 
 from __future__ import annotations
 
@@ -8,34 +8,41 @@ from pathlib import Path
 
 from search_r3.errors import DataError
 from search_r3.evaluation.results import Result
+from search_r3.model.default import SHIPPED
+from search_r3.model.embedded_bases import GEMMA3
 from search_r3.reporting.card import Release, read_training, render_card
 from search_r3.reporting.tables import DASH, collect, ndcg, provenance, tasks_of, tokens, without_sweep
 
-MODEL = "search-r3-smollm2-135m"
-"""The default model's name in results."""
+MODELS = {
+    "search-r3-gemma3-270m": (
+        "gemma3-270m-distillation",
+        "gemma3-270m-contrastive",
+        "gemma3-270m-contrastive-terms",
+    ),
+    "search-r3-smollm2-135m": ("smollm2-135m-sft", "smollm2-135m-own-thoughts", "smollm2-135m-abstracts"),
+}
+"""The trained models by their names in results, the default one first, and the runs that made them."""
 
-PIECES = ("smollm2-135m-sft", "smollm2-135m-own-thoughts", "smollm2-135m-abstracts")
-"""The training runs that made it, in order."""
+_DEFAULT, _THINKING = MODELS
 
 PICTURES = (
     "quality-against-tokens-mini.svg",
-    f"differences-mini-{MODEL}.svg",
+    f"differences-mini-{_THINKING}.svg",
     "quality-by-task-mini.svg",
-    f"training/{PIECES[-1]}.svg",
+    f"training/{MODELS[_THINKING][-1]}.svg",
     "refresh/refresh.svg",
 )
 """The plots of the report that README and the documentation show; they are kept in docs/assets."""
 
+NOTICES = {"gemma": GEMMA3.notice}
+"""What a licence asks to be said, by its id on the Hub."""
+
 BEGIN, END = "<!-- results: benchmarks/report.py -->", "<!-- end of results -->"
 
-_HEAD = "nDCG@10, mean of six real tasks (each 100 queries, 1,000 documents)"
 _ROWS = (
-    ("**default model, not thinking**", MODEL, "never"),
-    ("**default model, thinking**", MODEL, "always"),
-    ("its control: another query's thought", MODEL, "shuffled"),
+    ("**default model**", _DEFAULT, "never"),
     ("all-MiniLM-L6-v2", "all-MiniLM-L6-v2", None),
     ("BM25", "bm25", None),
-    ("the same LLM before training", "smollm2-135m", "never"),
 )
 
 
@@ -47,7 +54,8 @@ def require_project(root: Path) -> None:
     """
     readme = root / "README.md"
     needed = [readme, root / "model_cards" / "template.md", root / "benchmarks" / "search_r3_models.py"]
-    needed += [root / "benchmarks" / "results" / "training" / f"{name}.json" for name in PIECES]
+    training = root / "benchmarks" / "results" / "training"
+    needed += [training / f"{piece}.json" for pieces in MODELS.values() for piece in pieces]
     missing = [str(path.relative_to(root)) for path in needed if not path.is_file()]
     if not missing:
         text = readme.read_text(encoding="utf-8")
@@ -62,7 +70,7 @@ def require_project(root: Path) -> None:
 def render_project(
     root: Path, results: Sequence[Result], report: Mapping[str, str] | None = None
 ) -> dict[Path, str]:
-    """Render README, the model card, and the pictures that README and the documentation show.
+    """Render README, the models' cards, and the pictures that README and the documentation show.
 
     Args:
         root: Folder of the checkout.
@@ -80,41 +88,56 @@ def render_project(
     tail = rest.partition(END)[2]
     template = (root / "model_cards" / "template.md").read_text(encoding="utf-8")
     training = root / "benchmarks" / "results" / "training"
-    # The weights and limits of the model are those of its entry for mteb; a test compares it with the model.
-    entry = runpy.run_path(str(root / "benchmarks" / "search_r3_models.py"))["search_r3_smollm2_135m"]
-    release = Release(entry.name, MODEL, entry.adapted_from, entry.n_parameters, int(entry.max_tokens))
-    pieces = [read_training(training / f"{name}.json") for name in PIECES]
-    card = render_card(template, release, results=results, training=pieces)
+    # The weights and limits of a model are those of its entry for mteb; a test compares it with the model.
+    entries = runpy.run_path(str(root / "benchmarks" / "search_r3_models.py"))
+    cards = {}
+    for model, pieces in MODELS.items():
+        entry = entries[model.replace("-", "_")]
+        release = Release(
+            entry.name,
+            model,
+            entry.adapted_from,
+            entry.n_parameters,
+            int(entry.max_tokens),
+            licence=entry.license,
+            thinks=SHIPPED[model.removeprefix("search-r3-")].reasoning != "never",
+            notice=NOTICES.get(entry.license, ""),
+        )
+        runs = [read_training(training / f"{piece}.json") for piece in pieces]
+        card = render_card(template, release, results=results, training=runs)
+        cards[root / "model_cards" / f"{model}.md"] = card
     pictures = {} if report is None else _pictures(root, report)
     return {
         root / "README.md": f"{head}{BEGIN}\n{summary_table(results)}\n{END}{tail}",
-        root / "model_cards" / f"{MODEL}.md": card,
+        **cards,
         **pictures,
     }
 
 
 def summary_table(results: Sequence[Result]) -> str:
-    """README's table: the default model, a control, and the baselines, on the mini tasks.
+    """README's table: the default model and the baselines on the tasks in full size.
 
     Raises:
         DataError: A row of the table is missing, or has no result on some task.
     """
-    rows = without_sweep(collect(results).get("mini", []))
+    rows = without_sweep(collect(results).get("full", []))
     tasks = tasks_of(rows)
-    lines = [f"| {_HEAD} | nDCG@10 | tokens per query |", "|---|---|---|"]
-    used = []
+    lines, used = [], []
     for label, model, arm in _ROWS:
         found = [row for row in rows if (row.model, row.arm) == (model, arm)]
         if len(found) != 1:
             raise DataError(
-                f"got {len(found)} rows of {model} {arm} on the mini tasks; wanted one for README"
+                f"got {len(found)} rows of {model} {arm} on the full tasks; wanted one for README"
             )
         quality, cost = found[0].mean(tasks, ndcg), found[0].mean(tasks, tokens)
         if quality is None:
-            raise DataError(f"got no mean of {model} {arm}; wanted a result on every mini task for README")
+            raise DataError(f"got no mean of {model} {arm}; wanted a result on every full task for README")
         score = f"**{quality:.3f}**" if label.startswith("**") else f"{quality:.3f}"
         lines.append(f"| {label} | {score} | {DASH if cost is None else f'{cost:.0f}'} |")
         used += found
+    queries = sum(len(result.per_query["ndcg_at_10"]) for result in used[0].results.values())
+    head = f"| mean of {len(tasks)} real tasks, {queries:,} queries | nDCG@10 | tokens per query |"
+    lines = [head, "|---|---|---|", *lines]
     used = [row for row in rows if any(row is one for one in used)]
     return "\n".join([*lines, "", f"<sub>`benchmarks/run_mteb.py`. {provenance(used)}</sub>"])
 

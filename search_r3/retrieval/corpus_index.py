@@ -31,6 +31,9 @@ from search_r3.retrieval.corpus_search import Explanation, SearchOptions, search
 from search_r3.retrieval.hits import CorpusHit
 from search_r3.retrieval.vector_index import VectorIndex
 
+FORMER_DEFAULT = "smollm2-135m"
+"""The default model before it was Gemma 3 270M; indexes of that time record it as ``default``."""
+
 FORMAT_VERSION = 2
 """Format of the indexes that are written; an index of format 1 is read where it cannot hold a title."""
 
@@ -163,7 +166,7 @@ class CorpusIndex:
                 f"Got the model {model.name_or_path} ({found[:12]}), wanted {self.model or 'the one'} "
                 f"({self.vectors.fingerprint[:12]}), which made the index: use one model for both. Another "
                 "dtype, max_seq_length or truncate_dim makes another model. Give the model that made the "
-                "index, or build the index again with this one."
+                f"index, or build the index again with this one.{former_default(self.model)}"
             )
         if given is None:
             self._loaded = model
@@ -247,3 +250,10 @@ class CorpusIndex:
 def is_index(folder: Path) -> bool:
     """Whether ``folder`` holds an index; its vectors' manifest is the first thing a build commits."""
     return (folder / "vectors" / "index.json").is_file()
+
+
+def former_default(model: str) -> str:
+    """What helps where an index of the model ``default`` is of another model than today's default."""
+    if model != "default":
+        return ""
+    return f" If it was made before the default model was gemma3-270m, its model is {FORMER_DEFAULT}."

@@ -18,7 +18,7 @@ from search_r3.errors import InvalidInputError, VectorIndexError
 from search_r3.files import remove_leftovers
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
-from search_r3.retrieval.corpus_index import CorpusIndex, is_index
+from search_r3.retrieval.corpus_index import CorpusIndex, former_default, is_index
 from search_r3.retrieval.documents import Document
 from search_r3.retrieval.vector_index import VectorIndex
 
@@ -162,6 +162,7 @@ def _open(folder: Path, model: sentence_transformers.SentenceTransformer, model_
             f"{folder} was built with another model ({index.model}, {index.vectors.fingerprint[:12]}), "
             f"this one is {model_name} ({identity[:12]}). Another dtype, max_seq_length or truncate_dim "
             "makes another model. Use the model that built it, or another folder."
+            f"{former_default(index.model)}"
         )
     return index
 

@@ -20,7 +20,7 @@ from search_r3.errors import VectorIndexError
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.thought_cache import ThoughtCache
-from search_r3.retrieval.corpus_index import CorpusIndex
+from search_r3.retrieval.corpus_index import CorpusIndex, former_default
 from search_r3.server import embeddings, searching
 from search_r3.server.engine import Engine
 from search_r3.server.failures import RequestError, add_handlers
@@ -51,7 +51,7 @@ def make_application(settings: ServerSettings, model: SearchR3, index: CorpusInd
         raise VectorIndexError(
             f"Got an index of another model ({index.vectors.fingerprint[:12]}), wanted one of the served "
             f"model ({found[:12]}). Build it again with `search-r3 index`, or serve its model with --model: "
-            f"it records {index.model or 'none'}."
+            f"it records {index.model or 'none'}.{former_default(index.model)}"
         )
     monitoring = Monitoring()
     cache = ThoughtCache(model, settings.thought_cache, max_entries=settings.max_cached_thoughts)

@@ -154,13 +154,13 @@ def test_a_shipped_adapter_is_the_default_model(adapted_tiny, tiny_folder, tmp_p
         return tiny_folder
 
     monkeypatch.setattr(embedded_model, "embedded_base_folder", base_folder)
-    with pytest.raises(InvalidOptionError, match="wanted one of smollm2-135m, gemma3-270m"):
+    with pytest.raises(InvalidOptionError, match="wanted one of gemma3-270m, smollm2-135m"):
         ship(tmp_path / "run", "gemma")
-    ship(tmp_path / "run", "gemma3-270m")
-    assert bases == ["gemma3-270m"]
+    ship(tmp_path / "run", "smollm2-135m")
+    assert bases == ["smollm2-135m"]
     ship(tmp_path / "run")
     shipped = embedded_model.default_model()
-    assert bases == ["gemma3-270m", "smollm2-135m"]
+    assert bases == ["smollm2-135m", "gemma3-270m"]
     texts = ["red apple", "the sea and the sun"]
     assert np.abs(shipped.encode_document(texts) - model.encode_document(texts)).max() < 0.02
     config = json.loads((tmp_path / "shipped" / "adapter_config.json").read_text(encoding="utf-8"))

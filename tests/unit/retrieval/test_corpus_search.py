@@ -102,6 +102,21 @@ def test_the_name_of_an_embedded_model_is_recorded(tiny_folder, tmp_path, monkey
     assert index.search("sea", k=1)[0].doc_id in TEXTS
 
 
+def test_an_index_of_another_default_model_says_which_it_was(tiny_folder, tmp_path, monkeypatch):
+    """Once the default model has changed, searching and building name the one of before."""
+    before = default.load_model(tiny_folder, device="cpu", dtype="bfloat16")
+    build_index(tmp_path / "index", before, DOCUMENTS, model_name="default")
+    monkeypatch.setitem(default.EMBEDDED_MODELS, "default", lambda: tiny_folder)
+    for work in (
+        lambda: CorpusIndex.load(tmp_path / "index").search("sea"),
+        lambda: build_index(tmp_path / "index", default.load_model("default", device="cpu"), DOCUMENTS),
+    ):
+        with pytest.raises(
+            VectorIndexError, match=r"before the default model was gemma3-270m, its model is smollm2"
+        ):
+            work()
+
+
 def test_another_model_is_refused_before_it_thinks(folder, tiny_folder, monkeypatch):
     """A model of another dtype is another model; the message names both and says what to do."""
     half = default.load_model(tiny_folder, dtype="bfloat16", device="cpu")
