@@ -83,7 +83,7 @@ ArmOption = Annotated[
     typer.Option(
         "--arm",
         metavar="ARM",
-        help="How queries think: never, always, auto, or a control: empty, random, repeat, shuffled "
+        help="How queries think: never, always, auto, or a control: empty, echo, random, repeat, shuffled "
         "[default: the model's].",
     ),
 ]
@@ -92,7 +92,7 @@ ArmsOption = Annotated[
     typer.Option(
         "--arm",
         metavar="ARM",
-        help="never, always, auto, or a control: empty, random, repeat, shuffled; repeatable.",
+        help="never, always, auto, or a control: empty, echo, random, repeat, shuffled; repeatable.",
         callback=each_of(ARMS),
     ),
 ]
