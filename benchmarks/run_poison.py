@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-from search_r3.cli.options import OutputOption
+from search_r3.cli.options import LimitOption, MultihopOption, OutputOption
 from search_r3.cli.running import run
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.evaluation.dev_suite import BRIDGE_TASKS, MULTIHOP_TASKS, load_dev_suite
@@ -96,18 +96,13 @@ def main(
         list[str] | None,
         typer.Option("--task", help=f"A task; repeatable: {', '.join((*MULTIHOP_TASKS, *BRIDGE_TASKS))}."),
     ] = None,
-    multihop: Annotated[
-        Path | None,
-        typer.Option(envvar="SEARCH_R3_MULTIHOP", help=f"The folder of {' and '.join(MULTIHOP_TASKS)}."),
-    ] = None,
+    multihop: MultihopOption = None,
     share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Poisoned documents, as a share of the corpus.")
     ] = 0.05,
     hybrid: Annotated[bool, typer.Option(help="Search with BM25 as well.")] = True,
     read: Annotated[int, typer.Option(min=1, help="Passages that a query reads.")] = 3,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Most queries of a task, for a quick look.")
-    ] = None,
+    limit: LimitOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the attack.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per forward pass.")] = 32,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16 [default: as saved].")] = None,
