@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from search_r3.cli.options import OutputOption
+from search_r3.cli.options import LimitOption, MultihopOption, OutputOption
 from search_r3.cli.running import run
 from search_r3.data.dev_tasks import DEV_TASKS
 from search_r3.data.minilm import minilm_folder
@@ -47,13 +47,8 @@ def main(
     fused: Annotated[
         bool, typer.Option("--fused", help="Measure the model joined with BM25 as well.")
     ] = False,
-    multihop: Annotated[
-        Path | None,
-        typer.Option(envvar="SEARCH_R3_MULTIHOP", help=f"The folder of {' and '.join(MULTIHOP_TASKS)}."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Most queries of a task, for a quick look.")
-    ] = None,
+    multihop: MultihopOption = None,
+    limit: LimitOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per forward pass.")] = 32,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16 [default: as saved].")] = None,
     output: OutputOption = Path("benchmarks/results/dev"),

@@ -27,6 +27,7 @@ from search_r3.paths import data_dir
 from search_r3.provenance import describe_environment
 
 MINILM = "all-MiniLM-L6-v2"
+DTYPES = ["float32", "bfloat16"]
 
 
 def measure(model: Any, documents: list[str], queries: list[str], batch_size: int) -> dict[str, Any]:
@@ -71,10 +72,7 @@ def main(
     models: Annotated[
         list[str], typer.Option("--model", "-m", help=f"{MINILM}, default, a folder or a Hub id; repeatable.")
     ],
-    dtypes: Annotated[list[str], typer.Option("--dtype", help="float32 or bfloat16; repeatable.")] = [  # noqa: B006
-        "float32",
-        "bfloat16",
-    ],
+    dtypes: Annotated[list[str], typer.Option("--dtype", help="float32 or bfloat16; repeatable.")] = DTYPES,
     documents: Annotated[int, typer.Option(min=2, help="Most documents.")] = 200,
     queries: Annotated[int, typer.Option(min=1, help="Most queries.")] = 40,
     batch_size: Annotated[int, typer.Option(min=1, help="Documents per forward pass.")] = 32,

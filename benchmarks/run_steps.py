@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 
-from search_r3.cli.options import OutputOption, each_of
+from search_r3.cli.options import LimitOption, MultihopOption, OutputOption, each_of
 from search_r3.cli.running import run
 from search_r3.data.minilm import minilm_folder
 from search_r3.data.retrieval_task import RetrievalTask
@@ -80,10 +80,7 @@ def main(
             help=f"A task; repeatable: {', '.join(_TASKS)} [default: all that are found].",
         ),
     ] = None,
-    multihop: Annotated[
-        Path | None,
-        typer.Option(envvar="SEARCH_R3_MULTIHOP", help=f"The folder of {' and '.join(MULTIHOP_TASKS)}."),
-    ] = None,
+    multihop: MultihopOption = None,
     first: Annotated[
         First, typer.Option(help="The first search, and the second: dense or hybrid.")
     ] = "hybrid",
@@ -99,9 +96,7 @@ def main(
     ] = False,
     rivals: Annotated[bool, typer.Option(help="Measure the rivals that do not think.")] = True,
     seed: Annotated[int, typer.Option(help="Seed of the arms that draw.")] = 0,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Most queries of a task, for a quick look.")
-    ] = None,
+    limit: LimitOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per forward pass.")] = 32,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16 [default: as saved].")] = None,
     output: OutputOption = Path("benchmarks/results/steps"),

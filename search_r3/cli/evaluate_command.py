@@ -13,6 +13,7 @@ import typer
 
 from search_r3.cli.options import (
     DEFAULT_ARMS,
+    MODEL_NAMES,
     ArmsOption,
     BatchSizeOption,
     DtypeOption,
@@ -34,9 +35,7 @@ _OUTPUTS = {"mteb": Path("benchmarks/results/runs"), "beir": Path("benchmarks/re
 
 def evaluate(
     tasks: TasksOption,
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="bm25, default, embedded, a model folder, or a Hub id.")
-    ] = "default",
+    model: Annotated[str, typer.Option("--model", "-m", help=f"bm25, {MODEL_NAMES}.")] = "default",
     mean_pooled: Annotated[
         bool, typer.Option("--mean-pooled", help="The folder's LLM as it is: mean pooling, no template.")
     ] = False,

@@ -83,7 +83,7 @@ ArmOption = Annotated[
     typer.Option(
         "--arm",
         metavar="ARM",
-        help="How queries think: never, always, auto, or a control: empty, random, repeat, shuffled "
+        help="How queries think: never, always, auto, or a control: empty, echo, random, repeat, shuffled "
         "[default: the model's].",
     ),
 ]
@@ -92,7 +92,7 @@ ArmsOption = Annotated[
     typer.Option(
         "--arm",
         metavar="ARM",
-        help="never, always, auto, or a control: empty, random, repeat, shuffled; repeatable.",
+        help="never, always, auto, or a control: empty, echo, random, repeat, shuffled; repeatable.",
         callback=each_of(ARMS),
     ),
 ]
@@ -101,6 +101,13 @@ InstructionsOption = Annotated[
 ]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Precision of the model.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of what is drawn at random.")]
+MultihopOption = Annotated[
+    Path | None,
+    typer.Option("--multihop", envvar="SEARCH_R3_MULTIHOP", help="The folder of hotpot-dev and musique-dev."),
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Most queries of a task, for a quick look.")
+]
 OutputOption = Annotated[Path, typer.Option("--output", help="Where the results go.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")]
 DirectOption = Annotated[

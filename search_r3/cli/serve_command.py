@@ -13,7 +13,8 @@ from search_r3.cli.options import MODEL_NAMES, Dtype
 
 def serve(
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help=f"{MODEL_NAMES} [default: default].")
+        str | None,
+        typer.Option("--model", "-m", help=f"{MODEL_NAMES} [default: that of the index, or default]."),
     ] = None,
     index: Annotated[
         Path | None,

@@ -32,9 +32,9 @@ ChangesOption = Annotated[
 def distillation(config: ConfigArgument, changes: ChangesOption = None, resume: ResumeOption = False) -> None:
     """Learn direct vectors from those of a small teacher, on plain texts, before the supervised stage.
 
-    It needs the data (search-r3 data). The run's folder gets checkpoints, TensorBoard logs, run.json
-    (configuration, versions, commit, seeds, data hashes), adapter, from which a supervised run can start, and
-    final, the model, whose path is printed.
+    It needs training sets (search-r3 data, or import-pairs). The run's folder gets checkpoints,
+    TensorBoard logs, run.json (configuration, versions, commit, seeds, data hashes), adapter, from which
+    a supervised run can start, and final, the model, whose path is printed.
     """
     _prepare("distillation")
     with resumable("continue with --resume"):
@@ -48,8 +48,9 @@ def distillation(config: ConfigArgument, changes: ChangesOption = None, resume: 
 def sft(config: ConfigArgument, changes: ChangesOption = None, resume: ResumeOption = False) -> None:
     """Train a causal LM to think briefly and to embed well: the supervised stage.
 
-    It needs the data (search-r3 data). The run's folder gets checkpoints, TensorBoard logs, run.json
-    (configuration, versions, commit, seeds, data hashes), and final, the model, whose path is printed.
+    It needs training sets (search-r3 data, or import-pairs). The run's folder gets checkpoints,
+    TensorBoard logs, run.json (configuration, versions, commit, seeds, data hashes), and final, the
+    model, whose path is printed.
     """
     _prepare("sft")
     with resumable("continue with --resume"):
@@ -63,9 +64,9 @@ def sft(config: ConfigArgument, changes: ChangesOption = None, resume: ResumeOpt
 def grpo(config: ConfigArgument, changes: ChangesOption = None, resume: ResumeOption = False) -> None:
     """Train what to think by what the thought finds: the reinforcement-learning stage.
 
-    It needs the data (search-r3 data). The run's folder gets checkpoints with the corpus index, TensorBoard
-    logs, run.json (configuration, versions, commit, seeds, data hashes), sample thoughts of every evaluation,
-    and final, the merged model, whose path is printed.
+    It needs training sets (search-r3 data, or import-pairs). The run's folder gets checkpoints with the
+    corpus index, TensorBoard logs, run.json (configuration, versions, commit, seeds, data hashes), sample
+    thoughts of every evaluation, and final, the merged model, whose path is printed.
     """
     _prepare("grpo")
     with resumable("continue with --resume"):

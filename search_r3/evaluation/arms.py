@@ -41,6 +41,7 @@ def encode_arm(
     batch_size: int = 32,
     prompt: str | None = None,
     own_thoughts: Sequence[Thought] | None = None,
+    evidence: Sequence[Sequence[str]] | None = None,
     on_truncation: OnTruncation | None = None,
     show_progress_bar: bool = False,
 ) -> QueryEncoding:
@@ -56,6 +57,7 @@ def encode_arm(
         prompt: An instruction to put before every query.
         own_thoughts: The thoughts of the ``always`` arm, one per query, for the control arms; None generates
             them first. Other arms ignore them.
+        evidence: The passages that each query reads before it thinks, in every arm; None reads none.
         on_truncation: What happens if a query is cut; None means the model's default.
         show_progress_bar: Whether to show progress.
 
@@ -76,6 +78,7 @@ def encode_arm(
     shared: dict[str, Any] = {
         "batch_size": batch_size,
         "prompt": prompt,
+        "evidence": evidence,
         "on_truncation": on_truncation,
         "show_progress_bar": show_progress_bar,
     }

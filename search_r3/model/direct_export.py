@@ -62,7 +62,8 @@ def export_direct(model: SearchR3, folder: str | os.PathLike[str]) -> Path:
     Raises:
         FileExistsError: ``folder`` exists.
         InvalidOptionError: The template cannot be written into a tokenizer: it has special tokens, or a
-            query's suffix does not end like a document's. Or the model has no row to spare for padding.
+            query's suffix does not end like a document's. Or the tokenizer has a start token, or the model
+            no row to spare for padding.
         ModelError: The model does not think, or the export's vectors differ from the model's.
     """
     folder = Path(folder)
@@ -128,9 +129,13 @@ def _direct_tokenizer(module: ReasoningTransformer) -> PreTrainedTokenizerFast:
     inserted = template.query_suffix[: len(template.query_suffix) - len(template.document_suffix)]
     inserted_ids = source.encode(inserted, add_special_tokens=False) if inserted else []
     begins = source("x").input_ids[:1] == [source.bos_token_id]
+    if begins:
+        raise InvalidOptionError(
+            f"Got a tokenizer that puts {source.bos_token!r} before every text, as that of Gemma 3; wanted "
+            "one that does not: no such model can be exported exactly. Export it whole, without --direct."
+        )
     if (
-        begins
-        or any(encoder.structural_ids.intersection(part) for part in ids.values())
+        any(encoder.structural_ids.intersection(part) for part in ids.values())
         or inserted_ids + shared != ids["query_suffix"]
     ):
         raise InvalidOptionError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any
@@ -49,22 +49,29 @@ class PolicyEvaluator:
         model.eval()
         found = {f"eval_{name}": score for name, score in self._evaluator(model).items()}
         # A few of each source, source after source.
-        columns = [list(task.queries.values()) for task in self._evaluator.tasks.values()]
-        each = -(-_SAMPLES // max(len(columns), 1))
-        queries = list(chain.from_iterable(column[:each] for column in columns))[:_SAMPLES]
+        tasks = self._evaluator.tasks
+        each = -(-_SAMPLES // max(len(tasks), 1))
+        columns = [list(task.queries.values())[:each] for task in tasks.values()]
+        queries = list(chain.from_iterable(columns))[:_SAMPLES]
+        passages: list[Sequence[str]] = []
+        for name, column in zip(tasks, columns, strict=True):
+            passages += (self._evaluator.passages(name) or [()] * len(column))[: len(column)]
+        passages = passages[:_SAMPLES]
         limit = self._config.queries.max_query_tokens
-        whole, model.max_seq_length = model.max_seq_length, limit
+        module = model.reasoning_module
+        room = module.max_evidence_tokens if any(passages) else 0
+        whole, model.max_seq_length = model.max_seq_length, limit + room
         encoding = encode_arm(
             model,
             queries,
             "always",
             max_reasoning_tokens=self._config.rollouts.max_thought_tokens,
+            evidence=passages,
             on_truncation="ignore",
         )
         model.max_seq_length = whole
         thoughts = [thought.token_ids for thought in encoding.thoughts]
-        module = model.reasoning_module
-        prompts = encode_prompts(module, queries, limit)
+        prompts = encode_prompts(module, queries, limit, passages)
         with self._start():
             perplexity = thought_perplexity(module.model, prompts, thoughts)
         found |= {

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from search_r3.model.prompt_encoder import EvidenceLimits
 from search_r3.model.thoughts import Reasoning
 from search_r3.rl.advantages import Scaling
 from search_r3.rl.environment import EnvironmentOptions
@@ -65,6 +66,11 @@ class QueriesConfig(Section):
         dev_seed: Seed of the split; that of the supervised run.
         max_query_tokens: Limit of a query with its template, without its thought.
         max_document_tokens: Limit of a document with its template.
+        reads: Queries read the passages that a thought of their set is about (``bridge_records`` and the like
+            come with such thoughts); those without are left out. A group's direct embedding reads them too,
+            so that the gain is one of thinking. Dev sources with such thoughts are read for as well.
+        max_passage_tokens: Most tokens of a passage.
+        max_evidence_tokens: Most tokens of all passages of a query, beside ``max_query_tokens``.
     """
 
     sets: dict[str, SetConfig]
@@ -74,6 +80,14 @@ class QueriesConfig(Section):
     dev_seed: int = 0
     max_query_tokens: int = Field(default=48, ge=8)
     max_document_tokens: int = Field(default=96, ge=8)
+    reads: bool = False
+    max_passage_tokens: int = Field(default=128, ge=1)
+    max_evidence_tokens: int = Field(default=256, ge=1)
+
+    @property
+    def evidence_limits(self) -> EvidenceLimits:
+        """How much of its passages a query reads."""
+        return EvidenceLimits(self.max_passage_tokens, self.max_evidence_tokens)
 
 
 class RolloutConfig(Section):

@@ -79,8 +79,13 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
     module = model.reasoning_module
     module.max_reasoning_tokens = config.rollouts.max_thought_tokens
     module.model.to(getattr(torch, config.model.dtype))
+    limits = config.queries.evidence_limits if config.queries.reads else None
+    if limits is not None:
+        module.evidence_limits = limits
     stop = StopOnDecay(config.health, _measure(config))
-    trainer = RetrievalGRPOTrainer(model, data.task, config, arguments, callbacks=[stop])
+    trainer = RetrievalGRPOTrainer(
+        model, data.task, config, arguments, evidence=data.evidence, callbacks=[stop]
+    )
     if data.dev:
         trainer.evaluator = PolicyEvaluator(
             DevEvaluator(
@@ -89,6 +94,7 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
                 max_reasoning_tokens=config.rollouts.max_thought_tokens,
                 max_query_tokens=config.queries.max_query_tokens,
                 max_document_tokens=config.queries.max_document_tokens,
+                evidence=data.dev_evidence,
             ),
             config,
             trainer.start_policy,
@@ -107,7 +113,13 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
         policy: Any = trainer.accelerator.unwrap_model(trainer.model)
         policy.save_pretrained(str(output / ADAPTER))
         reasoning = reasoning_after(module.reasoning, thoughts=True)
-        save_merged(config.model.base, output, config.rollouts.max_thought_tokens, reasoning=reasoning)
+        save_merged(
+            config.model.base,
+            output,
+            config.rollouts.max_thought_tokens,
+            reasoning=reasoning,
+            evidence=limits,
+        )
     return output / FINAL
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         task: Queries, corpus and graded judgements to train on.
         config: The run.
         arguments: TRL's arguments, made from ``config``.
+        evidence: The passages that queries read, by their ids; None reads none.
         **kwargs: Passed to ``GRPOTrainer``.
     """
 
@@ -80,6 +81,8 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         task: RetrievalTask,
         config: RLConfig,
         arguments: GRPOConfig,
+        *,
+        evidence: Mapping[str, Sequence[str]] | None = None,
         **kwargs: Any,
     ) -> None:
         self.pipeline = model
@@ -115,6 +118,7 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         self._numbers = {query_id: number for number, query_id in enumerate(task.queries)}
         self._ids = list(task.queries)
         self._queries = task.queries
+        self._evidence = evidence or {}
         self.evaluator: PolicyEvaluator | None = None
         """Measures the policy at TRL's evaluation steps."""
         self._batch: list[dict[str, Any]] = []
@@ -144,6 +148,7 @@ class RetrievalGRPOTrainer(GRPOTrainer):
         indices = [(first + index) % group for index in range(len(prompts))]
         step = self.state.global_step
         is_direct = [index == 0 for index in indices]
+        evidence = [self._evidence.get(row["query_id"], ()) for row in self._batch]
         logprobs = None
         self.pipeline.eval()
         if self.config.rollouts.generator == "own":
@@ -157,9 +162,10 @@ class RetrievalGRPOTrainer(GRPOTrainer):
                 ],
                 self.config.rollouts,
                 max_query_tokens=self.config.queries.max_query_tokens,
+                evidence=evidence,
             )
         else:
-            prompt_ids = encode_prompts(self.module, prompts, self.config.queries.max_query_tokens)
+            prompt_ids = encode_prompts(self.module, prompts, self.config.queries.max_query_tokens, evidence)
             generate: Any = self._generate_single_turn
             completions, logprobs = generate(prompt_ids, None, {}, group)
             self._rollouts = read_rollouts(

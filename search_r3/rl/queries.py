@@ -9,10 +9,14 @@ from pathlib import Path
 from search_r3.data.beir import read_beir
 from search_r3.data.pairs import TrainingPair, pairs_hash, read_pairs
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.thought_records import read_thoughts, thoughts_path
 from search_r3.errors import DataError
+from search_r3.files import file_sha256
 from search_r3.paths import data_dir
 from search_r3.rl.grpo_config import QueriesConfig, SetConfig
 from search_r3.training.dev_split import asked_and_answers, split_pairs
+
+Passages = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,17 @@ class QueryData:
     Attributes:
         task: Queries and corpus of all sets; ids begin with the set's name.
         dev: Dev tasks by source.
-        hashes: Hash of every set and dev source, before anything was chosen.
+        hashes: Hash of every set and dev source, before anything was chosen, and of the thoughts whose
+            passages are read.
+        evidence: The passages that a query reads, by its id; empty if the run does not read.
+        dev_evidence: The same of dev tasks, by source and query id.
     """
 
     task: RetrievalTask
     dev: dict[str, RetrievalTask]
     hashes: dict[str, str]
+    evidence: dict[str, Passages]
+    dev_evidence: dict[str, dict[str, Passages]]
 
 
 def load_queries(config: QueriesConfig, seed: int) -> QueryData:
@@ -45,6 +54,8 @@ def load_queries(config: QueriesConfig, seed: int) -> QueryData:
     """
     dev: dict[str, RetrievalTask] = {}
     hashes: dict[str, str] = {}
+    evidence: dict[str, Passages] = {}
+    dev_evidence: dict[str, dict[str, Passages]] = {}
     for name in config.dev_sources:
         pairs = _pairs(name)
         hashes[f"dev/{name}"] = pairs_hash(pairs)
@@ -53,6 +64,9 @@ def load_queries(config: QueriesConfig, seed: int) -> QueryData:
         )
         if split.dev is not None:
             dev[name] = split.dev
+            if config.reads and thoughts_path(data_dir(), name).is_file():
+                passages = _passages(name, pairs, config.dev_seed, hashes)
+                dev_evidence[name] = {i: passages.get(q.casefold(), ()) for i, q in split.dev.queries.items()}
     held_out = {text.casefold() for task in dev.values() for text in asked_and_answers(task)}
     queries: dict[str, str] = {}
     corpus: dict[str, str] = {}
@@ -60,16 +74,43 @@ def load_queries(config: QueriesConfig, seed: int) -> QueryData:
     for name, some in config.sets.items():
         whole = _task(name)
         hashes[name] = whole.data_hash()
+        if config.reads:
+            passages = _passages(name, _pairs(name), seed, hashes)
+            read = {query_id for query_id, text in whole.queries.items() if text.casefold() in passages}
+            whole = whole.subset(read, set(whole.corpus))
         part = _chosen(_without(whole.answerable(), held_out), some, random.Random(f"{seed} {name}"))
         if not part.queries:
             raise DataError(
                 f"The set {name} has no query with a relevant document that the dev split does not ask."
             )
         queries |= {f"{name}/{query_id}": text for query_id, text in part.queries.items()}
+        if config.reads:
+            evidence |= {f"{name}/{i}": passages[text.casefold()] for i, text in part.queries.items()}
         corpus |= {f"{name}/{doc_id}": text for doc_id, text in part.corpus.items()}
         for query_id, grades in part.qrels.items():
             qrels[f"{name}/{query_id}"] = {f"{name}/{doc_id}": grade for doc_id, grade in grades.items()}
-    return QueryData(RetrievalTask(queries, corpus, qrels), dev, hashes)
+    return QueryData(RetrievalTask(queries, corpus, qrels), dev, hashes, evidence, dev_evidence)
+
+
+def _passages(name: str, pairs: list[TrainingPair], seed: int, hashes: dict[str, str]) -> dict[str, Passages]:
+    """For each query of a set, by its text without case, the passages of one of its thoughts, at random."""
+    path = thoughts_path(data_dir(), name)
+    if not path.is_file():
+        raise DataError(
+            f"Got reads=true and the set {name!r}, wanted a set that comes with thoughts about passages, "
+            "such as bridge_records: search-r3 data builds it."
+        )
+    hashes[f"{name}, thoughts"] = file_sha256(path)
+    known: dict[str, list[Passages]] = {}
+    for record in read_thoughts(path):
+        if record.source == name and record.evidence:
+            known.setdefault(record.query_id, []).append(record.evidence)
+    found: dict[str, Passages] = {}
+    for pair in pairs:
+        if options := known.get(pair.query_id):
+            chosen = random.Random(f"{seed} {pair.query_id}").choice(options)
+            found.setdefault(pair.query.casefold(), chosen)
+    return found
 
 
 def _task(name: str) -> RetrievalTask:

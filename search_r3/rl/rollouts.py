@@ -42,11 +42,29 @@ class Rollout:
 
 
 def encode_prompts(
-    module: ReasoningTransformer, queries: Sequence[str], max_query_tokens: int
+    module: ReasoningTransformer,
+    queries: Sequence[str],
+    max_query_tokens: int,
+    evidence: Sequence[Sequence[str]] | None = None,
 ) -> list[list[int]]:
-    """Tokens of each query with its template, up to where a thought begins."""
-    encode = module.prompt_encoder.encode_query
-    return [encode(query, max_tokens=max_query_tokens).token_ids[:-1] for query in queries]
+    """Tokens of each query with its template and the passages that it reads, up to where a thought begins.
+
+    Args:
+        module: The policy; its limits of evidence count beside ``max_query_tokens``.
+        queries: B texts.
+        max_query_tokens: Limit of a query with its template, without its passages.
+        evidence: The passages of each query; None reads none.
+    """
+    encode, limits = module.prompt_encoder.encode_query, module.evidence_limits
+    return [
+        encode(
+            query,
+            evidence=tuple(passages),
+            max_tokens=max_query_tokens + (limits.evidence_tokens if passages else 0),
+            limits=limits,
+        ).token_ids[:-1]
+        for query, passages in zip(queries, evidence or [()] * len(queries), strict=True)
+    ]
 
 
 @torch.no_grad()
@@ -58,6 +76,7 @@ def sample_rollouts(
     config: RolloutConfig,
     *,
     max_query_tokens: int,
+    evidence: Sequence[Sequence[str]] | None = None,
 ) -> list[Rollout]:
     """Sample one rollout for each entry of ``queries``; a group is the same query several times.
 
@@ -67,11 +86,12 @@ def sample_rollouts(
         is_direct: For each, whether it is the direct embedding.
         seeds: Seed of each thought.
         config: How to sample.
-        max_query_tokens: Limit of a query with its template.
+        max_query_tokens: Limit of a query with its template, without its passages.
+        evidence: The passages that each query reads; None reads none.
     """
     encoder = module.prompt_encoder
     device = module.model.device
-    prompts = encode_prompts(module, queries, max_query_tokens)
+    prompts = encode_prompts(module, queries, max_query_tokens, evidence)
     rollouts: list[Rollout | None] = [None] * len(queries)
     if direct := [index for index, forced in enumerate(is_direct) if forced]:
         input_ids, mask = left_pad([[*prompts[index], encoder.embed_token_id] for index in direct])

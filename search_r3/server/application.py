@@ -125,4 +125,5 @@ def make_application(settings: ServerSettings, model: SearchR3, index: CorpusInd
 def _served_name(settings: ServerSettings) -> str:
     if settings.served_name is not None:
         return settings.served_name
-    return Path(settings.model).resolve().name if Path(settings.model).is_dir() else settings.model
+    model = settings.model or "default"
+    return Path(model).resolve().name if Path(model).is_dir() else model

@@ -14,7 +14,6 @@ with needs_extra("serve"):
 
 from search_r3.demo.stdlib_demo import build_demo_index, demo_folder
 from search_r3.model.default import load_model
-from search_r3.model.sentence_transformer import SearchR3
 from search_r3.retrieval.corpus_index import CorpusIndex
 from search_r3.server.application import make_application
 from search_r3.server.settings import ServerSettings
@@ -31,9 +30,15 @@ def serve(settings: ServerSettings, say: Callable[[str], None]) -> None:
         ModelError: The model cannot be loaded.
         VectorIndexError: The index cannot be read, or is of another model.
     """
+    index = None if settings.index is None else CorpusIndex.load(settings.index)
+    settings = with_model(settings, index)
+    assert settings.model is not None
     say(f"Loading the model {settings.model}")
     model = load_model(settings.model, dtype=settings.dtype)
-    application = make_application(settings, model, _index(settings, model, say))
+    if index is None and settings.model == "default":
+        say("No --index: searching in the documentation of Python's standard library, as the demo does")
+        index = build_demo_index(model, demo_folder(model), lambda done, total: None)[0]
+    application = make_application(settings, model, index)
     say(f"Listening on http://{settings.host}:{settings.port}")
     server = DrainingServer(
         application,
@@ -67,10 +72,7 @@ class DrainingServer(uvicorn.Server):
         super().handle_exit(signal.Signals(sig), frame)
 
 
-def _index(settings: ServerSettings, model: SearchR3, say: Callable[[str], None]) -> CorpusIndex | None:
-    if settings.index is not None:
-        return CorpusIndex.load(settings.index)
-    if settings.model != "default":
-        return None
-    say("No --index: searching in the documentation of Python's standard library, as the demo does")
-    return build_demo_index(model, demo_folder(model), lambda done, total: None)[0]
+def with_model(settings: ServerSettings, index: CorpusIndex | None) -> ServerSettings:
+    """The settings with a model: the one asked for, else the one that made the index, else the default."""
+    recorded = index.model if index is not None else ""
+    return settings.model_copy(update={"model": settings.model or recorded or "default"})

@@ -21,7 +21,8 @@ class ServerSettings(BaseSettings):
     """Settings of a server.
 
     Attributes:
-        model: ``default``, another embedded model's name, a folder or a Hub id.
+        model: ``default``, another embedded model's name, a folder or a Hub id; None takes that of the index,
+            or the default.
         served_name: How requests name the model; None takes the name of ``model``, or of its folder.
         dtype: Type of the weights; None takes the type they are saved in.
         index: An index of ``search-r3 index`` to search in; None serves embeddings alone.
@@ -41,7 +42,7 @@ class ServerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SEARCH_R3_SERVER_", extra="forbid", frozen=True)
 
-    model: str = "default"
+    model: str | None = None
     served_name: str | None = None
     dtype: str | None = None
     index: Path | None = None

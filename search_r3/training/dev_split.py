@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +96,7 @@ class DevEvaluator(BaseEvaluator):
         max_reasoning_tokens: Budget of a thought.
         max_query_tokens: Limit of a query.
         max_document_tokens: Limit of a document: a short one keeps measuring cheap.
+        evidence: By task and query id, the passages that a query reads; a task that is not in it reads none.
         batch_size: Texts per pass.
     """
 
@@ -107,6 +108,7 @@ class DevEvaluator(BaseEvaluator):
         max_reasoning_tokens: int,
         max_query_tokens: int,
         max_document_tokens: int,
+        evidence: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
         batch_size: int = 16,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -115,6 +117,7 @@ class DevEvaluator(BaseEvaluator):
         self.max_reasoning_tokens = max_reasoning_tokens
         self.max_query_tokens = max_query_tokens
         self.max_document_tokens = max_document_tokens
+        self.evidence = evidence or {}
         self.batch_size = batch_size
         self.primary_metric = f"{self.arms[0]}_ndcg_at_10"
 
@@ -133,20 +136,29 @@ class DevEvaluator(BaseEvaluator):
                     show_progress_bar=False,
                     on_truncation="ignore",
                 )
-                model.max_seq_length = min(limit, self.max_query_tokens)
+                room = model.reasoning_module.max_evidence_tokens if source in self.evidence else 0
+                model.max_seq_length = min(limit, self.max_query_tokens + room)
                 for arm in self.arms:
-                    scores[arm][source] = self._score(model, task, np.asarray(documents), arm)
+                    scores[arm][source] = self._score(model, source, np.asarray(documents), arm)
         finally:
             model.max_seq_length = limit
         found = {f"{arm}_{source}": score for arm in self.arms for source, score in scores[arm].items()}
         found |= {f"{arm}_ndcg_at_10": statistics.fmean(scores[arm].values()) for arm in self.arms}
         return found
 
-    def _score(self, model: SearchR3, task: RetrievalTask, documents: Any, arm: Arm) -> float:
+    def passages(self, name: str) -> list[Sequence[str]] | None:
+        """What the queries of a task read, in their order; None if they do not read."""
+        if name not in self.evidence:
+            return None
+        return [self.evidence[name].get(query_id, ()) for query_id in self.tasks[name].queries]
+
+    def _score(self, model: SearchR3, name: str, documents: Any, arm: Arm) -> float:
+        task = self.tasks[name]
         queries = encode_arm(
             model,
             list(task.queries.values()),
             arm,
+            evidence=self.passages(name),
             max_reasoning_tokens=self.max_reasoning_tokens,
             batch_size=self.batch_size,
             on_truncation="ignore",

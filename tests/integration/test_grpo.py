@@ -7,8 +7,13 @@ import pytest
 from keyword_task import TASK, config, history
 
 from search_r3 import SentenceTransformer
-from search_r3.errors import InvalidOptionError
+from search_r3.data.pairs import read_training_set
+from search_r3.data.thought_records import ThoughtRecord, thoughts_path, write_thoughts
+from search_r3.errors import DataError, InvalidOptionError
+from search_r3.model.prompt_encoder import EvidenceLimits
 from search_r3.rl.grpo_run import train
+from search_r3.rl.queries import load_queries
+from search_r3.rl.rollouts import sample_rollouts
 
 
 def rise(output):
@@ -75,6 +80,53 @@ def test_a_moving_corpus_is_followed(toy, tiny_folder):
     assert len(SentenceTransformer(final, device="cpu").encode_query("find number 3")) > 0
     facts = json.loads((toy / "run" / "run.json").read_text())[0]
     assert facts["queries"] == 16 and facts["documents"] == 20 and "dev/words" in facts["data_hashes"]
+
+
+def test_queries_read_passages(toy, tiny_folder, monkeypatch):
+    """Rollouts, direct or not, and the dev split read what the thoughts of the set are about."""
+    pairs = read_training_set("words")
+    records = [
+        ThoughtRecord("words", pair.query_id, "", "bridge", 0.0, 0, True, (f"passage on {pair.query}",))
+        for pair in pairs[::2]
+    ]
+    write_thoughts(records, thoughts_path(toy / "data", "words"), {})
+    queries = {
+        "sets": {"words": {"queries": 12, "documents": 40}},
+        "dev_sources": ("words",),
+        "dev_queries": 6,
+        "dev_documents": 20,
+        "reads": True,
+        "max_passage_tokens": 7,
+        "max_evidence_tokens": 9,
+    }
+    trainer = {"max_steps": 2, "eval_steps": 2, "save_steps": 2}
+    run = config(toy, tiny_folder, queries=queries, trainer=trainer)
+    data = load_queries(run.queries, run.seed)
+    texts = {pair.query for pair in pairs[::2]}
+    assert set(data.task.queries.values()) <= texts and len(data.task.queries) == 12
+    assert data.evidence == {i: (f"passage on {q}",) for i, q in data.task.queries.items()}
+    dev = data.dev["words"].queries
+    assert data.dev_evidence == {
+        "words": {i: (f"passage on {q}",) if q in texts else () for i, q in dev.items()}
+    }
+    assert "words, thoughts" in data.hashes
+    prompts = []
+
+    def sample(module, queries, *args, evidence, **options):
+        prompts.extend(zip(queries, evidence, strict=True))
+        return sample_rollouts(module, queries, *args, evidence=evidence, **options)
+
+    monkeypatch.setattr("search_r3.rl.grpo_trainer.sample_rollouts", sample)
+    final = train(run)
+    assert prompts and all(evidence == (f"passage on {query}",) for query, evidence in prompts)
+    module = SentenceTransformer(final, device="cpu").reasoning_module
+    assert module.evidence_limits == EvidenceLimits(7, 9)
+    score = history(toy / "run", "eval_always_ndcg_at_10")[2]["eval_always_ndcg_at_10"]
+    assert 0 <= score <= 1
+
+    (toy / "data" / "thoughts" / "words.parquet").unlink()
+    with pytest.raises(DataError, match=r"'words', wanted a set that comes with thoughts about passages"):
+        load_queries(run.queries, 0)
 
 
 def test_a_copied_thought_has_a_penalty(toy, tiny_folder, monkeypatch):

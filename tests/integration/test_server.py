@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -25,6 +26,7 @@ from search_r3.retrieval.index_building import build_index
 from search_r3.server.application import make_application
 from search_r3.server.engine import Ask, Engine, EngineFullError, EngineStoppedError
 from search_r3.server.monitoring import Monitoring
+from search_r3.server.serving import with_model
 from search_r3.server.settings import ServerSettings, read_settings
 
 TEXTS = ["red apple", "the blue sea and the sun", "a", "sort a list of numbers in time " * 3]
@@ -59,6 +61,18 @@ def refused(answer, status, word, param=None):
     assert (answer.status_code, error["param"]) == (status, param), error
     assert word in error["message"], error
     assert set(error) == {"message", "type", "param", "code"}
+
+
+def test_the_model_is_the_one_that_made_the_index(index):
+    """Unless another one is asked for; without an index it is the default one."""
+    recorded = replace(index, model="smollm2-135m")
+    for asked, searched, wanted in (
+        (None, None, "default"),
+        (None, recorded, "smollm2-135m"),
+        (None, replace(index, model=""), "default"),
+        ("gemma3-270m", recorded, "gemma3-270m"),
+    ):
+        assert with_model(ServerSettings(model=asked), searched).model == wanted
 
 
 # ----------------------------------------------------------------------------------------------- embeddings

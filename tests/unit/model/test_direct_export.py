@@ -40,10 +40,9 @@ ALPHABET += [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["smollm2", "gemma3"])
-def test_a_trained_model_is_exported(name, request, tmp_path):
+def test_the_thinking_model_is_exported(smollm2, tmp_path):
     """Whose padding token a text may spell; the check on awkward texts is part of the export."""
-    model = request.getfixturevalue(name)
+    model = smollm2
     folder = export_direct(model, tmp_path / "direct")
     exported = sentence_transformers.SentenceTransformer(str(folder))
     texts = ["<|im_end|> red <|endoftext|>", "query: sea", "def f(x):\n    return x  # twice\n"]
@@ -52,6 +51,14 @@ def test_a_trained_model_is_exported(name, request, tmp_path):
         (model.encode_document(texts), exported.encode_document(texts)),
     ):
         np.testing.assert_allclose(theirs, ours, atol=TOLERANCE)
+
+
+@pytest.mark.slow
+def test_gemma_is_refused(gemma3, tmp_path):
+    """Line breaks at the ends of a text would join those of the template; nothing is left behind."""
+    with pytest.raises(InvalidOptionError, match=r"puts '<bos>' before every text.*without --direct"):
+        export_direct(gemma3, tmp_path / "direct")
+    assert not (tmp_path / "direct").exists()
 
 
 @pytest.fixture(scope="module")

@@ -104,3 +104,32 @@ def test_completions_of_another_sampler(adapted_tiny):
         ["red apple"] * 6, thoughts=[one.thought_ids for one in found]
     )
     np.testing.assert_allclose(torch.stack([one.embedding for one in found]), wanted.embeddings, atol=1e-5)
+
+
+def test_rollouts_read_passages(adapted_tiny):
+    """The direct rollout of a query with passages has the vector of these without a thought; others think."""
+    from search_r3.rl.grpo_config import RolloutConfig
+
+    module = adapted_tiny.reasoning_module
+    adapted_tiny.eval()
+    queries = ["red apple", "sea"]
+    evidence = [("the sun is a star", "copy a folder"), ()]
+    rollouts = sample_rollouts(
+        module,
+        queries * 2,
+        [True, True, False, False],
+        [0, 1, 2, 3],
+        RolloutConfig(group=3, max_thought_tokens=4, may_skip=False),
+        max_query_tokens=32,
+        evidence=[*evidence, *evidence],
+    )
+    found = torch.stack([rollout.embedding for rollout in rollouts]).numpy()
+    direct = adapted_tiny.encode_query(queries, evidence=evidence, reasoning="never")
+    np.testing.assert_allclose(found[:2], direct, atol=1e-5)
+    thoughts = [rollout.thought_ids for rollout in rollouts[2:]]
+    assert all(thoughts)
+    after = adapted_tiny.encode_query_with_thoughts(queries, evidence=evidence, thoughts=thoughts)
+    np.testing.assert_allclose(found[2:], after.embeddings, atol=1e-5)
+    without = adapted_tiny.encode_query(queries, reasoning="never")
+    assert np.abs(without[0] - found[0]).max() > 0.01
+    assert np.abs(without[1] - found[1]).max() < 1e-5

@@ -1,5 +1,6 @@
 """What a review of the dev split, the examples and the batches found, and what holds since."""
 
+import math
 import random
 
 import pytest
@@ -109,3 +110,32 @@ def test_what_a_batch_cannot_deal_out_goes_into_the_next():
         used = [index for batch in sampler for index in batch]
         assert len(used) == len(set(used))
         assert len(used) > 1990
+
+
+def test_queries_of_some_tasks_read_passages(tiny):
+    """The passages count beside the query's limit, and are of the task that has them."""
+    corpus = {"a": "red sea", "b": "copy a folder", "c": "the sun", "d": "a star"}
+    queries = {"q": "sort a list", "r": "a story of a book", "s": "apple"}
+    task = RetrievalTask(queries, corpus, {"q": {"b": 1}, "r": {"c": 1}, "s": {"d": 1}})
+    passages = {"q": ("copy a folder " * 9,), "s": ("red star", "the sun")}
+    measure = DevEvaluator(
+        {"reads": task, "plain": task},
+        ["never", "always"],
+        max_reasoning_tokens=2,
+        max_query_tokens=64,
+        max_document_tokens=64,
+        evidence={"reads": passages},
+    )
+    found = measure(tiny)
+    documents = tiny.encode_document(list(corpus.values()))
+    for arm in ("never", "always"):
+        for name, evidence in (("reads", [passages["q"], (), passages["s"]]), ("plain", None)):
+            encoding = tiny.encode_query_with_thoughts(
+                list(queries.values()), reasoning=arm, max_reasoning_tokens=2, evidence=evidence
+            )
+            assert not any(encoding.dropped_evidence_tokens)
+            ranks = (-encoding.embeddings @ documents.T).argsort(axis=1).argsort(axis=1)
+            own = [ranks[0][1], ranks[1][2], ranks[2][3]]  # of the one relevant document
+            by_hand = sum(1 / math.log2(rank + 2) for rank in own) / 3
+            assert found[f"{arm}_{name}"] == pytest.approx(by_hand, abs=1e-6)
+    assert found["always_reads"] != found["always_plain"]
