@@ -147,16 +147,20 @@ class TestReferenceRun:
         return [shlex.split(line) for line in outcome.stdout.splitlines()]
 
     def test_runs_the_steps_in_order(self) -> None:
-        """Data; distillation; contrast, twice; mining; contrast."""
-        steps = [[word for word in words if not word.startswith("-")] for words in self.printed()]
+        """Data; distillation; contrast, three times; the mean of the last two."""
         folder = "train/configs/gemma3-270m"
-        assert [words[1 : 4 if words[1] == "train" else 2] for words in steps] == [
-            ["data"],
-            ["train", "distillation", f"{folder}/distillation.toml"],
-            ["train", "sft", f"{folder}/contrastive.toml"],
-            ["train", "sft", f"{folder}/contrastive-terms.toml"],
-            ["mine"],
-            ["train", "sft", f"{folder}/contrastive-terms.toml"],
+        runs = "runs/gemma3-270m"
+        assert [words[: 4 if words[1] == "train" else 3] for words in self.printed()] == [
+            ["search-r3", "data"],
+            ["search-r3", "train", "distillation", f"{folder}/distillation.toml"],
+            ["search-r3", "train", "sft", f"{folder}/contrastive.toml"],
+            ["search-r3", "train", "sft", f"{folder}/contrastive-terms.toml"],
+            ["search-r3", "train", "sft", f"{folder}/contrastive-domains.toml"],
+            [
+                "train/average_adapters.py",
+                f"{runs}-contrastive-terms/adapter",
+                f"{runs}-contrastive-domains/adapter",
+            ],
         ]
         assert [words[1:] for words in self.printed("--skip-data")] == [
             words[1:] for words in self.printed()
@@ -165,13 +169,14 @@ class TestReferenceRun:
     @pytest.mark.parametrize("device", ["cpu", "cuda"])
     @pytest.mark.parametrize("name", ["gemma3-270m", "tiny-reference"])
     def test_a_piece_reads_what_the_ones_before_wrote(self, name, device, working_directory) -> None:
-        """Every command parses, every configuration is one, and starting adapters and negatives are there."""
+        """Every command parses, every configuration is one, and the adapters that it reads are there."""
         made: set[str] = set()
         for words in self.printed("--device", device, "--configs", f"train/configs/{name}"):
-            parse(words[1:], working_directory)
-            if words[1] == "mine":
-                assert str(Path(words[words.index("--model") + 1]).parent) in made
+            if words[0] == "train/average_adapters.py":
+                assert {str(Path(folder).parent) for folder in words[1:3]} <= made
                 made.add(words[words.index("--output") + 1])
+                continue
+            parse(words[1:], working_directory)
             if words[1] != "train":
                 continue
             changes = [words[n + 1] for n, word in enumerate(words) if word == "--set"]
@@ -181,23 +186,27 @@ class TestReferenceRun:
             assert (config.data.batch_rows == 1024) == (device == "cuda")
             if start := config.model.adapter.start:
                 assert str(start.parent) in made
-            if negatives := getattr(config.data, "negatives", None):
-                assert str(negatives) in made
             made.add(str(config.output))
-        assert f"runs/{name}-mined" in made
+        assert f"runs/{name}-mean" in made
 
     def test_skips_what_is_finished(self, tmp_path) -> None:
-        """After three pieces the negatives and the last piece are left; after that nothing is."""
+        """After three pieces the fourth and the mean are left; after those nothing is."""
         (tmp_path / "checkout" / "train").mkdir(parents=True)
         script = tmp_path / "checkout" / "train" / "run_reference.sh"
         script.write_bytes(self.SCRIPT.read_bytes())
         python, calls = tmp_path / "python", tmp_path / "calls"
-        python.write_text('#!/bin/sh\necho "$3 $4" >> "$CALLS"\n')
+        python.write_text('#!/bin/sh\necho "$1 $3 $4" >> "$CALLS"\n')
         python.chmod(0o755)
         calls.touch()
         for finished, wanted in (
-            (("distillation", "contrastive", "contrastive-terms"), ["mine --config", "train sft"]),
-            (("mined",), []),
+            (
+                ("distillation", "contrastive", "contrastive-terms"),
+                [
+                    "-c train sft",
+                    "train/average_adapters.py runs/gemma3-270m-contrastive-domains/adapter --output",
+                ],
+            ),
+            (("contrastive-domains", "mean"), []),
         ):
             for name in finished:
                 (script.parents[1] / "runs" / f"gemma3-270m-{name}" / "final").mkdir(parents=True)

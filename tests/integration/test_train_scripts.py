@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from search_r3.cli import main
 from search_r3.data.beir import write_beir
@@ -20,7 +20,10 @@ from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.data.thought_records import read_provenance, read_thoughts
 from search_r3.errors import InvalidOptionError
 from search_r3.evaluation.results import read_results
+from search_r3.files import file_sha256
 from search_r3.model import default as embedded_model
+from search_r3.model.adapter import merge_adapter
+from search_r3.model.default import load_model
 from search_r3.model.golden import check_golden
 from search_r3.training.distillation_config import DistillationConfig
 from search_r3.training.run_folder import read_log
@@ -170,6 +173,46 @@ def test_a_shipped_adapter_is_the_default_model(adapted_tiny, tiny_folder, tmp_p
     assert check_golden(shipped, tmp_path / "golden.safetensors").passed
 
 
+def test_the_mean_of_two_adapters(adapted_tiny, tiny_folder, tmp_path, monkeypatch):
+    """A quarter of the way from the first to the second; only when the second was trained from the first."""
+    monkeypatch.syspath_prepend(str(ROOT / "train"))
+    from average_adapters import average
+
+    first, second, output = tmp_path / "first", tmp_path / "run" / "adapter", tmp_path / "mean"
+    adapted_tiny.save(str(first), create_model_card=False)
+    shutil.copytree(first, second)
+    weights = load_file(first / "adapter_model.safetensors")
+    moved = {name: values + 0.4 for name, values in weights.items()}
+    save_file(moved, second / "adapter_model.safetensors", {"format": "pt"})
+    with pytest.raises(InvalidOptionError, match=r"without .*run.json"):
+        average(first, second, output)
+    metadata = second.parent / "run.json"
+    facts = {"start_hash": "0" * 64, "config": {"model": {"base": str(tiny_folder)}}}
+    metadata.write_text(json.dumps([facts]), encoding="utf-8")
+    with pytest.raises(InvalidOptionError, match="did not start from"):
+        average(first, second, output)
+    start = file_sha256(first / "adapter_model.safetensors")
+    metadata.write_text(json.dumps([facts | {"start_hash": start}]), encoding="utf-8")
+    average(first, second, output, weight=0.25)
+    mean = load_file(output / "adapter" / "adapter_model.safetensors")
+    assert mean.keys() == weights.keys()
+    for name, values in mean.items():
+        torch.testing.assert_close(values, weights[name] + 0.1)
+    merged = merge_adapter(load_model(tiny_folder), output / "adapter")
+    saved = load_model(output / "final")
+    assert saved.reasoning_module.reasoning == "never"
+    texts = ["red apple", "the sea and the sun"]
+    np.testing.assert_allclose(saved.encode_document(texts), merged.encode_document(texts), atol=1e-6)
+    assert np.abs(saved.encode_document(texts) - adapted_tiny.encode_document(texts)).max() > 1e-3
+    facts = json.loads((output / "run.json").read_text(encoding="utf-8"))[0]
+    assert facts["data_hashes"][str(first)] == start and facts["config"]["weight"] == 0.25
+    del moved[min(moved)]
+    save_file(moved, second / "adapter_model.safetensors", {"format": "pt"})
+    with pytest.raises(InvalidOptionError, match="different layers or ranks"):
+        average(first, second, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(
     ("file", "kind"), [("sweep", TrainingConfig), ("sweep-distillation", DistillationConfig)]
 )
@@ -219,7 +262,7 @@ def test_a_sweep_that_is_none(tmp_path, monkeypatch, text, message):
         read_points(tmp_path / "sweep.toml")
 
 
-PIECES = ("distillation", "contrastive", "contrastive-terms", "negatives", "mined")
+PIECES = ("distillation", "contrastive", "contrastive-terms", "contrastive-domains", "mean")
 
 
 @pytest.mark.slow
@@ -242,7 +285,7 @@ def test_the_whole_way_on_the_toy_set():
 
 @pytest.mark.slow
 def test_the_reference_run_on_the_toy_set(tmp_path):
-    """Distillation, contrast twice, mining, contrast, with the real LLM; run again, it has nothing to do."""
+    """Distillation, contrast three times, the mean, with the real LLM; run again, it has nothing to do."""
     environment = {
         **os.environ,
         "PYTHON": sys.executable,
@@ -260,9 +303,9 @@ def test_the_reference_run_on_the_toy_set(tmp_path):
         assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert not outcome.stdout  # of the second time
     # 20 queries among 100 documents: chance is 0.05. Seen of the first and the last: 0.28 and 0.35.
-    for folder, least in ((runs[1], 0.15), (runs[2], 0.15), (runs[4], 0.2)):
+    for folder, least in ((runs[1], 0.15), (runs[2], 0.15), (runs[3], 0.2)):
         assert max(entry.get("eval_never_ndcg_at_10", 0) for entry in read_log(folder)) > least
-    trained = (runs[1], runs[2], runs[4])
+    trained = runs[1:4]
     starts = [json.loads((folder / "run.json").read_text())[0]["start_hash"] for folder in trained]
     assert len(set(starts)) == 3 and None not in starts
 
