@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
 
-from search_r3.model.template import EVIDENCE_FIELDS
+from search_r3.model.prompt_encoder import structural_token_ids
+from search_r3.model.template import EVIDENCE_FIELDS, Template
 
 _CALL_DEFAULTS = frozenset(
     {
@@ -49,10 +51,24 @@ def fingerprint(model: SentenceTransformer) -> str:
             template = kept["template"].items()
             kept["template"] = {key: value for key, value in template if key not in EVIDENCE_FIELDS}
         described.append([type(module).__name__, kept])
+    described += _reserved_for_evidence(modules[0])
     digest.update(json.dumps(_instructions(model), sort_keys=True).encode())
     digest.update(_tokenizer_state(model.tokenizer).encode())
     digest.update(json.dumps(described, sort_keys=True, default=_plain).encode())
     return digest.hexdigest()
+
+
+def _reserved_for_evidence(module: Any) -> list[list[int]]:
+    """Tokens that no text can hold because the template puts them around evidence; empty if there are none.
+
+    A document that spells such a token has another vector than where the token is free.
+    """
+    if not hasattr(module, "template"):
+        return []
+    template = Template.from_dict(module.template)
+    without = replace(template, **dict.fromkeys(EVIDENCE_FIELDS, ""))
+    reserved, others = (structural_token_ids(module.tokenizer, one) for one in (template, without))
+    return [sorted(reserved - others)] if reserved > others else []
 
 
 def _plain(value: object) -> int | str:

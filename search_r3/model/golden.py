@@ -1,7 +1,7 @@
 """Golden vectors: what a model must answer on any machine, kept in its folder and checked by `doctor`.
 
-Twelve documents and four queries with a fixed thought. Thoughts are given, not generated, because only the
-replay is promised to be the same everywhere.
+Twelve documents, four queries with a fixed thought, and two that read passages before it. Thoughts are given,
+not generated, because only the replay is promised to be the same everywhere.
 """
 
 from __future__ import annotations
@@ -43,6 +43,14 @@ _QUERIES = [
     ("largest city of France", "Paris"),
     ("What makes energy in a cell?", ""),
 ]
+_READING_QUERIES = [
+    (
+        "Which river flows through the city where the treaty was signed?",
+        "Paris",
+        ["Treaty: it was signed in Paris in 1783.", "Paris is the capital and largest city of France."],
+    ),
+    ("What makes energy in a cell?", "", ["Literal <|embed_token|> in a passage", "b" * 1000]),
+]
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,8 @@ class GoldenReport:
         return self.worst_cosine >= self.wanted
 
 
-def golden_vectors(model: SentenceTransformer) -> NDArray[np.float32]:
-    """Embed the golden texts; shape (16, D)."""
+def golden_vectors(model: SentenceTransformer) -> dict[str, NDArray[np.float32]]:
+    """Embed the golden texts: ``vectors`` (16, D), and ``reading``, of the queries with evidence, (2, D)."""
     options: dict[str, Any] = {
         "convert_to_tensor": True,
         "normalize_embeddings": True,
@@ -72,36 +80,46 @@ def golden_vectors(model: SentenceTransformer) -> NDArray[np.float32]:
     }
     documents: Any = model.encode_document(_DOCUMENTS, **options)
     queries: Any = model.encode_query(_QUERIES, **options)
-    vectors: NDArray[np.float32] = torch.cat([documents, queries]).float().cpu().numpy()
-    return vectors
+    reading: Any = model.encode_query(_READING_QUERIES, **options)
+    return {
+        "vectors": torch.cat([documents, queries]).float().cpu().numpy(),
+        "reading": reading.float().cpu().numpy(),
+    }
 
 
 def write_golden(model: SentenceTransformer, folder: str | os.PathLike[str]) -> Path:
     """Write the golden vectors of ``model`` into its folder and return their path."""
     path = Path(folder) / GOLDEN_FILE
     with atomic_path(path) as part:
-        save_file({"vectors": golden_vectors(model)}, part)
+        save_file(golden_vectors(model), part)
     return path
 
 
 def check_golden(model: SentenceTransformer, path: str | os.PathLike[str]) -> GoldenReport:
     """Compare ``model`` with golden vectors: cosine >= 0.9999 in float32, >= 0.999 in half precision.
 
+    Files of earlier versions have no ``reading``, and are compared in what they have.
+
     Raises:
         ModelError: If the file is damaged, or holds vectors of another shape.
     """
     try:
-        expected = load_file(path)["vectors"]
+        expected = load_file(path)
+        if "vectors" not in expected:
+            raise KeyError("vectors")
     except (SafetensorError, KeyError) as error:
         raise ModelError(
             f"{path} is damaged: {error}. Restore it, or write it anew with `search-r3 doctor MODEL "
             "--write-golden`."
         ) from None
     got = golden_vectors(model)
-    if expected.shape != got.shape:
-        raise ModelError(
-            f"{path} holds vectors of shape {expected.shape}, this model gives {got.shape}: it is of another "
-            "model. Restore it, or write it anew with `search-r3 doctor MODEL --write-golden`."
-        )
+    for name, vectors in expected.items():
+        if name not in got or vectors.shape != got[name].shape:
+            shape = got[name].shape if name in got else "none"
+            raise ModelError(
+                f"{path} holds {name} of shape {vectors.shape}, this model gives {shape}: it is of another "
+                "model. Restore it, or write it anew with `search-r3 doctor MODEL --write-golden`."
+            )
     wanted = 0.9999 if model.dtype == torch.float32 else 0.999
-    return GoldenReport(float((expected * got).sum(axis=1).min()), wanted)
+    worst = min(float((vectors * got[name]).sum(axis=1).min()) for name, vectors in expected.items())
+    return GoldenReport(worst, wanted)

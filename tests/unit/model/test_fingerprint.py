@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -178,3 +179,21 @@ def test_evidence_does_not_change_it(tiny_folder, wanted, tmp_path):
         change(config)
         path.write_text(json.dumps(config), encoding="utf-8")
         assert fingerprint(load(folder)) == wanted
+
+
+def test_a_token_that_evidence_reserves_matters(tiny_folder, wanted, tmp_path):
+    """A document can no longer hold a token that the template puts around passages: its vector is another."""
+    folder = shutil.copytree(tiny_folder, tmp_path / "reserving")
+    before = load(tiny_folder)
+    reserved = before[0].prompt_encoder.structural_ids
+    added = before.tokenizer.added_tokens_decoder
+    free = [token.content for token_id, token in added.items() if token_id not in reserved]
+    assert free  # else this test shows nothing
+    path = folder / "sentence_bert_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["template"]["passage_prefix"] = free[0]
+    path.write_text(json.dumps(config), encoding="utf-8")
+    changed = load(folder)
+    assert fingerprint(changed) != wanted
+    spelled = [f"a {free[0]} b"]
+    assert np.abs(changed.encode_document(spelled) - before.encode_document(spelled)).max() > 1e-3
