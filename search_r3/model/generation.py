@@ -1,6 +1,6 @@
 """Think, then read the embedding, on one KV cache.
 
-1. Prefill the prompts (left padded) through the backbone.
+1. Prefill the prompts (left padded) through the backbone; what they all begin with is computed once.
 2. Choose each row's next token from its last hidden state; a row ends when that token is the embed token, or
    when the budget is spent and the embed token is put there.
 3. Feed the chosen tokens as one step. The hidden state of a row that was fed the embed token *is* its
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -23,6 +24,9 @@ from transformers.generation.logits_process import TopPLogitsWarper
 
 from search_r3.errors import ModelError
 from search_r3.model.thoughts import Ending
+
+_LEAST_SHARED_TOKENS = 16
+"""A shorter common beginning of the prompts is not worth a pass of its own."""
 
 _PACKING_ATTENTIONS = ("eager", "sdpa")
 """Attentions of transformers whose mask keeps texts of one row apart by their positions."""
@@ -153,12 +157,10 @@ def think(
     endings: list[Ending] = ["budget"] * batch_size
     read_out: list[torch.Tensor | None] = [None] * batch_size
 
-    mask = attention_mask
-    positions = position_ids(mask)
-    output = backbone(input_ids=input_ids, attention_mask=mask, position_ids=positions, use_cache=True)
+    output, mask = _prefill(model, input_ids, attention_mask, max_reasoning_tokens)
     cache = output.past_key_values
     hidden = output.last_hidden_state[:, -1]  # (R, H); R rows are still in the batch
-    next_position = positions[:, -1:] + 1  # (R, 1)
+    next_position = position_ids(mask)[:, -1:] + 1  # (R, 1)
     rows = list(range(batch_size))  # rows[r] is the input row of batch row r, -1 once it has ended
 
     for step in range(max_reasoning_tokens):
@@ -206,6 +208,57 @@ def think(
 
     states = [state for state in read_out if state is not None]
     return ReadOut(torch.stack(states), thoughts, endings)
+
+
+def _prefill(
+    model: PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor, budget: int
+) -> tuple[Any, torch.Tensor]:
+    """Run the prompts through the backbone; returns its output and the mask of the cache's slots.
+
+    A common beginning, such as a long system text, is run once and its cache repeated for every row. Padding
+    then stands between it and the rest. That is exact, except in sliding-window layers once a window is full,
+    because they count slots; so there the prompts are run whole.
+    """
+    backbone = model.get_decoder()
+    shared = _shared_tokens(input_ids, attention_mask)
+    window = getattr(model.config.get_text_config(), "sliding_window", None)
+    if shared < _LEAST_SHARED_TOKENS or (window and input_ids.shape[1] + budget + 1 > window):
+        positions = position_ids(attention_mask)
+        output = backbone(
+            input_ids=input_ids, attention_mask=attention_mask, position_ids=positions, use_cache=True
+        )
+        return output, attention_mask
+    row = attention_mask[:1].sum()
+    beginning = input_ids[:1, -row:][:, :shared]
+    cache = backbone(input_ids=beginning, use_cache=True).past_key_values
+    cache.batch_repeat_interleave(len(input_ids))
+    # The longest row loses as many tokens in front as every other: the rest stays left padded.
+    rest = input_ids[:, shared:]
+    lengths = attention_mask.sum(dim=1, keepdim=True) - shared
+    slots = torch.arange(rest.shape[1], device=rest.device)
+    rest_mask = (slots >= rest.shape[1] - lengths).to(attention_mask.dtype)
+    mask = torch.cat([attention_mask.new_ones(len(rest), shared), rest_mask], dim=1)
+    output = backbone(
+        input_ids=rest,
+        attention_mask=mask,
+        position_ids=position_ids(mask)[:, shared:],
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return output, mask
+
+
+def _shared_tokens(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> int:
+    """How many tokens all rows begin with; a token of every row is left for a pass of its own."""
+    if len(input_ids) < 2:
+        return 0
+    lengths = attention_mask.sum(dim=1)
+    least = int(lengths.min()) - 1
+    starts = input_ids.shape[1] - lengths
+    columns = starts[:, None] + torch.arange(max(least, 0), device=input_ids.device)
+    beginnings = input_ids.gather(1, columns)
+    same = (beginnings == beginnings[:1]).all(dim=0)
+    return int(same.long().cumprod(dim=0).sum())
 
 
 def _choose(

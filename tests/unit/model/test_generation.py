@@ -455,6 +455,41 @@ def test_direct_embedding_is_one_pass_without_head(counted):
     assert [kind for kind, _ in calls] == ["backbone"] * 4
 
 
+# --- a common beginning
+
+BEGINNING = "copy a directory tree and read dates and write text and join paths and sort numbers fast "
+
+
+@pytest.mark.parametrize("reasoning", ["always", "auto"])
+def test_a_common_beginning_changes_nothing(eager, plain_eager, reasoning):
+    """Queries that begin alike, one of them no more than that, have the vectors of one plain pass."""
+    queries = [BEGINNING.strip(), *(BEGINNING + query for query in make_queries(20, seed=3))]
+    for batch_size in (1, 7, 32):
+        got = eager.encode_query_with_thoughts(
+            queries, reasoning=reasoning, max_reasoning_tokens=8, batch_size=batch_size
+        )
+        pairs = list(zip(queries, got.thoughts, strict=True))
+        wanted = np.stack([plain_eager.vector(query, thought.token_ids) for query, thought in pairs])
+        assert np.abs(got.embeddings - wanted).max() <= 1e-5
+        for query, thought in pairs:
+            assert (thought.token_ids, thought.ending) == plain_eager.generated(query, 8, reasoning == "auto")
+
+
+def test_a_common_beginning_is_read_once(counted, plain):
+    """It is the first call, of one row; the second has what is left of the longest query."""
+    model, calls = counted
+    queries = [BEGINNING + "text", BEGINNING + "漢字 and more", BEGINNING + "漢字"]
+    model.encode_query_with_thoughts(queries, max_reasoning_tokens=1)
+    prompts = [plain.prompt(query) for query in queries]
+    shared = next(n for n, ids in enumerate(zip(*prompts, strict=False)) if len(set(ids)) > 1)
+    assert shared > 16
+    longest = max(map(len, prompts))
+    assert calls[:2] == [("backbone", shared), ("backbone", longest - shared)]
+    calls.clear()
+    model.encode_query_with_thoughts([queries[0], "漢字 " + queries[1]], max_reasoning_tokens=1)
+    assert calls[0] == ("backbone", len(plain.prompt("漢字 " + queries[1])))
+
+
 # --- sliding window
 
 
@@ -493,9 +528,13 @@ def sliding_folder(tmp_path_factory):
 
 @pytest.mark.parametrize("batch_size", [1, 7, 32])
 def test_sliding_window_parity(sliding_folder, batch_size):
-    """With a sliding window the result is exact too, though rows of a batch end at very different steps."""
+    """With a sliding window the result is exact too, though rows of a batch end at very different steps.
+
+    Nor does it matter that a third of the queries begin alike.
+    """
     model, reference = SentenceTransformer(str(sliding_folder), device="cpu"), Plain(sliding_folder)
     queries = make_queries(32, seed=5, longest=30)
+    queries += [BEGINNING + query for query in make_queries(16, seed=6, longest=6)]
     assert reference.model.config.sliding_window == 8
     assert sum(len(reference.prompt(query)) > 24 for query in queries) > 16
     got = model.encode_query_with_thoughts(
