@@ -17,6 +17,8 @@ from search_r3.data.sources.record_bridges import HOPS, fact_bridges, record_bri
 from search_r3.data.sources.record_texts import read_templates
 from search_r3.data.sources.trivia import read_articles
 from search_r3.data.sources.wiki_bridges import wiki_bridges
+from search_r3.data.sources.wordnet import read_wordnet
+from search_r3.data.sources.wordnet_bridges import wordnet_bridges
 from search_r3.data.thought_records import ThoughtRecord
 from search_r3.data.training_set import TrainingSet
 from search_r3.errors import DataError
@@ -108,6 +110,10 @@ def _of_foldoc(sources: PackageFiles) -> list[Bridge]:
     return foldoc_bridges(read_dictd(sources.file("dict-foldoc", "foldoc.index")))
 
 
+def _of_wordnet(sources: PackageFiles) -> list[Bridge]:
+    return wordnet_bridges(read_wordnet(sources.file("wordnet-base", "usr/share/wordnet")))
+
+
 def _of_records(sources: Sources) -> list[Bridge]:
     names = Names(sources)
     found: list[Bridge] = []
@@ -170,6 +176,12 @@ BRIDGE_SETS: dict[str, TrainingSet] = {
             "fact of the country, city or currency that a thing is tied to -> passage on that",
             "as of names_cities, names_airports, names_regions, names_organisations, factbook",
             _of_records,
+        ),
+        (
+            "bridge_wordnet",
+            "what a gloss says of a proper name in it, or of what kind the name is -> gloss of the name",
+            "WordNet 3.0 licence",
+            _of_wordnet,
         ),
     )
 }

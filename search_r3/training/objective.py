@@ -132,8 +132,8 @@ class SupervisedLoss(nn.Module):
             labels: Not used; the trainer passes it.
 
         Returns:
-            Scalars by name, each times its weight: ``contrastive`` always, the others if their weight is not
-            0. The trainer adds them up.
+            Scalars by name, each times its weight: ``contrastive`` if any part looks at documents, the others
+            if their weight is not 0. The trainer adds them up.
         """
         queries, *documents = sentence_features
         if self.config.cached:
@@ -143,6 +143,8 @@ class SupervisedLoss(nn.Module):
             self._cached.mini_batch_size = max(1, self.config.mini_batch_tokens // widest)
             parts = {"contrastive": self.contrastive(columns, None)}
             parts |= self._cached_language(queries)
+        elif not self.config.embeds:
+            parts = self._language(self.model(_plain(queries))["token_embeddings"], queries)
         else:
             encoded = self.model(_plain(queries))
             embeddings = [

@@ -137,6 +137,17 @@ class LossConfig(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _something_is_learnt(self) -> LossConfig:
+        if not (self.embeds or self.next_token or self.kl):
+            raise ValueError("all weights are 0, wanted one above it: nothing would be learnt")
+        return self
+
+    @property
+    def embeds(self) -> bool:
+        """Whether a part looks at documents; without one, none is embedded, and only thoughts are learnt."""
+        return bool(self.contrastive or self.triplet or self.hinge or self.uses_teacher)
+
     @property
     def uses_teacher(self) -> bool:
         """Whether a part looks at the teacher."""

@@ -7,21 +7,16 @@ no links in the articles: a title counts where it stands letter by letter, as a 
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from search_r3.data.sentences import split_sentences
 from search_r3.data.sources.bridges import Bridge, digest, mentions
+from search_r3.data.sources.proper_names import ProperNames, is_part_of_longer, without
 
 MOST_WORDS = 60
 """Words of an article that make its passage."""
 
 _FEWEST_SENTENCE_WORDS, _MOST_SENTENCE_WORDS = 8, 40
-_FEWEST_LETTERS = 4
-
-_PROPER = re.compile(r"[A-Z]\w*[^\W\d]\w*(?:[ '\u2019.-]+\w+)*")
-"""A title that can be found in a text: a capital first, no brackets, no number alone."""
 
 _QUESTIONS = (
     ("which one", "About {about}: {sentence}"),
@@ -39,29 +34,24 @@ def wiki_bridges(articles: Mapping[str, str]) -> list[Bridge]:
         articles: Texts by title.
     """
     passages = {title: " ".join(text.split()[:MOST_WORDS]) for title, text in articles.items()}
-    by_word: dict[str, list[str]] = defaultdict(list)  # of titles with one first word, the longest first
-    for title in sorted(passages, key=lambda title: (-len(title), title)):
-        if len(title) >= _FEWEST_LETTERS and _PROPER.fullmatch(title):
-            by_word[re.split(r"\W", title)[0]].append(title)
+    names = ProperNames(passages)
     unique: dict[str, Bridge] = {}  # of two sentences with one name, the first counts
     for title in passages:
-        for bridge in _bridges_of(title, passages, by_word):
+        for bridge in _bridges_of(title, passages, names):
             unique.setdefault(bridge.key, bridge)
     return list(unique.values())
 
 
-def _bridges_of(
-    about: str, passages: Mapping[str, str], by_word: Mapping[str, list[str]]
-) -> Iterator[Bridge]:
+def _bridges_of(about: str, passages: Mapping[str, str], names: ProperNames) -> Iterator[Bridge]:
     passage = passages[about]
-    named = [name for name in _names(passage, by_word) if name != about]
+    named = [name for name in names.find(passage) if name != about]
     for sentence in split_sentences(passage, ".?!"):
-        for name in _names(sentence, by_word):
+        for name in names.find(sentence):
             if not _is_usable(sentence, name, about, passages[name]):
                 continue
             key = f"wiki-{about}/{name}"
             placeholder, frame = _QUESTIONS[digest(key)[0] % len(_QUESTIONS)]
-            gap = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", placeholder, sentence)
+            gap = without(sentence, name, placeholder)
             yield Bridge(
                 key,
                 f"wiki-{about}",
@@ -75,27 +65,10 @@ def _bridges_of(
             )
 
 
-def _names(text: str, by_word: Mapping[str, list[str]]) -> list[str]:
-    """The titles in a text, in its order: at each place the longest one, and behind it the next."""
-    found: dict[str, None] = {}
-    end = 0
-    for word in re.finditer(r"(?<!\w)[A-Z]\w*", text):
-        if word.start() < end:
-            continue
-        for title in by_word.get(word[0], ()):
-            if text.startswith(title, word.start()) and not text[word.start() + len(title) :][:1].isalnum():
-                found[title] = None
-                end = word.start() + len(title)
-                break
-    return list(found)
-
-
 def _is_usable(sentence: str, name: str, about: str, target: str) -> bool:
     if not _FEWEST_SENTENCE_WORDS <= len(sentence.split()) <= _MOST_SENTENCE_WORDS:
         return False
-    if sentence[-1] not in ".?!" or re.search(
-        rf"[A-Z][\w\u2019'.-]* {re.escape(name)}|{re.escape(name)} [A-Z]", sentence
-    ):
+    if sentence[-1] not in ".?!" or is_part_of_longer(sentence, name):
         return False  # cut, or a part of a longer name
     if sentence.startswith(name) or mentions(about, name) or mentions(name, about):
         return False  # a common noun at the start has a capital too; and the question would say the answer

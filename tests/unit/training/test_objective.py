@@ -382,8 +382,27 @@ def test_next_token_part_by_hand(model):
         total = total - sum(logits[index - 1, sequence[index]] for index in targets)
         count += len(targets)
     found = loss(features(model))
-    assert set(found) == {"contrastive", "next_token"}
+    assert set(found) == {"next_token"}
     assert found["next_token"].item() == pytest.approx((total / count).item(), abs=1e-5)
+
+
+def test_thoughts_alone_need_no_document(model):
+    """Without a part that embeds, one pass over the queries is all, with the gradients of the whole loss."""
+    calls = []
+    model[0].model.get_decoder().register_forward_hook(
+        lambda module, args, kwargs, output: calls.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    alone = SupervisedLoss(model, LossConfig(**{**ONLY, "next_token": 1.0}))
+    found = gradients(model, alone(features(model))["next_token"])
+    assert calls == [len(EXAMPLES)]
+    both = SupervisedLoss(model, LossConfig(**{**ONLY, "contrastive": 1.0, "next_token": 1.0}))
+    assert_same_gradients(found, gradients(model, both(features(model))["next_token"]))
+    assert len(calls) > 2
+
+
+def test_a_loss_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="all weights are 0"):
+        LossConfig(**ONLY)
 
 
 def test_kl_part_by_hand(model):
