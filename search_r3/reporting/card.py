@@ -93,6 +93,7 @@ class Release:
         thinks: Whether its queries think unless told otherwise.
         notice: What its licence asks to be said; "" if nothing.
         direct: Whether it is a direct export, which cannot think.
+        averaged: Whether its weights are the mean of those of its last two runs.
     """
 
     repo: str
@@ -104,6 +105,7 @@ class Release:
     thinks: bool = True
     notice: str = ""
     direct: bool = False
+    averaged: bool = False
 
 
 def render_card(

@@ -18,12 +18,16 @@ MODELS = {
         "gemma3-270m-distillation",
         "gemma3-270m-contrastive",
         "gemma3-270m-contrastive-terms",
+        "gemma3-270m-contrastive-domains",
     ),
     "search-r3-smollm2-135m": ("smollm2-135m-sft", "smollm2-135m-own-thoughts", "smollm2-135m-abstracts"),
 }
 """The trained models by their names in results, the default one first, and the runs that made them."""
 
 _DEFAULT, _THINKING = MODELS
+
+AVERAGED = {_DEFAULT}
+"""The models that are the mean of their last two runs."""
 
 PICTURES = (
     "quality-against-tokens-mini.svg",
@@ -102,6 +106,7 @@ def render_project(
             licence=entry.license,
             thinks=SHIPPED[model.removeprefix("search-r3-")].reasoning != "never",
             notice=NOTICES.get(entry.license, ""),
+            averaged=model in AVERAGED,
         )
         runs = [read_training(training / f"{piece}.json") for piece in pieces]
         card = render_card(template, release, results=results, training=runs)
