@@ -6,7 +6,8 @@ The second run must have started from the first one's adapter, as ``start`` in i
 are then near each other, and the mean of their weights is a model too (Wortsman et al. 2022, arXiv
 2203.05482). The mean is that of the two factors of LoRA, so that it has the rank of either.
 
-The output gets ``adapter``, from which a run can start, ``final``, the model, and ``run.json``.
+The output gets ``adapter``, from which a run can start, ``final``, the model, and ``run.json``. The model
+thinks by default, and reads passages, as the second one does.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from search_r3.cli.running import run
 from search_r3.errors import InvalidOptionError
 from search_r3.files import atomic_path, file_sha256, write_bytes
 from search_r3.model.adapter import ADAPTER_FILES, require_adapter
+from search_r3.model.prompt_encoder import EvidenceLimits
 from search_r3.provenance import describe_environment
 from search_r3.training.final_model import save_merged
 from search_r3.training.run_folder import ADAPTER, FINAL, METADATA, write_run_metadata
@@ -39,11 +41,12 @@ def average(
     """Write the weighted mean of two adapters, and the model it makes."""
     for folder in (first, second):
         require_adapter(folder)
-    base = _common_base(first, second)
+    trained = _second_run(first, second)
+    config = trained["config"]
     weights = weighted_mean(load_file(first / _WEIGHTS), load_file(second / _WEIGHTS), weight)
     facts: dict[str, Any] = {
-        "config": {"base": base, "weight": weight},
-        "base_fingerprint": None,
+        "config": {"base": config["model"]["base"], "weight": weight},
+        "base_fingerprint": trained["base_fingerprint"],
         "data_hashes": {str(folder): file_sha256(folder / _WEIGHTS) for folder in (first, second)},
         "processes": 1,
         "environment": describe_environment(),
@@ -52,7 +55,16 @@ def average(
     write_bytes(output / ADAPTER / _CONFIG, (first / _CONFIG).read_bytes())
     with atomic_path(output / ADAPTER / _WEIGHTS) as part:
         save_file(weights, part, {"format": "pt"})
-    save_merged(base, output, reasoning="never")
+    data = config["data"]
+    save_merged(
+        config["model"]["base"],
+        output,
+        data["max_thought_tokens"],
+        reasoning="always" if trained["thinking_examples"] else "never",
+        evidence=EvidenceLimits(data["max_passage_tokens"], data["max_evidence_tokens"])
+        if trained["reading_examples"]
+        else None,
+    )
     print(output / FINAL)
 
 
@@ -75,20 +87,23 @@ def weighted_mean(
     }
 
 
-def _common_base(first: Path, second: Path) -> str:
-    """What both adapters are for. The mean of two that were not trained from one another is no model."""
+def _second_run(first: Path, second: Path) -> dict[str, Any]:
+    """What is known of the second run. The mean of two that were not trained from one another is no model."""
     metadata = second.parent / METADATA
-    if not metadata.is_file():
+    try:
+        facts: dict[str, Any] = json.loads(metadata.read_text(encoding="utf-8"))[0]
+        start = facts["start_hash"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InvalidOptionError(
-            f"Got {second} without {metadata}, wanted the adapter inside its run's folder."
-        )
-    facts = json.loads(metadata.read_text(encoding="utf-8"))[0]
-    if facts["start_hash"] != file_sha256(first / _WEIGHTS):
+            f"Got {second}, and {metadata} says nothing of a supervised run ({error!r}). Name the folder "
+            "`adapter` inside such a run."
+        ) from None
+    if start != file_sha256(first / _WEIGHTS):
         raise InvalidOptionError(
             f"The run of {second} did not start from {first}, so their mean is no model. "
             "Set model.adapter.start to the first adapter and train the second one again."
         )
-    return str(facts["config"]["model"]["base"])
+    return facts
 
 
 if __name__ == "__main__":

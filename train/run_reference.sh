@@ -84,6 +84,6 @@ finished contrastive-terms || run train sft "$configs/contrastive-terms.toml" "$
 # 5. More of the sets near the six tasks: it gains there, and loses on the dev suite.
 finished contrastive-domains || run train sft "$configs/contrastive-domains.toml" "${stage1[@]}" --resume
 
-# 6. The mean of the last two adapters keeps part of the gain, at no loss. The shipped adapter is this one.
+# 6. The mean of the last two adapters keeps part of the gain and loses less. The shipped adapter is this one.
 finished mean || average "runs/$name-contrastive-terms/adapter" "runs/$name-contrastive-domains/adapter" \
     --output "runs/$name-mean"

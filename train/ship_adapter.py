@@ -1,6 +1,6 @@
 """Make a run's adapter that of a shipped model: smaller, without traces of this machine, and checked.
 
-    python train/ship_adapter.py runs/gemma3-270m-contrastive-terms/adapter
+    python train/ship_adapter.py runs/gemma3-270m-mean/adapter
     python train/ship_adapter.py runs/smollm2-135m-abstracts/adapter --model smollm2-135m
 
 Its weights are rounded to bfloat16, half the size; the model is prepared with it, and its golden vectors are

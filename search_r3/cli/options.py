@@ -113,7 +113,9 @@ ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue from the 
 DirectOption = Annotated[
     bool,
     typer.Option(
-        "--direct", help="The model without thinking, in built-in modules: no trust_remote_code needed."
+        "--direct",
+        help="The model without thinking, in built-in modules: no trust_remote_code needed. "
+        "Not of gemma3-270m.",
     ),
 ]
 StrictOption = Annotated[

@@ -36,7 +36,7 @@ def thoughts(
             callback=each_of(WRITERS),
         ),
     ] = DEFAULT_ORIGINS,
-    model: NamedModelOption = "embedded",
+    model: NamedModelOption = "smollm2-135m-base",
     scorer: Annotated[
         str, typer.Option(help="Who judges what a thought is worth: minilm, or as --model.")
     ] = "minilm",

@@ -29,7 +29,7 @@ from search_r3.paths import cache_dir
 DEFAULT = GEMMA3.name
 """Name of the default model."""
 
-_PREPARATION = 1
+_PREPARATION = 2
 """Raise it when a change to the preparation changes the prepared files."""
 
 _BASES = {base.name: base for base in (GEMMA3, SMOLLM2)}

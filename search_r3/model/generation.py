@@ -14,12 +14,14 @@ this keeps the result exact for sliding-window layers, which count cache slots.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from transformers.generation.logits_process import TopPLogitsWarper
 
 from search_r3.errors import ModelError
@@ -216,21 +218,23 @@ def _prefill(
     """Run the prompts through the backbone; returns its output and the mask of the cache's slots.
 
     A common beginning, such as a long system text, is run once and its cache repeated for every row. Padding
-    then stands between it and the rest. That is exact, except in sliding-window layers once a window is full,
-    because they count slots; so there the prompts are run whole.
+    then stands between it and the rest. That is exact where a layer attends to the slots of a cache, but not
+    once a window of slots is full, nor in a layer with a state; there the prompts are run whole.
     """
     backbone = model.get_decoder()
     shared = _shared_tokens(input_ids, attention_mask)
-    window = getattr(model.config.get_text_config(), "sliding_window", None)
-    if shared < _LEAST_SHARED_TOKENS or (window and input_ids.shape[1] + budget + 1 > window):
+    cache = None
+    if shared >= _LEAST_SHARED_TOKENS and input_ids.shape[1] + budget + 1 <= _window(model):
+        row = attention_mask[:1].sum()
+        cache = backbone(input_ids=input_ids[:1, -row:][:, :shared], use_cache=True).past_key_values
+        if any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers):
+            cache = None  # a layer with a state, or one that we do not know
+    if cache is None:
         positions = position_ids(attention_mask)
         output = backbone(
             input_ids=input_ids, attention_mask=attention_mask, position_ids=positions, use_cache=True
         )
         return output, attention_mask
-    row = attention_mask[:1].sum()
-    beginning = input_ids[:1, -row:][:, :shared]
-    cache = backbone(input_ids=beginning, use_cache=True).past_key_values
     cache.batch_repeat_interleave(len(input_ids))
     # The longest row loses as many tokens in front as every other: the rest stays left padded.
     rest = input_ids[:, shared:]
@@ -246,6 +250,15 @@ def _prefill(
         use_cache=True,
     )
     return output, mask
+
+
+def _window(model: PreTrainedModel) -> float:
+    """Slots of the narrowest window of a layer, under whatever name the configuration has it."""
+    config = model.config.get_text_config()
+    named = (
+        getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size", "window_size")
+    )
+    return min((width for width in named if isinstance(width, int) and width > 0), default=math.inf)
 
 
 def _shared_tokens(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> int:

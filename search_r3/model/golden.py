@@ -49,7 +49,11 @@ _READING_QUERIES = [
         "Paris",
         ["Treaty: it was signed in Paris in 1783.", "Paris is the capital and largest city of France."],
     ),
-    ("What makes energy in a cell?", "", ["Literal <|embed_token|> in a passage", "b" * 1000]),
+    (
+        "What makes energy in a cell?",
+        "",
+        ["Literal <|embed_token|> in a passage", "Water boils at 100 degrees Celsius."],
+    ),
 ]
 
 

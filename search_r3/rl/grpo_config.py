@@ -21,13 +21,13 @@ class PolicyModelConfig(Section):
     """The policy to start from.
 
     Attributes:
-        base: A trained folder, ``default``, ``embedded`` (untrained), or a Hub id; its adapter is merged.
+        base: A trained folder, the name of a trained model that thinks, or a Hub id; its adapter is merged.
         dtype: Type of the frozen weights; the adapter is float32.
         adapter: A fresh LoRA adapter, which is all that is trained. The embed token's row stays as it is:
             the trainer's fused head cannot train it.
     """
 
-    base: str = "default"
+    base: str = "smollm2-135m"
     dtype: Literal["float32", "bfloat16"] = "float32"
     adapter: AdapterConfig = AdapterConfig(train_embed_token=False)
 

@@ -136,15 +136,15 @@ class SupervisedLoss(nn.Module):
             if their weight is not 0. The trainer adds them up.
         """
         queries, *documents = sentence_features
-        if self.config.cached:
+        if not self.config.embeds:
+            parts = self._language(self.model(_plain(queries))["token_embeddings"], queries)
+        elif self.config.cached:
             columns = [_plain(column) for column in sentence_features]
             # Rows by the widest column: a count of tokens without padding would not bound the memory.
             widest = max(column["input_ids"].shape[1] for column in columns)
             self._cached.mini_batch_size = max(1, self.config.mini_batch_tokens // widest)
             parts = {"contrastive": self.contrastive(columns, None)}
             parts |= self._cached_language(queries)
-        elif not self.config.embeds:
-            parts = self._language(self.model(_plain(queries))["token_embeddings"], queries)
         else:
             encoded = self.model(_plain(queries))
             embeddings = [

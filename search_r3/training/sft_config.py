@@ -141,6 +141,8 @@ class LossConfig(Section):
     def _something_is_learnt(self) -> LossConfig:
         if not (self.embeds or self.next_token or self.kl):
             raise ValueError("all weights are 0, wanted one above it: nothing would be learnt")
+        if self.cached and not self.embeds:
+            raise ValueError("cached=true embeds in pieces, but no part embeds: leave it out")
         return self
 
     @property

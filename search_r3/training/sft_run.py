@@ -92,6 +92,11 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
         load_teacher(config.data.max_document_tokens) if config.loss.uses_teacher else (None, None)
     )
     terms = TermVectors(texts_by_source(data.examples)) if config.loss.terms else None
+    if not config.loss.embeds and not any(example.is_taught for example in data.examples):
+        raise InvalidOptionError(
+            "Got a loss on thoughts alone, and no example with a thought to learn: nothing would be learnt. "
+            "Name a file of thoughts in data.thoughts, take a set that has thoughts, or set loss.contrastive."
+        )
     encoder = ExampleEncoder(module, config.data, teacher, terms)
     sampler = TokenBudgetBatchSampler(
         [encoder.shape(example) for example in data.examples],

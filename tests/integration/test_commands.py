@@ -197,7 +197,7 @@ def test_repeatable_options_collect(monkeypatch, tmp_path):
     plain, full = seen
     assert (plain.sources, plain.origins, plain.queries) == (["a", "b"], ["terms"], 2000)
     assert (full.sources, full.origins, full.queries) == (["a", "b"], ["self", "terms"], 7)
-    assert (plain.model, plain.scorer, plain.skip, plain.samples) == ("embedded", "minilm", 0, 4)
+    assert (plain.model, plain.scorer, plain.skip, plain.samples) == ("smollm2-135m-base", "minilm", 0, 4)
     assert (plain.temperature, plain.max_reasoning_tokens, plain.batch_size) == (0.8, 16, 16)
     assert (plain.dtype, plain.seed, plain.four_part_prompt) == ("float32", 0, False)
     assert plain.output == tmp_path / "t.parquet"

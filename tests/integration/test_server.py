@@ -233,6 +233,8 @@ def test_an_index_of_another_model_is_refused(tiny, fresh_tiny, index):
     next(fresh_tiny.parameters()).data.add_(0.01)
     with pytest.raises(VectorIndexError, match="of another model"):
         make_application(ServerSettings(), fresh_tiny, index)
+    with pytest.raises(VectorIndexError, match="made before the default model was gemma3-270m"):
+        make_application(ServerSettings(), fresh_tiny, replace(index, model="default"))
     with TestClient(make_application(ServerSettings(), tiny)) as bare:
         refused(bare.post("/v1/search", json={"query": "x"}), 404, "--index DIR")
 

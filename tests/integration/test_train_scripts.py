@@ -184,10 +184,22 @@ def test_the_mean_of_two_adapters(adapted_tiny, tiny_folder, tmp_path, monkeypat
     weights = load_file(first / "adapter_model.safetensors")
     moved = {name: values + 0.4 for name, values in weights.items()}
     save_file(moved, second / "adapter_model.safetensors", {"format": "pt"})
-    with pytest.raises(InvalidOptionError, match=r"without .*run.json"):
+    with pytest.raises(InvalidOptionError, match=r"run.json says nothing"):
         average(first, second, output)
     metadata = second.parent / "run.json"
-    facts = {"start_hash": "0" * 64, "config": {"model": {"base": str(tiny_folder)}}}
+    metadata.write_text("[{}]", encoding="utf-8")
+    with pytest.raises(InvalidOptionError, match=r"run.json says nothing .*start_hash"):
+        average(first, second, output)
+    facts = {
+        "start_hash": "0" * 64,
+        "base_fingerprint": "1" * 64,
+        "thinking_examples": 0,
+        "reading_examples": 0,
+        "config": {
+            "model": {"base": str(tiny_folder)},
+            "data": {"max_thought_tokens": 7, "max_passage_tokens": 20, "max_evidence_tokens": 30},
+        },
+    }
     metadata.write_text(json.dumps([facts]), encoding="utf-8")
     with pytest.raises(InvalidOptionError, match="did not start from"):
         average(first, second, output)
@@ -204,8 +216,14 @@ def test_the_mean_of_two_adapters(adapted_tiny, tiny_folder, tmp_path, monkeypat
     texts = ["red apple", "the sea and the sun"]
     np.testing.assert_allclose(saved.encode_document(texts), merged.encode_document(texts), atol=1e-6)
     assert np.abs(saved.encode_document(texts) - adapted_tiny.encode_document(texts)).max() > 1e-3
-    facts = json.loads((output / "run.json").read_text(encoding="utf-8"))[0]
-    assert facts["data_hashes"][str(first)] == start and facts["config"]["weight"] == 0.25
+    written = json.loads((output / "run.json").read_text(encoding="utf-8"))[0]
+    assert written["data_hashes"][str(first)] == start and written["config"]["weight"] == 0.25
+    learnt = {"start_hash": start, "thinking_examples": 3, "reading_examples": 2}
+    metadata.write_text(json.dumps([facts | learnt]), encoding="utf-8")
+    average(first, second, tmp_path / "reader")
+    reader = load_model(tmp_path / "reader" / "final").reasoning_module
+    assert (reader.reasoning, reader.max_reasoning_tokens) == ("always", 7)
+    assert (reader.max_passage_tokens, reader.max_evidence_tokens) == (20, 30)
     del moved[min(moved)]
     save_file(moved, second / "adapter_model.safetensors", {"format": "pt"})
     with pytest.raises(InvalidOptionError, match="different layers or ranks"):

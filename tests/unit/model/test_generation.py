@@ -1,6 +1,8 @@
 """Thinking: one KV cache must give what plain transformers give, and the loop must keep its books."""
 
+import json
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -499,23 +501,8 @@ def sliding_folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("sliding")
     tokenizer = AutoTokenizer.from_pretrained(TINY_LM)
     torch.manual_seed(3)
-    config = Gemma3TextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        sliding_window=8,
-        layer_types=["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
-        max_position_embeddings=512,
-        initializer_range=0.3,
-        tie_word_embeddings=False,  # tied, a random Gemma repeats its last token for ever
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    kinds = ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"]
+    config = gemma_config(tokenizer, 8, kinds)
     Gemma3ForCausalLM(config).save_pretrained(root / "raw")
     tokenizer.save_pretrained(root / "raw")
     prepare_base(root / "raw", root / "base", template=COMPACT_TEMPLATE, max_seq_length=128)
@@ -524,6 +511,52 @@ def sliding_folder(tmp_path_factory):
         model[0].model.get_output_embeddings().weight[model[0].prompt_encoder.embed_token_id] *= 3
     model.save(str(root / "eager"), create_model_card=False)
     return root / "eager"
+
+
+def gemma_config(tokenizer, window, layer_types):
+    return Gemma3TextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        sliding_window=window,
+        layer_types=layer_types,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+        tie_word_embeddings=False,  # tied, a random Gemma repeats its last token for ever
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("room", [-1, 0, 1])
+def test_a_common_beginning_within_a_window(sliding_folder, tmp_path, room, temperature):
+    """It is run once if prompt and thought fit into a window; the vectors are those of one plain pass."""
+    reference = Plain(sliding_folder)
+    queries = [BEGINNING + query for query in make_queries(9, seed=8, longest=9)] + [BEGINNING + "a"] * 3
+    budget = 6
+    longest = max(len(reference.prompt(query)) for query in queries)
+    shutil.copytree(sliding_folder, tmp_path / "wide")
+    path = tmp_path / "wide" / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, "sliding_window": longest + budget + 1 + room}), encoding="utf-8")
+    model, reference = SentenceTransformer(str(tmp_path / "wide"), device="cpu"), Plain(tmp_path / "wide")
+    rows = []
+    model[0].model.get_decoder().register_forward_hook(
+        lambda module, args, kwargs, output: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    got = model.encode_query_with_thoughts(
+        queries, max_reasoning_tokens=budget, temperature=temperature, seed=1
+    )
+    assert (rows[0] == 1) == (room >= 0)
+    pairs = list(zip(queries, got.thoughts, strict=True))
+    wanted = np.stack([reference.vector(query, thought.token_ids) for query, thought in pairs])
+    assert np.abs(got.embeddings - wanted).max() <= 1e-5
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 32])

@@ -403,6 +403,8 @@ def test_thoughts_alone_need_no_document(model):
 def test_a_loss_of_nothing_is_refused():
     with pytest.raises(ValueError, match="all weights are 0"):
         LossConfig(**ONLY)
+    with pytest.raises(ValueError, match="no part embeds"):
+        LossConfig(**{**ONLY, "next_token": 1.0}, cached=True)
 
 
 def test_kl_part_by_hand(model):
