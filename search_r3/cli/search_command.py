@@ -49,6 +49,10 @@ def search(
     together: Annotated[
         bool, typer.Option("--together", help="Read them together and think once, not about each.")
     ] = False,
+    thought_cache: Annotated[
+        Path | None,
+        typer.Option(help="A file that keeps thoughts, for queries that come again.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per query.")] = False,
     model: Annotated[
         str | None,
@@ -60,6 +64,7 @@ def search(
     text_field: TextFieldOption = None,
 ) -> None:
     """Search an index with one query or a file of queries."""
+    from search_r3.model.thought_cache import ThoughtCache
     from search_r3.retrieval.corpus_index import CorpusIndex
 
     if (query is None) == (queries is None):
@@ -89,6 +94,7 @@ def search(
         raise ModelError(
             f"{error} {folder} was built with this model: say with --model where it is now."
         ) from error
+    cache = None if thought_cache is None else ThoughtCache(loaded, thought_cache)
     explanations = corpus.search_with_thoughts(
         list(texts.values()),
         k,
@@ -101,6 +107,7 @@ def search(
         read=read,
         together=together,
         explain=explain and steps == 1,
+        cache=cache,
     )
     for (query_id, text), explanation in zip(texts.items(), explanations, strict=True):
         result = result_of(query_id, text, corpus.texts, explanation)

@@ -11,7 +11,8 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,11 @@ class ThoughtCache:
                 self._memory.move_to_end(key)
             while len(self._memory) > self._most:
                 self._memory.popitem(last=False)
+
+
+def encode_with(cache: ThoughtCache | None, model: SearchR3) -> Callable[..., QueryEncoding]:
+    """The model's :meth:`SearchR3.encode_query_with_thoughts`, through a cache if there is one."""
+    return model.encode_query_with_thoughts if cache is None else partial(cache.encode, model)
 
 
 def _canonical(value: object) -> bytes:

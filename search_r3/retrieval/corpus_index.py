@@ -90,8 +90,8 @@ class CorpusIndex:
                 search, and keeps it for the next. A model that is given is checked against the index at every
                 search, which reads all of its weights.
             **options: Of :class:`search_r3.retrieval.corpus_search.SearchOptions`: ``reasoning``,
-                ``max_reasoning_tokens``, ``batch_size``, ``hybrid``, ``steps``, ``read``, ``together`` and
-                ``joining``.
+                ``max_reasoning_tokens``, ``batch_size``, ``hybrid``, ``steps``, ``read``, ``together``,
+                ``joining`` and ``cache``.
 
         Returns:
             The hits of a single query, best first; of several queries, one such list each.

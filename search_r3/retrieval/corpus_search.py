@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from search_r3.arguments import as_integer
 from search_r3.errors import InvalidOptionError
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
+from search_r3.model.thought_cache import ThoughtCache, encode_with
 from search_r3.model.thoughts import Reasoning, Thought
 from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.fusion import FUSION_DEPTH, hybrid_fusion
@@ -63,6 +64,7 @@ class SearchOptions(TypedDict, total=False):
         read: Passages that a query reads in a step [3].
         together: Read them together and think once, instead of a thought for each [False].
         joining: How the steps are joined, by ``ranks`` or by ``scores`` [ranks].
+        cache: Keeps thoughts, so that a query that comes again need not think [none].
     """
 
     reasoning: Reasoning | None
@@ -73,6 +75,7 @@ class SearchOptions(TypedDict, total=False):
     read: int
     together: bool
     joining: Joining
+    cache: ThoughtCache | None
 
 
 class IndexRetriever:
@@ -118,6 +121,7 @@ def search_corpus(
     read: int = 3,
     together: bool = False,
     joining: Joining = "ranks",
+    cache: ThoughtCache | None = None,
 ) -> list[Explanation]:
     """Search with the model that made the vectors.
 
@@ -136,6 +140,7 @@ def search_corpus(
         read: See there.
         together: See there.
         joining: See there.
+        cache: See there; it must be of this model.
 
     Raises:
         InvalidInputError: If a query cannot be embedded; the message gives its index.
@@ -164,9 +169,10 @@ def search_corpus(
             reasoning=reasoning or "always",
             max_reasoning_tokens=max_reasoning_tokens,
             batch_size=batch_size,
+            cache=cache,
         )
         return [Explanation(one.steps[-1][0].thought, one.hits, steps=one.steps) for one in stepped]
-    encoding = model.encode_query_with_thoughts(
+    encoding = encode_with(cache, model)(
         queries, batch_size=batch_size, reasoning=reasoning, max_reasoning_tokens=max_reasoning_tokens
     )
     hits = retriever.retrieve(queries, encoding.embeddings, asked)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from search_r3.arguments import as_integer
 from search_r3.errors import InvalidOptionError
 from search_r3.model.sentence_transformer import SearchR3
+from search_r3.model.thought_cache import ThoughtCache, encode_with
 from search_r3.model.thoughts import Reasoning, Thought
 from search_r3.retrieval.hits import CorpusHit
 
@@ -86,6 +87,7 @@ def search_in_steps(
     max_reasoning_tokens: int | None = None,
     prompt: str | None = None,
     batch_size: int = 32,
+    cache: ThoughtCache | None = None,
 ) -> list[SteppedSearch]:
     """Search for every query in steps.
 
@@ -106,6 +108,7 @@ def search_in_steps(
         max_reasoning_tokens: Budget of a thought; None means the model's default.
         prompt: An instruction before every query; None means the model's own prompt.
         batch_size: Queries per forward pass.
+        cache: Keeps the model's thoughts; None thinks anew.
 
     Raises:
         InvalidInputError: A query cannot be embedded; the message gives its index.
@@ -118,9 +121,8 @@ def search_in_steps(
     if joining not in ("ranks", "scores"):
         raise InvalidOptionError(f"Got joining={joining!r}, wanted 'ranks' or 'scores'.")
     depth = max(k, SEARCH_DEPTH)
-    encoding = model.encode_query_with_thoughts(
-        queries, reasoning="never", prompt=prompt, batch_size=batch_size
-    )
+    encode = encode_with(cache, model)
+    encoding = encode(queries, reasoning="never", prompt=prompt, batch_size=batch_size)
     found = retriever.retrieve(queries, encoding.embeddings, depth)
     taken: list[list[list[StepSearch]]] = [
         [[StepSearch((), thought, hits)]] for thought, hits in zip(encoding.thoughts, found, strict=True)
@@ -135,7 +137,7 @@ def search_in_steps(
         if not wanted:
             break
         asked = [queries[query] for query, _ in wanted]
-        encoding = model.encode_query_with_thoughts(
+        encoding = encode(
             asked,
             evidence=[[hit.text for hit in group] for _, group in wanted],
             reasoning=reasoning,

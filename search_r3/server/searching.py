@@ -60,6 +60,7 @@ def _search(engine: Engine, index: CorpusIndex, body: SearchBody) -> Explanation
         steps=body.steps,
         read=body.read,
         explain=body.explain,
+        cache=engine.cache,
     )
     return found
 

@@ -104,6 +104,10 @@ def test_steps_are_searched_and_explained(run, index: Path, tiny: SentenceTransf
     together = json.loads(run("search", index, "find files", "--json", "--together", *options)[1])
     assert [len(search["read"]) for search in together["steps"][1]] == [2]
     assert "step 1" not in run("search", index, "find files", *options)[1]
+    kept = index.parent / "thoughts.sqlite"
+    for _ in range(2):
+        code, again, _ = run("search", index, "find files", "--json", "--thought-cache", kept, *options)
+        assert code == 0 and json.loads(again) == result and kept.is_file()
     assert run("search", index, "find files", "--hybrid", "--explain", *options)[0] == 0
 
 

@@ -11,6 +11,7 @@ import sentence_transformers
 from search_r3 import CorpusIndex, Document, SentenceTransformer, build_index
 from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError, VectorIndexError
 from search_r3.model import default
+from search_r3.model.thought_cache import ThoughtCache
 from search_r3.retrieval import corpus_index
 from search_r3.retrieval.bm25 import bm25_run
 from search_r3.retrieval.fusion import hybrid_fusion
@@ -65,6 +66,27 @@ def test_thoughts_come_with_the_hits(folder, tiny):
         assert one.direct.cosine == pytest.approx(float(wanted), abs=1e-5)
     alone = index.search_with_thoughts(QUERIES[0], 2, tiny, **options)
     assert alone.thought == encoding.thoughts[0] and alone.direct is None
+
+
+@pytest.mark.parametrize("options", [{}, {"steps": 2, "read": 2}])
+def test_a_cache_spares_thoughts_that_come_again(folder, fresh_tiny, tmp_path, options):
+    """The same thoughts and hits, and the second time without a step of decoding."""
+    index = CorpusIndex.load(folder)
+    options = {**options, "reasoning": "always", "max_reasoning_tokens": 4}
+    wanted = index.search_with_thoughts(QUERIES, 2, fresh_tiny, **options)
+    passes = []
+    fresh_tiny[0].model.get_decoder().register_forward_hook(lambda *_: passes.append(1))
+    cache = ThoughtCache(fresh_tiny, tmp_path / "thoughts.sqlite")
+    counts = []
+    for _ in range(2):
+        passes.clear()
+        found = index.search_with_thoughts(QUERIES, 2, fresh_tiny, cache=cache, **options)
+        counts.append(len(passes))
+        assert [one.thought for one in found] == [one.thought for one in wanted]
+        for got, expected in zip(found, wanted, strict=True):
+            assert [hit.doc_id for hit in got.hits] == [hit.doc_id for hit in expected.hits]
+    assert counts[0] > 4 and counts[1] == options.get("steps", 1)  # one pass for each step
+    cache.close()
 
 
 def test_hybrid_hits_are_fused_with_bm25(folder, tiny):
