@@ -9,6 +9,7 @@ from search_r3.data.name_records import Names
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.parsed import Sources
 from search_r3.data.retrieval_task import RetrievalTask
+from search_r3.data.sources.attribute_bridges import NAMED_FIELDS, attribute_bridges
 from search_r3.data.sources.bridges import Bridge, digest
 from search_r3.data.sources.dictd import read_dictd
 from search_r3.data.sources.factbook import read_factbook
@@ -32,6 +33,7 @@ _USELESS = 4
 """One in so many questions is also asked with a passage that does not help, to skip the thought."""
 _MOST_NEGATIVES = 4
 _MOST_OF_A_HOP = 1000
+_MOST_OF_A_FIELD = 600
 
 
 def is_held_out(bridge: Bridge) -> bool:
@@ -114,6 +116,17 @@ def _of_wordnet(sources: PackageFiles) -> list[Bridge]:
     return wordnet_bridges(read_wordnet(sources.file("wordnet-base", "usr/share/wordnet")))
 
 
+def _of_attributes(sources: Sources) -> list[Bridge]:
+    names = Names(sources)
+    return [
+        bridge
+        for named in NAMED_FIELDS
+        for bridge in attribute_bridges(
+            named, names.records(named.kind), read_templates(named.kind), _MOST_OF_A_FIELD
+        )
+    ]
+
+
 def _of_records(sources: Sources) -> list[Bridge]:
     names = Names(sources)
     found: list[Bridge] = []
@@ -182,6 +195,12 @@ BRIDGE_SETS: dict[str, TrainingSet] = {
             "what a gloss says of a proper name in it, or of what kind the name is -> gloss of the name",
             "WordNet 3.0 licence",
             _of_wordnet,
+        ),
+        (
+            "bridge_attributes",
+            "something about the maker, founder, place or kind of a thing -> that name, which a passage has",
+            "as of the sets names_*",
+            _of_attributes,
         ),
     )
 }

@@ -148,12 +148,12 @@ def fact_bridges(
         if country not in by_country or is_held_out(record):
             continue
         key = f"{hop.kind}/{record.record_id}/facts"
-        fact = _choice(by_country[country], key)
-        passage = _evidence(hop, record, templates, key)
+        fact = choice(by_country[country], key)
+        passage = passage_on(record, hop.field, templates, key)
         target = _shortened(fact)
         if passage is None or mentions(target, record.name) or mentions(record.name, country):
             continue
-        phrase = _choice(hop.phrases, f"{key}/phrase").format(name=record.name)
+        phrase = choice(hop.phrases, f"{key}/phrase").format(name=record.name)
         alike = sorted(by_subject[fact.subject], key=lambda one: digest(f"{key}/{one.fact_id}"))
         others = tuple(_shortened(one) for one in alike if one.country != country)[:_OTHERS]
         question = f"{fact.subject.replace(' - ', ' ')} of {phrase}"
@@ -182,7 +182,7 @@ def _bridge(
     target_templates: Templates,
 ) -> Iterator[Bridge]:
     key = f"{hop.kind}/{record.record_id}/{hop.field}"
-    passage = _evidence(hop, record, templates, key)
+    passage = passage_on(record, hop.field, templates, key)
     asked = [
         query
         for query in target_templates.queries
@@ -190,16 +190,16 @@ def _bridge(
     ]
     if passage is None or not asked or mentions(record.name, target.name):
         return
-    query = _choice(asked, f"{key}/query")
+    query = choice(asked, f"{key}/query")
     answers = [text for text in target_templates.passages if query.facts <= text.facts and text.fits(target)]
     answers = [text for text in answers if "name" in text.named]
     if not answers:
         return
-    answer = _choice(answers, f"{key}/answer")
+    answer = choice(answers, f"{key}/answer")
     text = answer.render(target)
     if mentions(text, record.name):
         return
-    phrase = _choice(hop.phrases, f"{key}/phrase").format(name=record.name)
+    phrase = choice(hop.phrases, f"{key}/phrase").format(name=record.name)
     question = query.text.replace("{name}", phrase)
     question = question[:1].upper() + question[1:] if question.endswith("?") else question
     yield Bridge(
@@ -231,21 +231,28 @@ def _others(targets: Sequence[NamedRecord], name: str, answer: TextTemplate, key
     return tuple(answer.render(other) for other in islice(fitting, _OTHERS))
 
 
-def _evidence(hop: Hop, record: NamedRecord, templates: Templates, key: str) -> str | None:
-    """A passage on the record in which the name of the other one stands."""
+def passage_on(record: NamedRecord, field: str, templates: Templates, key: str) -> str | None:
+    """A passage on a record in which its name and the value of a field stand; None if there is no such text.
+
+    Args:
+        record: The record.
+        field: The field.
+        templates: The texts of its kind.
+        key: Decides among several passages.
+    """
     fitting = []
     for text in templates.passages:
-        if {"name", hop.field} <= text.named and text.fits(record):
+        if {"name", field} <= text.named and text.fits(record):
             rendered = text.render(record)
-            if mentions(rendered, record.fields[hop.field]):
+            if mentions(rendered, record.fields[field]):
                 fitting.append(rendered)
-    return _choice(fitting, f"{key}/passage") if fitting else None
+    return choice(fitting, f"{key}/passage") if fitting else None
 
 
 def _shortened(fact: CountryFact) -> str:
     return " ".join(f"{fact.country}: {fact.text}".split()[:60])
 
 
-def _choice(items: Sequence[Item], key: str) -> Item:
-    """One of them, the same one every time."""
+def choice(items: Sequence[Item], key: str) -> Item:
+    """One of the items, the same one every time for a key."""
     return items[int.from_bytes(digest(key)[:4]) % len(items)]
