@@ -15,7 +15,7 @@ this keeps the result exact for sliding-window layers, which count cache slots.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,6 +136,7 @@ def think(
     max_reasoning_tokens: int,
     may_skip: bool,
     sampling: Sampling,
+    on_token: Callable[[int, int], object] = lambda row, token: None,
 ) -> ReadOut:
     """Generate a thought for every row and read its embedding on the live cache.
 
@@ -148,6 +149,7 @@ def think(
         max_reasoning_tokens: Most tokens in a thought, at least 1.
         may_skip: Whether the first token may be the embed token (``reasoning="auto"``).
         sampling: Greedy or seeded sampling.
+        on_token: Told the row and the token of every token of thought, as soon as it is chosen.
     """
     backbone = model.get_decoder()
     batch_size = input_ids.shape[0]
@@ -174,6 +176,7 @@ def think(
         for row, token in zip(rows, tokens, strict=True):
             if row >= 0 and token != embed_token_id:
                 thoughts[row].append(token)
+                on_token(row, token)
 
         is_last = step == max_reasoning_tokens - 1
         fed = torch.tensor(tokens, device=input_ids.device)[:, None]

@@ -12,7 +12,7 @@ reads before it thinks; most queries have none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -81,6 +81,7 @@ class ReasoningTransformer(Transformer):
         "reasoning",
         "max_reasoning_tokens",
         "on_truncation",
+        "on_thought",
         "temperature",
         "top_p",
         "seed",
@@ -218,6 +219,7 @@ class ReasoningTransformer(Transformer):
         top_p: float = 1.0,
         seed: int = 0,
         on_truncation: OnTruncation | None = None,
+        on_thought: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
         """Embed a batch; queries that are free to think do so, except in training mode.
 
@@ -233,6 +235,7 @@ class ReasoningTransformer(Transformer):
             top_p: Share of probability mass sampled from, in (0, 1].
             seed: Seed of the samples.
             on_truncation: Used by :meth:`preprocess`.
+            on_thought: Told the thought so far after each of its tokens. For one query at a time.
 
         Returns:
             The features, with ``token_embeddings`` (B, L, H), float32 whatever the model's dtype, but in
@@ -249,6 +252,10 @@ class ReasoningTransformer(Transformer):
         budget = checked_integer("max_reasoning_tokens", asked, 0)
         seed = checked_seed(temperature, top_p, seed)
         input_ids, attention_mask = features["input_ids"], features["attention_mask"]
+        if on_thought is not None and len(input_ids) > 1:
+            raise InvalidOptionError(
+                f"Got on_thought with {len(input_ids)} queries, wanted one: it could not tell them apart."
+            )
         if self.training:
             positions = features.get("position_ids")  # of texts packed into rows
             features["token_embeddings"] = last_hidden_states(
@@ -296,6 +303,7 @@ class ReasoningTransformer(Transformer):
                 sampling=Sampling(
                     temperature, top_p, seeds(seed, prompt_ids, prompt_mask) if temperature else ()
                 ),
+                on_token=self._told(on_thought),
             )
             states[free, 0] = read_out.hidden_states
             for row, thought, ending in zip(free, read_out.thoughts, read_out.endings, strict=True):
@@ -312,6 +320,18 @@ class ReasoningTransformer(Transformer):
         features["thought_ids"] = right_pad(thoughts, value=-1)
         features["thought_ending"] = torch.tensor([ENDINGS.index(ending) for ending in endings])
         return features
+
+    def _told(self, on_thought: Callable[[str], None] | None) -> Callable[[int, int], None]:
+        """Tell the thought so far, whatever part of a character its last token is; nobody if None."""
+        if on_thought is None:
+            return lambda row, token_id: None
+        token_ids: list[int] = []
+
+        def on_token(_: int, token_id: int) -> None:
+            token_ids.append(token_id)
+            on_thought(self.prompt_encoder.decode_thought(token_ids))
+
+        return on_token
 
     def _encode_inputs(
         self, inputs: Sequence[Any], prompt: str | None, task: str | None, limit: int

@@ -199,7 +199,8 @@ class SearchR3(sentence_transformers.SentenceTransformer):
                 no passage to any.
             **options: Options of :meth:`encode_query`: ``reasoning``, ``max_reasoning_tokens``,
                 ``temperature``, ``top_p``, ``seed``, ``on_truncation``, ``batch_size``, ``prompt``,
-                ``show_progress_bar``, ``device``.
+                ``show_progress_bar``, ``device``, and for a single query ``on_thought``, which is told the
+                thought so far after each of its tokens.
 
         Raises:
             InvalidInputError: If a query, a thought or a passage cannot be used, or their numbers differ.

@@ -24,7 +24,7 @@ from search_r3.model.thought_store import Entry, ThoughtStore
 from search_r3.model.thoughts import Thought
 
 _PART_OF_THE_KEY = {"reasoning", "max_reasoning_tokens", "prompt", "prompt_name", "on_truncation"}
-_NOT_OF_THE_KEY = {"batch_size", "show_progress_bar", "device", "normalize_embeddings"}
+_NOT_OF_THE_KEY = {"batch_size", "show_progress_bar", "device", "normalize_embeddings", "on_thought"}
 
 
 class ThoughtCache:

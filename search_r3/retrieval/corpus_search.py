@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -122,6 +122,7 @@ def search_corpus(
     together: bool = False,
     joining: Joining = "ranks",
     cache: ThoughtCache | None = None,
+    on_thought: Callable[[str], None] | None = None,
 ) -> list[Explanation]:
     """Search with the model that made the vectors.
 
@@ -141,6 +142,7 @@ def search_corpus(
         together: See there.
         joining: See there.
         cache: See there; it must be of this model.
+        on_thought: Told a single query's thought so far after each of its tokens, in a search of one step.
 
     Raises:
         InvalidInputError: If a query cannot be embedded; the message gives its index.
@@ -172,8 +174,13 @@ def search_corpus(
             cache=cache,
         )
         return [Explanation(one.steps[-1][0].thought, one.hits, steps=one.steps) for one in stepped]
+    listening = {} if on_thought is None else {"on_thought": on_thought}
     encoding = encode_with(cache, model)(
-        queries, batch_size=batch_size, reasoning=reasoning, max_reasoning_tokens=max_reasoning_tokens
+        queries,
+        batch_size=batch_size,
+        reasoning=reasoning,
+        max_reasoning_tokens=max_reasoning_tokens,
+        **listening,
     )
     hits = retriever.retrieve(queries, encoding.embeddings, asked)
     views = _direct_views(model, vectors, queries, encoding, hits) if explain else [None] * len(queries)

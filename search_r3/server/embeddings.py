@@ -18,7 +18,7 @@ with needs_extra("serve"):
 
 from search_r3.errors import InvalidInputError
 from search_r3.server.engine import Ask, Embedded, Engine, EngineFullError, EngineStoppedError
-from search_r3.server.failures import RequestError, invalid
+from search_r3.server.failures import RequestError, as_request_error, invalid
 from search_r3.server.model_names import role_of, served_names
 from search_r3.server.schemas import (
     EmbeddingAnswer,
@@ -65,15 +65,8 @@ async def unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
             if not task.done() and await request.is_disconnected():
                 raise RequestError(HTTPStatus.REQUEST_TIMEOUT, "The client is gone.", "client_gone")
         return task.result()
-    except EngineFullError as error:
-        raise RequestError(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            f"Too many texts wait. Try again in {error.seconds} s, or send fewer at once.",
-            "queue_full",
-            headers={"Retry-After": str(error.seconds)},
-        ) from None
-    except EngineStoppedError as error:
-        raise RequestError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "unavailable") from None
+    except (EngineFullError, EngineStoppedError) as error:
+        raise as_request_error(error) from None
     finally:
         task.cancel()
 

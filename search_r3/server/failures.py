@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from search_r3.extras import needs_extra
 
@@ -13,6 +14,7 @@ with needs_extra("serve"):
     from starlette.exceptions import HTTPException
 
 from search_r3.errors import InvalidInputError, InvalidOptionError
+from search_r3.server.engine import EngineFullError, EngineStoppedError
 
 
 class RequestError(Exception):
@@ -38,16 +40,39 @@ class RequestError(Exception):
         self.status, self.message, self.code, self.param = status, message, code, param
         self.headers = headers or {}
 
-    def response(self) -> JSONResponse:
-        """The answer."""
+    def body(self) -> dict[str, Any]:
+        """What the answer holds."""
         kind = "server_error" if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
         error = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
-        return JSONResponse({"error": error}, status_code=self.status, headers=self.headers)
+        return {"error": error}
+
+    def response(self) -> JSONResponse:
+        """The answer."""
+        return JSONResponse(self.body(), status_code=self.status, headers=self.headers)
 
 
 def invalid(message: str, param: str | None = None, code: str = "invalid_value") -> RequestError:
     """A request that can never be answered."""
     return RequestError(HTTPStatus.BAD_REQUEST, message, code, param)
+
+
+def as_request_error(error: BaseException) -> RequestError:
+    """What a failure of the engine, or of what it ran, is answered with."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, EngineFullError):
+        return RequestError(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            f"Too many texts wait. Try again in {error.seconds} s, or send fewer at once.",
+            "queue_full",
+            headers={"Retry-After": str(error.seconds)},
+        )
+    if isinstance(error, EngineStoppedError):
+        return RequestError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "unavailable")
+    if isinstance(error, InvalidInputError | InvalidOptionError):
+        return invalid(str(error))
+    message = f"The server failed ({type(error).__name__}); its log says where."
+    return RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, message, "internal_error")
 
 
 def add_handlers(application: FastAPI) -> None:
@@ -71,8 +96,7 @@ def add_handlers(application: FastAPI) -> None:
 
     @application.exception_handler(Exception)
     async def of_nobody(_: Request, error: Exception) -> JSONResponse:
-        message = f"The server failed ({type(error).__name__}); its log says where."
-        return RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, message, "internal_error").response()
+        return as_request_error(error).response()
 
     @application.exception_handler(HTTPException)
     async def of_routing(_: Request, error: HTTPException) -> JSONResponse:

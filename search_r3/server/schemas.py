@@ -67,6 +67,8 @@ class SearchBody(Body):
         steps: Searches one after another; from the second on the query reads what was found.
         read: Passages that it reads in a step.
         explain: Compare with the ranking without the thought.
+        stream: Answer with server-sent events: ``thought``, the thought so far, after each of its tokens;
+            then ``result`` or ``error``, what the answer would have been.
     """
 
     query: Text
@@ -78,6 +80,7 @@ class SearchBody(Body):
     steps: Annotated[int, Field(strict=True, ge=1, le=5)] = 1
     read: Annotated[int, Field(strict=True, ge=1, le=10)] = 3
     explain: Annotated[bool, Field(strict=True)] = False
+    stream: Annotated[bool, Field(strict=True)] = False
 
 
 class ThoughtAnswer(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +13,7 @@ from search_r3.extras import needs_extra
 
 with needs_extra("serve"):
     from fastapi import APIRouter, Request
+    from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.retrieval.corpus_index import CorpusIndex
@@ -20,12 +22,13 @@ from search_r3.server.embeddings import ERRORS, unless_gone
 from search_r3.server.engine import Engine
 from search_r3.server.failures import RequestError, invalid
 from search_r3.server.schemas import HitAnswer, SearchAnswer, SearchBody, StepAnswer, ThoughtAnswer
+from search_r3.server.streaming import as_events, started_stream
 
 router = APIRouter()
 
 
-@router.post("/v1/search", responses=ERRORS)
-async def search(request: Request, body: SearchBody) -> SearchAnswer:
+@router.post("/v1/search", responses=ERRORS, response_model=SearchAnswer)
+async def search(request: Request, body: SearchBody) -> Response:
     """Search the index."""
     index: CorpusIndex | None = request.app.state.index
     if index is None:
@@ -40,11 +43,20 @@ async def search(request: Request, body: SearchBody) -> SearchAnswer:
         raise invalid("Got a thought with hybrid or steps, wanted neither: it is of one search.", "thought")
     engine: Engine = request.app.state.engine
     started = time.monotonic()
+    if body.stream:
+        events = await started_stream(lambda tell: engine.run(lambda: _search(engine, index, body, tell)))
+        return StreamingResponse(
+            as_events(events, lambda found: _answer(body, found, time.monotonic() - started)),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
+        )
     found = await unless_gone(request, engine.run(lambda: _search(engine, index, body)))
-    return _answer(body, found, time.monotonic() - started)
+    return JSONResponse(_answer(body, found, time.monotonic() - started).model_dump())
 
 
-def _search(engine: Engine, index: CorpusIndex, body: SearchBody) -> Explanation:
+def _search(
+    engine: Engine, index: CorpusIndex, body: SearchBody, on_thought: Callable[[str], None] | None = None
+) -> Explanation:
     """On the engine's thread."""
     if body.thought is not None:
         return _with_thought(engine.model, index, body)
@@ -61,6 +73,7 @@ def _search(engine: Engine, index: CorpusIndex, body: SearchBody) -> Explanation
         read=body.read,
         explain=body.explain,
         cache=engine.cache,
+        on_thought=on_thought if body.steps == 1 else None,
     )
     return found
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import httpx
 import numpy as np
@@ -227,6 +228,41 @@ def test_search_with_a_thought_and_in_steps(client, tiny, index):
         client.post("/v1/search", json={"query": "x", "explain": True, "steps": 2}), 400, "neither", "explain"
     )
     refused(client.post("/v1/search", json={"query": "x", "k": 0}), 400, "k:", "k")
+
+
+def events(answer):
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    blocks = [block.split("\n") for block in answer.text.strip().split("\n\n")]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks]
+
+
+def test_a_thought_is_streamed_as_it_is_written(tiny, index):
+    """After each token the thought so far, then the plain answer; a thought that is known comes at once."""
+    asked = {"query": "red apple", "k": 2, "reasoning": "always", "max_reasoning_tokens": 4}
+    with TestClient(make_application(ServerSettings(), tiny, index)) as one:
+        first = events(one.post("/v1/search", json={**asked, "stream": True}))
+        plain = one.post("/v1/search", json=asked).json()
+        again = events(one.post("/v1/search", json={**asked, "stream": True}))
+    told = [data["text"] for name, data in first if name == "thought"]
+    assert len(told) == plain["thought"]["tokens"] > 1 and told[-1] == plain["thought"]["text"]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(told))
+    assert [name for name, _ in again] == ["result"]
+    for name, found in (first[-1], again[-1]):
+        assert name == "result" and found["thought"] == plain["thought"]
+        assert [hit["doc_id"] for hit in found["hits"]] == [hit["doc_id"] for hit in plain["hits"]]
+
+
+def test_a_stream_that_fails_says_so(client, monkeypatch):
+    """A failure of the model is an event; a request that is refused at once has its status, as ever."""
+    monkeypatch.setattr(
+        "search_r3.server.searching.search_corpus", lambda *_, **__: (_ for _ in ()).throw(OSError("disk"))
+    )
+    [(name, found)] = events(client.post("/v1/search", json={"query": "x", "stream": True}))
+    assert (name, found["status"], found["error"]["code"]) == ("error", 500, "internal_error")
+    full = type(client.app.state.engine)
+    monkeypatch.setattr(full, "_add", lambda *_: (_ for _ in ()).throw(EngineFullError(3)))
+    answer = client.post("/v1/search", json={"query": "x", "stream": True})
+    assert answer.status_code == 429 and answer.headers["retry-after"] == "3"
 
 
 def test_an_index_of_another_model_is_refused(tiny, fresh_tiny, index):

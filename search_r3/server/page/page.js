@@ -23,6 +23,30 @@ async function post(path, body) {
   return found;
 }
 
+// A search whose thought is shown while it is written: server-sent events, of which the last one is the answer.
+async function postStream(path, body, onThought) {
+  const headers = { "Content-Type": "application/json" };
+  const key = sessionStorage.getItem("key");
+  if (key) headers.Authorization = `Bearer ${key}`;
+  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify({ ...body, stream: true }) });
+  if (answer.status === 401 && (await askForKey())) return postStream(path, body, onThought);
+  if (!answer.ok) throw new Error((await answer.json()).error.message);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let left = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error("The server ended the answer early. Try again.");
+    const blocks = (left + value).split("\n\n");
+    left = blocks.pop();
+    for (const block of blocks) {
+      const [name, data] = block.split("\n").map((line) => line.slice(line.indexOf(": ") + 2));
+      const told = JSON.parse(data);
+      if (name === "thought") onThought(told.text);
+      else if (name === "error") throw new Error(told.error.message);
+      else return told;
+    }
+  }
+}
+
 let keyAsked = null; // both requests of a search may be refused at once
 function askForKey() {
   if (keyAsked) return keyAsked;
@@ -86,8 +110,9 @@ async function search(thought) {
   try {
     const how = thought !== undefined ? { thought } : { default: {}, think: { reasoning: "always" }, steps: { steps: 2 } }[mode];
     const compared = mode !== "default";
+    const writing = (text) => { if (number === asked) { rethink.hidden = false; byId("thought").value = text; } };
     const [found, without] = await Promise.all([
-      post("v1/search", { ...shared, ...how }),
+      mode === "steps" ? post("v1/search", { ...shared, ...how }) : postStream("v1/search", { ...shared, ...how }, writing),
       compared ? post("v1/search", { ...shared, reasoning: "never" }) : undefined,
     ]);
     if (number !== asked) return;

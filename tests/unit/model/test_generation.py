@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3ForCausalLM, Gemma3TextConfig
 
 from search_r3 import COMPACT_TEMPLATE, SentenceTransformer, prepare_base
+from search_r3.errors import InvalidOptionError
 from search_r3.model.generation import Sampling, position_ids, think
 
 TINY_LM = Path(__file__).parents[2] / "fixtures" / "tiny_lm"
@@ -455,6 +456,19 @@ def test_direct_embedding_is_one_pass_without_head(counted):
     model.encode_query_with_thoughts(["one text"], thoughts=["a thought"])
     model.encode_query(["one text"], max_reasoning_tokens=0)
     assert [kind for kind, _ in calls] == ["backbone"] * 4
+
+
+def test_a_thought_is_told_token_by_token(tiny):
+    """The text so far after each token, for one query at a time."""
+    told = []
+    [thought] = tiny.encode_query_with_thoughts(
+        ["red apple"], max_reasoning_tokens=5, on_thought=told.append
+    ).thoughts
+    decode = tiny[0].prompt_encoder.decode_thought
+    assert told == [decode(thought.token_ids[: n + 1]) for n in range(thought.length)]
+    assert told[-1] == thought.text
+    with pytest.raises(InvalidOptionError, match="2 queries, wanted one"):
+        tiny.encode_query_with_thoughts(["a", "b"], on_thought=told.append)
 
 
 # --- a common beginning
