@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from search_r3.errors import DataError
@@ -120,31 +121,33 @@ def render_project(
 
 
 def summary_table(results: Sequence[Result]) -> str:
-    """README's table: the default model and the baselines on the tasks in full size.
+    """README's table: the default model and the baselines on the full tasks that all of them have.
 
     Raises:
-        DataError: A row of the table is missing, or has no result on some task.
+        DataError: A row of the table is missing, or there is no task that all have.
     """
     rows = without_sweep(collect(results).get("full", []))
-    tasks = tasks_of(rows)
-    lines, used = [], []
-    for label, model, arm in _ROWS:
+    used = []
+    for _, model, arm in _ROWS:
         found = [row for row in rows if (row.model, row.arm) == (model, arm)]
         if len(found) != 1:
             raise DataError(
                 f"got {len(found)} rows of {model} {arm} on the full tasks; wanted one for README"
             )
-        quality, cost = found[0].mean(tasks, ndcg), found[0].mean(tasks, tokens)
-        if quality is None:
-            raise DataError(f"got no mean of {model} {arm}; wanted a result on every full task for README")
+        used += found
+    tasks = [task for task in tasks_of(used) if all(task in row.results for row in used)]
+    if not tasks:
+        raise DataError("got no full task that all rows of README's table have; wanted one or more")
+    lines = []
+    for (label, _, _), row in zip(_ROWS, used, strict=True):
+        quality, cost = row.mean(tasks, ndcg), row.mean(tasks, tokens)
         score = f"**{quality:.3f}**" if label.startswith("**") else f"{quality:.3f}"
         lines.append(f"| {label} | {score} | {DASH if cost is None else f'{cost:.0f}'} |")
-        used += found
-    queries = sum(len(result.per_query["ndcg_at_10"]) for result in used[0].results.values())
+    queries = sum(len(used[0].results[task].per_query["ndcg_at_10"]) for task in tasks)
     head = f"| mean of {len(tasks)} real tasks, {queries:,} queries | nDCG@10 | tokens per query |"
     lines = [head, "|---|---|---|", *lines]
-    used = [row for row in rows if any(row is one for one in used)]
-    return "\n".join([*lines, "", f"<sub>`benchmarks/run_mteb.py`. {provenance(used)}</sub>"])
+    shown = [replace(row, results={task: row.results[task] for task in tasks}) for row in rows if row in used]
+    return "\n".join([*lines, "", f"<sub>`benchmarks/run_mteb.py`. {provenance(shown)}</sub>"])
 
 
 def _pictures(root: Path, report: Mapping[str, str]) -> dict[Path, str]:

@@ -18,10 +18,10 @@ CARD = f"model_cards/{THINKING}.md"
 PIECES = [piece for pieces in MODELS.values() for piece in pieces]
 
 
-def write_run(root, model, arm, score, size="mini"):
+def write_run(root, model, arm, score, size="mini", task="HPOLay"):
     thinks = arm in ("always", "shuffled")
     one = Result(
-        task="HPOLay",
+        task=task,
         size=size,
         data_hash="0123456789",
         harness="mteb 2.26.24",
@@ -144,6 +144,15 @@ def test_check_notices_a_new_result(checkout):
     found = call("--project", "--check")
     for name in ("README.md", CARD, "report.md", "docs/assets/quality-by-task-mini.svg"):
         assert name in found.stderr
+
+
+def test_readme_counts_the_tasks_that_all_rows_have(checkout):
+    """A task that one of them lacks is left out of the means, the queries and the provenance."""
+    write_run(checkout, "bm25", None, 0.9, "full", task="WikiTrivia")
+    assert call("--project").exit_code == 0
+    table = (checkout / "README.md").read_text()
+    assert "| mean of 1 real tasks, 2 queries |" in table and "| BM25 | 0.300 |" in table
+    assert "WikiTrivia" not in table
 
 
 def test_check_renders_the_page(checkout):
