@@ -8,10 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from search_r3.extras import needs_extra
-
-with needs_extra("serve"):
-    from pydantic import BaseModel
+from pydantic import BaseModel
 
 from search_r3.server.failures import as_request_error
 
