@@ -12,7 +12,7 @@ FOLDER = ROOT / "docs" / "notebooks"
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("search-your-own-files", ["1. how-it-works-", "1. integrations-"]),
+        ("search-your-own-files", ["1. how-it-works-", ". integrations-"]),
         ("train-on-your-own-pairs", ["480 pairs", "better"]),
         (
             "what-a-thought-does",
