@@ -124,9 +124,6 @@ NAMED_FIELDS = (
         "companies", "seat", _PLACE, ("the place where {name} has its seat", "the home town of {name}")
     ),
     NamedField(
-        "cameras", "maker", _COMPANY, ("the maker of the {name}", "the company that built the {name}")
-    ),
-    NamedField(
         "elements",
         "discoverers",
         _PERSON,
