@@ -22,14 +22,8 @@ def demo(model: ModelOption = None) -> None:
     loaded = load_model(model)
     folder = stdlib_demo.demo_folder(loaded)
     with resumable():
-        with progress_bar() as progress:
-            bar = progress.add_task("embedding the standard library", total=None)
-            index, task = stdlib_demo.build_demo_index(
-                loaded,
-                folder,
-                lambda done, total: progress.update(bar, completed=done, total=total),
-                name=model_name(model),
-            )
+        with progress_bar("embedding the standard library") as on_progress:
+            index, task = stdlib_demo.build_demo_index(loaded, folder, on_progress, name=model_name(model))
         say(
             f"{len(index.vectors)} functions of the Python standard library, indexed in {folder}",
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -25,16 +27,13 @@ from search_r3.cli.running import resumable
 _SHOWN = 10
 
 
-def progress_bar() -> Progress:
-    """A bar with count and time left, on standard error."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=messages,
-        transient=True,
-    )
+@contextmanager
+def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with count and time left, on standard error; gives what is told (done, in all)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=messages, transient=True) as progress:
+        task = progress.add_task(description, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def index(
@@ -61,8 +60,7 @@ def index(
         prune = False
     loaded = load_model(model)
     started = time.monotonic()
-    with resumable(), progress_bar() as progress:
-        task = progress.add_task("embedding", total=len(documents))
+    with resumable(), progress_bar("embedding") as on_progress:
         report = build_index(
             folder,
             loaded,
@@ -70,7 +68,7 @@ def index(
             model_name=model_name(model),
             batch_size=batch_size,
             prune=prune,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            on_progress=on_progress,
         )
     if report.dropped_tokens:
         some = list(report.dropped_tokens.items())[:_SHOWN]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from search_r3.cli.console import say
+from search_r3.cli.index_command import progress_bar
 from search_r3.cli.options import MODEL_NAMES, Dtype
 
 
@@ -19,7 +20,7 @@ def serve(
     index: Annotated[
         Path | None,
         typer.Option(
-            help="An index of `search-r3 index` [default: that of the demo, if --model is not given]."
+            help="An index of `search-r3 index` [default: that of the demo, of a model of the package]."
         ),
     ] = None,
     host: Annotated[
@@ -54,4 +55,5 @@ def serve(
         "dtype": dtype,
         "thought_cache": thought_cache,
     }
-    run(read_settings({name: value for name, value in given.items() if value is not None}), say)
+    settings = read_settings({name: value for name, value in given.items() if value is not None})
+    run(settings, say, progress_bar)

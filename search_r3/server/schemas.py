@@ -142,7 +142,7 @@ class StepAnswer(BaseModel):
 
 
 class SearchAnswer(BaseModel):
-    """What a query found."""
+    """What a query found, in how many seconds; those that it waited for others are not counted."""
 
     query: str
     thought: ThoughtAnswer

@@ -26,8 +26,21 @@ from search_r3.server.streaming import as_events, started_stream
 
 router = APIRouter()
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["thought", "result", "error"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
+_STREAMED: dict[int | str, dict[str, Any]] = {
+    HTTPStatus.OK.value: {"content": {"text/event-stream": {"itemSchema": _EVENT}}}
+}
+"""What the route answers beside JSON, for the schema."""
 
-@router.post("/v1/search", responses=ERRORS, response_model=SearchAnswer)
+
+@router.post("/v1/search", responses=_STREAMED | ERRORS, response_model=SearchAnswer)
 async def search(request: Request, body: SearchBody) -> Response:
     """Search the index."""
     index: CorpusIndex | None = request.app.state.index
@@ -42,22 +55,29 @@ async def search(request: Request, body: SearchBody) -> Response:
     if body.thought is not None and (body.hybrid or body.steps != 1):
         raise invalid("Got a thought with hybrid or steps, wanted neither: it is of one search.", "thought")
     engine: Engine = request.app.state.engine
-    started = time.monotonic()
     if body.stream:
-        events = await started_stream(lambda tell: engine.run(lambda: _search(engine, index, body, tell)))
+        events = await started_stream(lambda tell: engine.run(lambda: _timed(engine, index, body, tell)))
         return StreamingResponse(
-            as_events(events, lambda found: _answer(body, found, time.monotonic() - started)),
+            as_events(events),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store"},
         )
-    found = await unless_gone(request, engine.run(lambda: _search(engine, index, body)))
-    return JSONResponse(_answer(body, found, time.monotonic() - started).model_dump())
+    answer = await unless_gone(request, engine.run(lambda: _timed(engine, index, body)))
+    return JSONResponse(answer.model_dump())
+
+
+def _timed(
+    engine: Engine, index: CorpusIndex, body: SearchBody, on_thought: Callable[[str], None] | None = None
+) -> SearchAnswer:
+    """On the engine's thread, so that the time is that of the search without its wait."""
+    started = time.monotonic()
+    found = _search(engine, index, body, on_thought)
+    return _answer(body, found, time.monotonic() - started)
 
 
 def _search(
-    engine: Engine, index: CorpusIndex, body: SearchBody, on_thought: Callable[[str], None] | None = None
+    engine: Engine, index: CorpusIndex, body: SearchBody, on_thought: Callable[[str], None] | None
 ) -> Explanation:
-    """On the engine's thread."""
     if body.thought is not None:
         return _with_thought(engine.model, index, body)
     [found] = search_corpus(  # that the model is the index's was seen to when the server started

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import types
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from search_r3.extras import needs_extra
 
@@ -13,18 +14,22 @@ with needs_extra("serve"):
     from fastapi import FastAPI
 
 from search_r3.demo.stdlib_demo import build_demo_index, demo_folder
-from search_r3.model.default import load_model
+from search_r3.model.default import SHIPPED, load_model
 from search_r3.retrieval.corpus_index import CorpusIndex
 from search_r3.server.application import make_application
 from search_r3.server.settings import ServerSettings
 
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+"""Shows how far work is: given what it is called, gives what is told (done, in all)."""
 
-def serve(settings: ServerSettings, say: Callable[[str], None]) -> None:
+
+def serve(settings: ServerSettings, say: Callable[[str], None], progress: Progress) -> None:
     """Serve until SIGINT or SIGTERM; open requests are answered, as long as ``drain_seconds`` lets them.
 
     Args:
         settings: How.
         say: Told what happens, in a line each.
+        progress: Shows how far the first build of the demo's index is.
 
     Raises:
         ModelError: The model cannot be loaded.
@@ -35,9 +40,10 @@ def serve(settings: ServerSettings, say: Callable[[str], None]) -> None:
     assert settings.model is not None
     say(f"Loading the model {settings.model}")
     model = load_model(settings.model, dtype=settings.dtype)
-    if index is None and settings.model == "default":
+    if index is None and settings.model in ("default", *SHIPPED):
         say("No --index: searching in the documentation of Python's standard library, as the demo does")
-        index = build_demo_index(model, demo_folder(model), lambda done, total: None)[0]
+        with progress("embedding the standard library") as on_progress:
+            index = build_demo_index(model, demo_folder(model), on_progress, name=settings.model)[0]
     application = make_application(settings, model, index)
     say(f"Listening on http://{settings.host}:{settings.port}")
     server = DrainingServer(

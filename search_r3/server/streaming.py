@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from search_r3.server.failures import as_request_error
 
-Found = TypeVar("Found")
+Found = TypeVar("Found", bound=BaseModel)
 
 
 @dataclass
@@ -50,14 +50,13 @@ async def started_stream(start: Callable[[Callable[[str], None]], Awaitable[Foun
     return Stream(work, told)
 
 
-async def as_events(stream: Stream[Found], answer: Callable[[Found], BaseModel]) -> AsyncIterator[str]:
+async def as_events(stream: Stream[Found]) -> AsyncIterator[str]:
     """What is told, each as an event ``thought``, and then ``result`` or ``error``.
 
     A client that goes away ends it, and the work is not done if it has not begun.
 
     Args:
         stream: The work.
-        answer: Makes the result's form.
     """
     waiting = asyncio.ensure_future(stream.told.get())
     try:
@@ -71,7 +70,7 @@ async def as_events(stream: Stream[Found], answer: Callable[[Found], BaseModel])
             break
         error = stream.work.exception()
         if error is None:
-            yield _event("result", answer(stream.work.result()).model_dump())
+            yield _event("result", stream.work.result().model_dump())
         else:
             failed = as_request_error(error)
             yield _event("error", {"status": int(failed.status), **failed.body()})

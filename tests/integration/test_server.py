@@ -3,20 +3,12 @@
 import asyncio
 import base64
 import json
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
 from dataclasses import replace
 from itertools import pairwise
 
-import httpx
 import numpy as np
-import openai
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
 from search_r3.errors import InvalidOptionError, VectorIndexError
@@ -437,102 +429,3 @@ def test_metrics_count(client):
     assert 'route="other",status="404"' in text
     assert 'search_r3_batch_texts_bucket{le="1.0",role="query"}' in text
     assert "search_r3_thought_tokens_total" in text and "nowhere" not in text
-
-
-# -------------------------------------------------------------------------------------------------- clients
-
-
-@pytest.fixture(scope="module")
-def address(tiny, index):
-    """A real server on a port of this machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = uvicorn.Config(make_application(ServerSettings(), tiny, index), port=port, log_level="warning")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-
-
-def test_openais_client(address, tiny):
-    """Unchanged, with its default format, by suffix and by extra fields."""
-    client = openai.OpenAI(base_url=f"{address}/v1", api_key="none")
-    found = client.embeddings.create(model="default:query-think", input=TEXTS)
-    wanted = tiny.encode_query(TEXTS, reasoning="always")
-    assert np.abs(np.array([row.embedding for row in found.data]) - wanted).max() < 1e-5
-    more = client.embeddings.create(
-        model="default", input=TEXTS[0], extra_body={"task": "query", "reasoning": "never"}
-    )
-    assert (
-        np.abs(np.array(more.data[0].embedding) - tiny.encode_query(TEXTS[0], reasoning="never")).max() < 1e-5
-    )
-    with pytest.raises(openai.NotFoundError, match="wanted one of"):
-        client.embeddings.create(model="other", input="x")
-    assert next(iter(client.models.list())).id == "default"
-
-
-def test_many_clients_at_once(address, tiny):
-    """Roles and lengths mixed: every vector is the one that the model gives alone."""
-
-    async def ask():
-        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
-            bodies = [
-                {
-                    "input": TEXTS[: 1 + number % 4],
-                    "model": f"default:{('document', 'query-direct', 'query-think')[number % 3]}",
-                }
-                for number in range(48)
-            ]
-            return bodies, await asyncio.gather(
-                *(client.post("/v1/embeddings", json=body) for body in bodies)
-            )
-
-    bodies, answers = asyncio.run(ask())
-    wanted = {
-        "default:document": tiny.encode_document(TEXTS),
-        "default:query-direct": tiny.encode_query(TEXTS, reasoning="never"),
-        "default:query-think": tiny.encode_query(TEXTS, reasoning="always"),
-    }
-    for body, answer in zip(bodies, answers, strict=True):
-        assert np.abs(vectors(answer) - wanted[body["model"]][: len(body["input"])]).max() < 1e-5
-
-
-def test_the_command_drains_when_it_is_told_to_stop(tiny_folder, tiny):
-    """SIGTERM while requests are open: each of them is answered, then the process ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = "from search_r3.cli import main; main()"
-    options = ["serve", "--model", str(tiny_folder), "--port", str(port)]
-    process = subprocess.Popen([sys.executable, "-c", program, *options], stdout=subprocess.PIPE, text=True)
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                assert time.monotonic() < deadline and process.poll() is None
-                time.sleep(0.1)
-
-        async def ask():
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-                body = {"input": TEXTS * 50, "model": f"{tiny_folder.name}:query-think"}
-                open_requests = [
-                    asyncio.create_task(client.post("/v1/embeddings", json=body)) for _ in range(4)
-                ]
-                await asyncio.sleep(0.3)
-                process.send_signal(signal.SIGTERM)
-                return await asyncio.gather(*open_requests)
-
-        wanted = tiny.encode_query(TEXTS, reasoning="always")
-        for answer in asyncio.run(ask()):
-            assert np.abs(vectors(answer) - np.tile(wanted, (50, 1))).max() < 1e-5
-        assert process.wait(60) in (0, -signal.SIGTERM)
-    finally:
-        process.kill()

@@ -32,8 +32,9 @@ async function postStream(path, body, onThought) {
   if (answer.status === 401 && (await askForKey())) return postStream(path, body, onThought);
   if (!answer.ok) throw new Error((await answer.json()).error.message);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let left = ""; ;) {
+  for (let left = "", result = null; ;) {
     const { value, done } = await reader.read();
+    if (done && result) return result;
     if (done) throw new Error("The server ended the answer early. Try again.");
     const blocks = (left + value).split("\n\n");
     left = blocks.pop();
@@ -42,7 +43,7 @@ async function postStream(path, body, onThought) {
       const told = JSON.parse(data);
       if (name === "thought") onThought(told.text);
       else if (name === "error") throw new Error(told.error.message);
-      else return told;
+      else result = told;
     }
   }
 }
@@ -105,7 +106,7 @@ async function search(thought) {
   const mode = thought === undefined ? form.get("mode") : "think";
   const shared = { query, k: Number(form.get("k")) || 10 };
   if (form.get("hybrid") && thought === undefined) shared.hybrid = true;
-  history.replaceState(null, "", `#${new URLSearchParams({ q: query, mode: form.get("mode"), k: shared.k })}`);
+  history.replaceState(null, "", `#${new URLSearchParams({ q: query, mode: form.get("mode"), k: shared.k, bm25: form.get("hybrid") ? 1 : 0 })}`);
   say("Searching …");
   try {
     const how = thought !== undefined ? { thought } : { default: {}, think: { reasoning: "always" }, steps: { steps: 2 } }[mode];
@@ -133,6 +134,9 @@ async function search(thought) {
 
 ask.addEventListener("submit", (event) => { event.preventDefault(); search(); });
 rethink.addEventListener("submit", (event) => { event.preventDefault(); search(byId("thought").value); });
+byId("thought").addEventListener("keydown", (event) => { // a thought may have line breaks: Shift and Enter write one
+  if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); rethink.requestSubmit(); }
+});
 document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !/^(INPUT|TEXTAREA)$/.test(document.activeElement.tagName)) { event.preventDefault(); byId("query").focus(); }
   if (event.key === "Escape") document.activeElement.blur();
@@ -144,6 +148,7 @@ function fromAddress() {
   byId("query").value = kept.get("q");
   const known = [...ask.querySelectorAll("input[name=mode]")];
   (known.find((one) => one.value === kept.get("mode")) ?? known[0]).checked = true;
+  ask.elements.hybrid.checked = kept.get("bm25") === "1";
   ask.elements.k.value = Number(kept.get("k")) || 10;
   search();
 }

@@ -1,0 +1,155 @@
+"""Clients that others wrote, unchanged; many at once; and the command when it is told to stop."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import openai
+import pytest
+from langchain_openai import OpenAIEmbeddings
+from llama_index.embeddings.openai import OpenAIEmbedding
+from running_server import free_port, running
+
+from search_r3.retrieval.corpus_index import CorpusIndex
+from search_r3.retrieval.documents import Document
+from search_r3.retrieval.index_building import build_index
+from search_r3.server.application import make_application
+from search_r3.server.settings import ServerSettings
+
+TEXTS = ["red apple", "the blue sea and the sun", "a", "sort a list of numbers in time " * 3]
+
+
+@pytest.fixture(scope="module")
+def address(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("index") / "index"
+    build_index(folder, tiny, [Document(f"d{n}", text) for n, text in enumerate(TEXTS)])
+    with running(make_application(ServerSettings(), tiny, CorpusIndex.load(folder))) as address:
+        yield address
+
+
+def close(found, wanted):
+    return np.abs(np.asarray(found, dtype=np.float32) - wanted).max() < 1e-5
+
+
+def vectors(answer):
+    assert answer.status_code == 200, answer.text
+    return [row["embedding"] for row in answer.json()["data"]]
+
+
+def test_openais_client(address, tiny):
+    """Unchanged, with its default format, by suffix and by extra fields."""
+    client = openai.OpenAI(base_url=f"{address}/v1", api_key="none")
+    found = client.embeddings.create(model="default:query-think", input=TEXTS)
+    wanted = tiny.encode_query(TEXTS, reasoning="always")
+    assert close([row.embedding for row in found.data], wanted)
+    more = client.embeddings.create(
+        model="default", input=TEXTS[0], extra_body={"task": "query", "reasoning": "never"}
+    )
+    assert close(more.data[0].embedding, tiny.encode_query(TEXTS[0], reasoning="never"))
+    with pytest.raises(openai.NotFoundError, match="wanted one of"):
+        client.embeddings.create(model="other", input="x")
+    assert next(iter(client.models.list())).id == "default"
+
+
+def test_langchains_client(address, tiny):
+    """Unchanged but for the check of lengths, which would send token ids."""
+    shared = {"base_url": f"{address}/v1", "api_key": "none", "check_embedding_ctx_length": False}
+    found = OpenAIEmbeddings(model="default", **shared).embed_documents(TEXTS)
+    assert close(found, tiny.encode_document(TEXTS))
+    found = OpenAIEmbeddings(model="default:query-think", **shared).embed_query(TEXTS[1])
+    assert close(found, tiny.encode_query(TEXTS[1], reasoning="always"))
+
+
+def test_llama_indexs_client(address, tiny):
+    """Unchanged, by the name of the model alone."""
+    shared = {"api_base": f"{address}/v1", "api_key": "none"}
+    found = OpenAIEmbedding(model_name="default", **shared).get_text_embedding_batch(TEXTS)
+    assert close(found, tiny.encode_document(TEXTS))
+    found = OpenAIEmbedding(model_name="default:query-think", **shared).get_query_embedding(TEXTS[1])
+    assert close(found, tiny.encode_query(TEXTS[1], reasoning="always"))
+
+
+def test_many_clients_at_once(address, tiny):
+    """Roles and lengths mixed: every vector is the one that the model gives alone."""
+
+    async def ask():
+        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+            bodies = [
+                {
+                    "input": TEXTS[: 1 + number % 4],
+                    "model": f"default:{('document', 'query-direct', 'query-think')[number % 3]}",
+                }
+                for number in range(48)
+            ]
+            return bodies, await asyncio.gather(
+                *(client.post("/v1/embeddings", json=body) for body in bodies)
+            )
+
+    bodies, answers = asyncio.run(ask())
+    wanted = {
+        "default:document": tiny.encode_document(TEXTS),
+        "default:query-direct": tiny.encode_query(TEXTS, reasoning="never"),
+        "default:query-think": tiny.encode_query(TEXTS, reasoning="always"),
+    }
+    for body, answer in zip(bodies, answers, strict=True):
+        assert close(vectors(answer), wanted[body["model"]][: len(body["input"])])
+
+
+def test_the_command_drains_when_it_is_told_to_stop(tiny_folder, tiny):
+    """SIGTERM while requests are open: each of them is answered, then the process ends."""
+    port = free_port()
+    program = "from search_r3.cli import main; main()"
+    options = ["serve", "--model", str(tiny_folder), "--port", str(port)]
+    process = subprocess.Popen([sys.executable, "-c", program, *options], stdout=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                assert time.monotonic() < deadline and process.poll() is None
+                time.sleep(0.1)
+
+        async def ask():
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+                body = {"input": TEXTS * 50, "model": f"{tiny_folder.name}:query-think"}
+                open_requests = [
+                    asyncio.create_task(client.post("/v1/embeddings", json=body)) for _ in range(4)
+                ]
+                await asyncio.sleep(0.3)
+                process.send_signal(signal.SIGTERM)
+                return await asyncio.gather(*open_requests)
+
+        wanted = tiny.encode_query(TEXTS, reasoning="always")
+        for answer in asyncio.run(ask()):
+            assert close(vectors(answer), np.tile(wanted, (50, 1)))
+        assert process.wait(60) in (0, -signal.SIGTERM)
+    finally:
+        process.kill()
+
+
+# --------------------------------------------------------------------------------------------------- schema
+
+
+@pytest.mark.slow
+def test_the_schema_is_kept(tiny, tmp_path):
+    """Bodies that the schema allows, and others: statuses and forms of the answers are the schema's."""
+    build_index(tmp_path / "index", tiny, [Document(f"d{n}", text) for n, text in enumerate(TEXTS)])
+    settings = ServerSettings(max_items=20, max_body_bytes=20_000)
+    with running(make_application(settings, tiny, CorpusIndex.load(tmp_path / "index"))) as address:
+        program = Path(sys.executable).parent / "schemathesis"
+        options = ["--max-examples", "100", "--seed", "0", "--generation-database", "none", "--no-color"]
+        options += ["--exclude-checks", "positive_data_acceptance"]  # rules across fields are not in a schema
+        found = subprocess.run(
+            [program, "run", f"{address}/openapi.json", *options],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+    assert found.returncode == 0, found.stdout
