@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from search_r3.cli.options import (
     TextFieldOption,
 )
 from search_r3.cli.reading import read_files
+from search_r3.cli.server_client import KEY_VARIABLE, search_by_server
 from search_r3.errors import InvalidOptionError, ModelError
 
 if TYPE_CHECKING:
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 
 
 def search(
-    folder: Annotated[Path, typer.Argument(help="An index made by `search-r3 index`.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="INDEX", help="An index made by `search-r3 index`; with --server none."),
+    ] = None,
     query: Annotated[str | None, typer.Argument(help="The query.")] = None,
     queries: Annotated[
         Path | None,
@@ -62,13 +67,23 @@ def search(
     strict: StrictOption = False,
     id_field: IdFieldOption = None,
     text_field: TextFieldOption = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a `search-r3 serve` whose index is asked: no model is loaded here. "
+            f"{KEY_VARIABLE} has its key."
+        ),
+    ] = None,
 ) -> None:
     """Search an index with one query or a file of queries."""
-    from search_r3.model.thought_cache import ThoughtCache
-    from search_r3.retrieval.corpus_index import CorpusIndex
-
+    if server is not None and query is None and queries is None and folder is not None:
+        folder, query = None, str(folder)
     if (query is None) == (queries is None):
         raise typer.BadParameter("give either QUERY or --queries FILE")
+    if (server is None) == (folder is None):
+        raise typer.BadParameter("give either INDEX or --server ADDRESS")
+    if server is not None and (model is not None or thought_cache is not None):
+        raise typer.BadParameter("--model and --thought-cache are of the server; leave them out")
     if explain and hybrid and steps == 1:
         raise typer.BadParameter("--explain is about the ranking of the vectors alone; leave --hybrid out")
     if query is not None:
@@ -81,6 +96,43 @@ def search(
                 [queries], strict=strict, id_field=id_field, text_field=text_field, as_queries=True
             ).items
         }
+    how: dict[str, Any] = {
+        "reasoning": reasoning,
+        "max_reasoning_tokens": max_reasoning_tokens,
+        "hybrid": hybrid,
+        "steps": steps,
+        "read": read,
+        "together": together,
+        "explain": explain and steps == 1,
+    }
+    results: Iterable[dict[str, Any]]
+    if server is not None:
+        results = (
+            {"query_id": query_id, **search_by_server(server, text, {"k": k, **how})}
+            for query_id, text in texts.items()
+        )
+    else:
+        assert folder is not None
+        results = _results(folder, texts, k, model, thought_cache, {"batch_size": batch_size, **how})
+    for result in results:
+        if as_json:
+            say_json(result)
+        else:
+            show(result, steps=explain)
+
+
+def _results(
+    folder: Path,
+    texts: dict[str, str],
+    k: int,
+    model: str | None,
+    thought_cache: Path | None,
+    options: dict[str, Any],
+) -> Iterator[dict[str, Any]]:
+    """Search in this process."""
+    from search_r3.model.thought_cache import ThoughtCache
+    from search_r3.retrieval.corpus_index import CorpusIndex
+
     corpus = CorpusIndex.load(folder)
     if not len(corpus.vectors):
         raise InvalidOptionError(f"{folder} is empty. Add documents with `search-r3 index SOURCE {folder}`.")
@@ -95,26 +147,9 @@ def search(
             f"{error} {folder} was built with this model: say with --model where it is now."
         ) from error
     cache = None if thought_cache is None else ThoughtCache(loaded, thought_cache)
-    explanations = corpus.search_with_thoughts(
-        list(texts.values()),
-        k,
-        loaded,
-        reasoning=reasoning,
-        max_reasoning_tokens=max_reasoning_tokens,
-        batch_size=batch_size,
-        hybrid=hybrid,
-        steps=steps,
-        read=read,
-        together=together,
-        explain=explain and steps == 1,
-        cache=cache,
-    )
-    for (query_id, text), explanation in zip(texts.items(), explanations, strict=True):
-        result = result_of(query_id, text, corpus.texts, explanation)
-        if as_json:
-            say_json(result)
-        else:
-            show(result, steps=explain)
+    found = corpus.search_with_thoughts(list(texts.values()), k, loaded, cache=cache, **options)
+    for (query_id, text), explanation in zip(texts.items(), found, strict=True):
+        yield result_of(query_id, text, corpus.texts, explanation)
 
 
 def result_of(query_id: str, query: str, texts: dict[str, str], explanation: Explanation) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class SearchBody(Body):
         hybrid: Join the ranking with BM25's.
         steps: Searches one after another; from the second on the query reads what was found.
         read: Passages that it reads in a step.
+        together: Read them together and think once, instead of a thought for each.
         explain: Compare with the ranking without the thought.
         stream: Answer with server-sent events: ``thought``, the thought so far, after each of its tokens;
             then ``result`` or ``error``, what the answer would have been.
@@ -79,6 +80,7 @@ class SearchBody(Body):
     hybrid: Annotated[bool, Field(strict=True)] = False
     steps: Annotated[int, Field(strict=True, ge=1, le=5)] = 1
     read: Annotated[int, Field(strict=True, ge=1, le=10)] = 3
+    together: Annotated[bool, Field(strict=True)] = False
     explain: Annotated[bool, Field(strict=True)] = False
     stream: Annotated[bool, Field(strict=True)] = False
 

@@ -91,6 +91,7 @@ def _search(
         hybrid=body.hybrid,
         steps=body.steps,
         read=body.read,
+        together=body.together,
         explain=body.explain,
         cache=engine.cache,
         on_thought=on_thought if body.steps == 1 else None,

@@ -1,6 +1,7 @@
 """Clients that others wrote, unchanged; many at once; and the command when it is told to stop."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -25,9 +26,14 @@ TEXTS = ["red apple", "the blue sea and the sun", "a", "sort a list of numbers i
 
 
 @pytest.fixture(scope="module")
-def address(tiny, tmp_path_factory):
+def folder(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("index") / "index"
     build_index(folder, tiny, [Document(f"d{n}", text) for n, text in enumerate(TEXTS)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(tiny, folder):
     with running(make_application(ServerSettings(), tiny, CorpusIndex.load(folder))) as address:
         yield address
 
@@ -134,15 +140,77 @@ def test_the_command_drains_when_it_is_told_to_stop(tiny_folder, tiny):
         process.kill()
 
 
+# --------------------------------------------------------------------------------------------- command line
+
+
+def test_the_command_line_asks_a_server(run, address, folder, tiny_folder):
+    """The result is that of the index, steps and all; a server adds its seconds."""
+    options = ["--json", "-k", 2, "--reasoning", "always", "--max-reasoning-tokens", 4]
+    for more in (["--explain"], ["--hybrid"], ["--steps", 2, "--read", 2, "--together"]):
+        query = ["the sea and the sun", *options, *more]
+        code, out, _ = run("search", "--server", address, *query)
+        found = json.loads(out)
+        assert code == 0 and found.pop("seconds") >= 0
+        wanted = json.loads(run("search", folder, *query, "--model", tiny_folder)[1])
+        for searches in found.get("steps", []):
+            for search in searches:
+                del search["thought"]["tokens"]
+        assert rounded(found) == rounded(wanted)
+
+
+def rounded(found):
+    """Scores differ in the last digits: the server's is float32."""
+    if isinstance(found, dict):
+        return {name: rounded(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [rounded(value) for value in found]
+    return round(found, 4) if isinstance(found, float) else found
+
+
+def test_the_command_line_asks_a_file_of_queries(run, address, tmp_path):
+    """One object for each, in order; a person gets them to read."""
+    (tmp_path / "queries.jsonl").write_text('{"_id": "a", "text": "sea"}\n{"_id": "b", "text": "sun"}\n')
+    code, out, _ = run("search", "--server", address, "--queries", tmp_path / "queries.jsonl", "--json")
+    assert code == 0 and [json.loads(line)["query_id"] for line in out.splitlines()] == ["a", "b"]
+    code, out, _ = run("search", "--server", address, "sea", "--explain", "--reasoning", "always")
+    assert code == 0 and "thought:" in out and "cosine to the direct vector" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["--server", "127.0.0.1:8080", "sea"], 2, "wanted an address such as http://"),
+        (["--server", "http://127.0.0.1:9", "sea"], 1, "search-r3 serve"),
+        (["--server", "http://127.0.0.1:9", "index", "sea"], 2, "either INDEX or --server"),
+        (["--server", "http://127.0.0.1:9", "sea", "--model", "default"], 2, "are of the server"),
+    ],
+)
+def test_servers_that_cannot_be_asked(run, arguments, code, word):
+    found, _, err = run("search", *arguments)
+    assert found == code and word in " ".join(err.split())
+
+
+def test_a_server_that_refuses(run, address, tiny, tmp_path, monkeypatch):
+    """Its reason is shown; a key comes from the environment."""
+    code, _, err = run("search", "--server", address, "sea", "-k", 1000)
+    assert code == 1 and "400" in err and "100" in err
+    code, _, err = run("search", "--server", f"{address}/nowhere", "sea")
+    assert code == 1 and "404" in err
+    (tmp_path / "keys").write_text("secret\n")
+    with running(make_application(ServerSettings(api_key_file=tmp_path / "keys"), tiny)) as other:
+        assert "Set SEARCH_R3_API_KEY" in run("search", "--server", other, "sea")[2]
+        monkeypatch.setenv("SEARCH_R3_API_KEY", "secret")
+        assert "There is no index" in run("search", "--server", other, "sea")[2]
+
+
 # --------------------------------------------------------------------------------------------------- schema
 
 
 @pytest.mark.slow
-def test_the_schema_is_kept(tiny, tmp_path):
+def test_the_schema_is_kept(tiny, folder, tmp_path):
     """Bodies that the schema allows, and others: statuses and forms of the answers are the schema's."""
-    build_index(tmp_path / "index", tiny, [Document(f"d{n}", text) for n, text in enumerate(TEXTS)])
     settings = ServerSettings(max_items=20, max_body_bytes=20_000)
-    with running(make_application(settings, tiny, CorpusIndex.load(tmp_path / "index"))) as address:
+    with running(make_application(settings, tiny, CorpusIndex.load(folder))) as address:
         program = Path(sys.executable).parent / "schemathesis"
         options = ["--max-examples", "100", "--seed", "0", "--generation-database", "none", "--no-color"]
         options += ["--exclude-checks", "positive_data_acceptance"]  # rules across fields are not in a schema
