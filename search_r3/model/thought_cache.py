@@ -23,8 +23,10 @@ from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thought_store import Entry, ThoughtStore
 from search_r3.model.thoughts import Thought
 
-_PART_OF_THE_KEY = {"reasoning", "max_reasoning_tokens", "prompt", "prompt_name", "on_truncation"}
-_NOT_OF_THE_KEY = {"batch_size", "show_progress_bar", "device", "normalize_embeddings", "on_thought"}
+_PART_OF_THE_KEY = {"reasoning", "max_reasoning_tokens", "prompt", "prompt_name"}
+_NOT_OF_THE_KEY = {
+    "batch_size", "show_progress_bar", "device", "normalize_embeddings", "on_thought", "on_truncation",
+}  # fmt: skip
 
 
 class ThoughtCache:
@@ -105,6 +107,9 @@ class ThoughtCache:
 
     def _shared_key(self, model: SearchR3, options: dict[str, Any]) -> bytes:
         asked = {name: options.get(name) for name in sorted(_PART_OF_THE_KEY)}
+        for name in ("reasoning", "max_reasoning_tokens"):  # a default and its value give the same thought
+            if asked[name] is None:
+                asked[name] = getattr(model.reasoning_module, name)
         configuration = model.reasoning_module.get_config_dict()
         prompts = {"prompts": model.prompts, "limit": model.max_seq_length}
         return hashlib.sha256(_canonical([self._fingerprint, configuration, prompts, asked])).digest()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,8 @@ from langchain_openai import OpenAIEmbeddings
 from llama_index.embeddings.openai import OpenAIEmbedding
 from running_server import free_port, running
 
+from search_r3.model.sentence_transformer import SearchR3
+from search_r3.model.thought_cache import ThoughtCache
 from search_r3.retrieval.corpus_index import CorpusIndex
 from search_r3.retrieval.documents import Document
 from search_r3.retrieval.index_building import build_index
@@ -106,12 +109,13 @@ def test_many_clients_at_once(address, tiny):
         assert close(vectors(answer), wanted[body["model"]][: len(body["input"])])
 
 
-def test_the_command_drains_when_it_is_told_to_stop(tiny_folder, tiny):
-    """SIGTERM while requests are open: each of them is answered, then the process ends."""
+@contextmanager
+def command(tiny_folder, *options):
+    """`search-r3 serve` as a process of its own, once it takes requests; gives it and its address."""
     port = free_port()
     program = "from search_r3.cli import main; main()"
-    options = ["serve", "--model", str(tiny_folder), "--port", str(port)]
-    process = subprocess.Popen([sys.executable, "-c", program, *options], stdout=subprocess.PIPE, text=True)
+    options = ["serve", "--model", tiny_folder, "--port", port, *options]
+    process = subprocess.Popen([sys.executable, "-c", program, *map(str, options)], stdout=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 120
         while True:
@@ -121,9 +125,18 @@ def test_the_command_drains_when_it_is_told_to_stop(tiny_folder, tiny):
             except httpx.TransportError:
                 assert time.monotonic() < deadline and process.poll() is None
                 time.sleep(0.1)
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_command_drains_when_it_is_told_to_stop(tiny_folder, tiny):
+    """SIGTERM while requests are open: each of them is answered, then the process ends."""
+    with command(tiny_folder) as (process, address):
 
         async def ask():
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            async with httpx.AsyncClient(base_url=address, timeout=60) as client:
                 body = {"input": TEXTS * 50, "model": f"{tiny_folder.name}:query-think"}
                 open_requests = [
                     asyncio.create_task(client.post("/v1/embeddings", json=body)) for _ in range(4)
@@ -136,8 +149,47 @@ def test_the_command_drains_when_it_is_told_to_stop(tiny_folder, tiny):
         for answer in asyncio.run(ask()):
             assert close(vectors(answer), np.tile(wanted, (50, 1)))
         assert process.wait(60) in (0, -signal.SIGTERM)
-    finally:
-        process.kill()
+
+
+def test_a_kill_loses_no_cached_thought(tiny_folder, tiny, tmp_path, monkeypatch):
+    """SIGKILL under load: what was answered is in the file; a new process answers with it, and right."""
+    texts = [f"{one} {number}" for number in range(60) for one in ("sea", "sun", "a red apple")]
+    body = {"model": f"{tiny_folder.name}:query-think"}
+    path = tmp_path / "thoughts.sqlite"
+
+    async def ask_and_kill(process, address):
+        answered = {}
+
+        async def client(some):
+            async with httpx.AsyncClient(base_url=address, timeout=60) as http:
+                for text in some:
+                    try:
+                        answer = await http.post("/v1/embeddings", json={**body, "input": text})
+                    except httpx.TransportError:
+                        return
+                    answered[text] = vectors(answer)[0]
+                    if len(answered) == 40:
+                        process.kill()
+
+        await asyncio.gather(*(client(texts[start::8]) for start in range(8)))
+        return answered
+
+    with command(tiny_folder, "--thought-cache", path) as (process, address):
+        answered = asyncio.run(ask_and_kill(process, address))
+    assert 40 <= len(answered) < len(texts)
+    plain = SearchR3.encode_query_with_thoughts
+
+    def all_known(self, queries, *, thoughts, **options):
+        assert None not in thoughts, "a thought is lost"
+        return plain(self, queries, thoughts=thoughts, **options)
+
+    with closing(ThoughtCache(tiny, path)) as cache, monkeypatch.context() as patch:
+        patch.setattr(SearchR3, "encode_query_with_thoughts", all_known)
+        found = cache.encode(tiny, list(answered), reasoning="always")
+    assert close(found.embeddings, np.array(list(answered.values()), dtype=np.float32))
+    with command(tiny_folder, "--thought-cache", path) as (_, address):
+        answer = httpx.post(f"{address}/v1/embeddings", json={**body, "input": texts}, timeout=60)
+    assert close(vectors(answer), tiny.encode_query(texts, reasoning="always"))
 
 
 # --------------------------------------------------------------------------------------------- command line

@@ -54,7 +54,7 @@ def test_known_thoughts_are_replayed(tiny, tmp_path, replayed, on_disk):
 
 
 def test_what_makes_another_thought_is_in_the_key(tiny, replayed):
-    """Budget, mode, instruction and passages; a batch size is none of these."""
+    """Budget, mode, instruction and passages; a batch size or what happens to long texts is none of these."""
     cache = ThoughtCache(tiny)
     plain = {"reasoning": "always", "max_reasoning_tokens": 4}
     cache.encode(tiny, QUERIES[:1], **plain)
@@ -65,9 +65,27 @@ def test_what_makes_another_thought_is_in_the_key(tiny, replayed):
         del replayed[:]
         cache.encode(tiny, QUERIES[:1], **{**plain, **change})
         assert replayed == [[False]], change
-    del replayed[:]
-    cache.encode(tiny, QUERIES[:1], **plain, batch_size=1)
-    assert replayed == [[True]]
+    for same_thought in ({"batch_size": 1}, {"on_truncation": "ignore"}):
+        del replayed[:]
+        cache.encode(tiny, QUERIES[:1], **plain, **same_thought)
+        assert replayed == [[True]], same_thought
+
+
+def test_a_default_is_its_value(tiny, replayed):
+    """The server names its options and the command line does not: they share their thoughts."""
+    cache = ThoughtCache(tiny)
+    module = tiny.reasoning_module
+    cache.encode(tiny, QUERIES[:1], reasoning=module.reasoning)
+    cache.encode(tiny, QUERIES[:1], max_reasoning_tokens=module.max_reasoning_tokens, prompt=None)
+    assert replayed == [[False], [True]]
+
+
+def test_a_text_that_is_too_long_is_refused_with_a_known_thought(tiny):
+    """The thought of the text as it was cut is no reason to cut it again."""
+    cache, long = ThoughtCache(tiny), "star " * 300
+    cache.encode(tiny, [long], reasoning="always", on_truncation="ignore")
+    with pytest.raises(InvalidInputError):
+        cache.encode(tiny, [long], reasoning="always", on_truncation="error")
 
 
 def test_another_model_finds_nothing(fresh_tiny, tmp_path, replayed):
