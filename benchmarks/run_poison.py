@@ -27,6 +27,7 @@ from search_r3.files import write_lines
 from search_r3.model.default import load_model
 from search_r3.model.thoughts import Reasoning
 from search_r3.provenance import describe_environment
+from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.corpus_search import IndexRetriever
 from search_r3.retrieval.metrics import ndcg_at_10
 from search_r3.retrieval.steps import SteppedSearch, search_in_steps
@@ -123,7 +124,7 @@ def main(
             vectors.add(
                 list(task.corpus), loaded.encode_document(list(task.corpus.values()), batch_size=batch_size)
             )
-            retriever = IndexRetriever(vectors, task.corpus, hybrid=hybrid)
+            retriever = IndexRetriever(vectors, task.corpus, BM25Index(task.corpus) if hybrid else None)
             for way, (steps, reasoning) in WAYS.items():
                 searches = search_in_steps(
                     loaded,

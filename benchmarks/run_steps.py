@@ -45,6 +45,7 @@ from search_r3.json_lines import json_objects
 from search_r3.model.default import load_model
 from search_r3.paths import data_dir
 from search_r3.provenance import describe_environment
+from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.corpus_search import IndexRetriever
 from search_r3.retrieval.metrics import all_at_10, drop_same_id, ndcg_at_10
 from search_r3.retrieval.steps import Retriever
@@ -235,7 +236,7 @@ def _best_bonus(task: RetrievalTask, start: FirstPass, titles: dict[str, str], r
 def _retriever(task: RetrievalTask, documents: Vectors, *, hybrid: bool) -> IndexRetriever:
     index = VectorIndex(documents.shape[1], fingerprint="")
     index.add(list(task.corpus), documents / np.linalg.norm(documents, axis=1, keepdims=True))
-    return IndexRetriever(index, task.corpus, hybrid=hybrid)
+    return IndexRetriever(index, task.corpus, BM25Index(task.corpus) if hybrid else None)
 
 
 def _scores(task: RetrievalTask, hits: Hits) -> dict[str, dict[str, float]]:

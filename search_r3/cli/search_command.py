@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -152,7 +152,9 @@ def _results(
         yield result_of(query_id, text, corpus.texts, explanation)
 
 
-def result_of(query_id: str, query: str, texts: dict[str, str], explanation: Explanation) -> dict[str, Any]:
+def result_of(
+    query_id: str, query: str, texts: Mapping[str, str], explanation: Explanation
+) -> dict[str, Any]:
     """One query's result as plain data, with what the thought changed and the steps, if there are any."""
     thought = explanation.thought
     result: dict[str, Any] = {

@@ -18,11 +18,12 @@ from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.thoughts import Reasoning
 from search_r3.paths import cache_dir
 from search_r3.retrieval.bm25 import bm25_run
-from search_r3.retrieval.corpus_index import FORMAT_VERSION, CorpusIndex
+from search_r3.retrieval.corpus_index import CorpusIndex
 from search_r3.retrieval.corpus_search import Explanation
 from search_r3.retrieval.documents import Document
 from search_r3.retrieval.index_building import build_index
 from search_r3.retrieval.metrics import ndcg_at_10
+from search_r3.retrieval.shards import FORMAT_VERSION
 
 QUESTIONS = (
     "How do I copy a folder with everything in it?",

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from search_r3.errors import InvalidOptionError
+from search_r3.files import atomic_folder, write_text
+
+logger = logging.getLogger(__name__)
+
+_CHECKSUMS = "checksums.json"
 
 
 def bm25_run(corpus: dict[str, str], queries: dict[str, str], k: int = 100) -> dict[str, dict[str, float]]:
@@ -47,6 +56,50 @@ class BM25Index:
         self._retriever = self._bm25s.BM25() if tokens.vocab else None
         if self._retriever is not None:
             self._retriever.index(tokens, show_progress=False)
+
+    def save(self, folder: Path) -> None:
+        """Write it to a new folder, atomically; the documents' ids are not written.
+
+        Raises:
+            FileExistsError: The folder exists.
+            OSError: It cannot be written.
+        """
+        with atomic_folder(folder) as part:
+            part.mkdir()
+            if self._retriever is not None:
+                self._retriever.save(part, show_progress=False)
+            checksums = {path.name: zlib.crc32(path.read_bytes()) for path in sorted(part.iterdir())}
+            write_text(part / _CHECKSUMS, json.dumps({"documents": len(self._doc_ids), "files": checksums}))
+
+    @classmethod
+    def load(cls, folder: Path, doc_ids: Sequence[str]) -> BM25Index | None:
+        """Read what :meth:`save` wrote, mapped from the disk.
+
+        Args:
+            folder: Where it is.
+            doc_ids: Ids of the documents that it was made of, in their order.
+
+        Returns:
+            The index; None if there is none, or a file of it is damaged, which is logged.
+        """
+        if not folder.is_dir():
+            return None
+        bm25s = _import_bm25s()
+        found = cls.__new__(cls)
+        found._bm25s, found._doc_ids = bm25s, list(doc_ids)
+        try:
+            written = json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))
+            if written["documents"] != len(doc_ids):
+                raise ValueError(f"it is of {written['documents']} documents")
+            for name, checksum in written["files"].items():
+                if zlib.crc32((folder / name).read_bytes()) != checksum:
+                    raise ValueError(f"{name} does not match its checksum")
+            is_empty = not written["files"]
+            found._retriever = None if is_empty else bm25s.BM25.load(folder, mmap=True, show_progress=False)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            logger.warning("The BM25 index %s cannot be read (%s): it is built again.", folder, error)
+            return None
+        return found
 
     def search(self, queries: dict[str, str], k: int = 100) -> dict[str, dict[str, float]]:
         """Retrieve the best documents for every query; see :func:`bm25_run`.

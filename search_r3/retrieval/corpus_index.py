@@ -1,41 +1,31 @@
-"""An indexed corpus on disk: the vectors, the texts behind them, and the model that made them.
-
-The folder holds ``vectors/`` (a :class:`VectorIndex`), ``documents.jsonl`` and ``model.json``. Texts are
-written before the vectors that are added, and after the vectors that are removed. So at every moment an id
-in the vectors has exactly the text that was embedded, and a killed build continues with what is missing.
-
-``model.json`` records the format of the index, which says how titles were joined:
-
-- Format 1 (version 0.1, not recorded): a title and its text by a line break.
-- Format 2: as :func:`search_r3.text.join_title` does.
-"""
+"""An indexed corpus: the vectors, the texts behind them, and the model that made them."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Unpack, overload
+from typing import Any, Unpack, overload
 
 from search_r3.arguments import checked_list
 from search_r3.errors import ModelError, VectorIndexError
-from search_r3.files import write_lines, write_text
-from search_r3.json_lines import json_objects
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
-from search_r3.retrieval.corpus_search import Explanation, SearchOptions, search_corpus
+from search_r3.retrieval.bm25 import BM25Index
+from search_r3.retrieval.corpus_search import Explanation, IndexRetriever, SearchOptions, search_corpus
+from search_r3.retrieval.document_store import DocumentStore
+from search_r3.retrieval.former_index import is_former, read_former
 from search_r3.retrieval.hits import CorpusHit
+from search_r3.retrieval.shards import MANIFEST
+from search_r3.retrieval.store_writer import bm25_name
+from search_r3.retrieval.stored_vectors import StoredVectors
 from search_r3.retrieval.vector_index import VectorIndex
 
 FORMER_DEFAULT = "smollm2-135m"
 """The default model before it was Gemma 3 270M; indexes of that time record it as ``default``."""
-
-FORMAT_VERSION = 2
-"""Format of the indexes that are written; an index of format 1 is read where it cannot hold a title."""
 
 
 @dataclass
@@ -55,9 +45,11 @@ class CorpusIndex:
             that built the index had no name.
     """
 
-    vectors: VectorIndex
-    texts: dict[str, str] = field(default_factory=dict)
+    vectors: VectorIndex | StoredVectors
+    texts: Mapping[str, str]
     model: str = ""
+    _store: DocumentStore | None = field(default=None, init=False, repr=False, compare=False)
+    _bm25: BM25Index | None = field(default=None, init=False, repr=False, compare=False)
     _loaded: SearchR3 | None = field(default=None, init=False, repr=False, compare=False)
 
     @overload  # a string is an iterable of strings as well
@@ -148,7 +140,9 @@ class CorpusIndex:
         """
         asked = [queries] if isinstance(queries, str) else checked_list(queries, "queries")
         loaded = self._model_of(model)
-        found = search_corpus(loaded, self.vectors, self.texts, asked, k, explain=explain, **options)
+        retriever = self.retriever(hybrid=options.get("hybrid", False))
+        rest: Any = {name: value for name, value in options.items() if name != "hybrid"}
+        found = search_corpus(loaded, retriever, asked, k, explain=explain, **rest)
         return found[0] if isinstance(queries, str) else found
 
     def _model_of(self, given: SearchR3 | None) -> SearchR3:
@@ -182,74 +176,54 @@ class CorpusIndex:
                 f"Cannot load {self.model!r}, the model that made the index: {error}. Give it as model=."
             ) from error
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write all three parts, in the order that keeps a killed save consistent."""
-        folder = Path(folder)
-        recorded = {"format_version": FORMAT_VERSION, "model": self.model}
-        write_text(folder / "model.json", json.dumps(recorded) + "\n")
-        lines = (json.dumps({"_id": i, "text": text}, ensure_ascii=False) for i, text in self.texts.items())
-        write_lines(folder / "documents.jsonl", (line + "\n" for line in lines))
-        self.vectors.save(folder / "vectors")
+    def retriever(self, *, hybrid: bool = False) -> IndexRetriever:
+        """What finds documents. BM25 is read from the index, or built once and kept there.
+
+        Args:
+            hybrid: Join each ranking with BM25's.
+        """
+        if hybrid and self._bm25 is None:
+            self._bm25 = self._read_bm25()
+        return IndexRetriever(self.vectors, self.texts, self._bm25 if hybrid else None)
+
+    def _read_bm25(self) -> BM25Index:
+        # Texts of an index of format 1 or 2 may have more documents than its vectors.
+        ids = self.vectors.doc_ids
+        if self._store is None:
+            return BM25Index({doc_id: self.texts[doc_id] for doc_id in ids})
+        folder = self._store.folder / bm25_name(self._store.manifest)
+        found = BM25Index.load(folder, ids)
+        if found is None:
+            found = BM25Index({doc_id: self.texts[doc_id] for doc_id in ids})
+            with contextlib.suppress(
+                OSError
+            ):  # where nobody may write, it is built again by the next process
+                found.save(folder)
+        return found
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> CorpusIndex:
-        """Read a saved index; its model is loaded at the first search.
+        """Open a saved index at its newest state; its model is loaded at the first search.
+
+        What is written later is not seen: load it again. Every byte is checked. Vectors and texts stay on the
+        disk and are mapped. An index of an earlier version is read into memory.
 
         Raises:
             VectorIndexError: If there is none, or a part of it is missing or damaged, or its format is not
                 known, or it is of format 1 and may hold titles.
         """
         folder = Path(folder)
-        if not is_index(folder):
-            raise VectorIndexError(
-                f"{folder} is not an index. Build it with `search-r3 index` or search_r3.build_index."
-            )
-        vectors = VectorIndex.load(folder / "vectors")
-        try:
-            recorded = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            model, version = recorded["model"], recorded.get("format_version", 1)
-            texts = {row["_id"]: row["text"] for _, row in json_objects(folder / "documents.jsonl")}
-        except FileNotFoundError as error:
-            raise VectorIndexError(
-                f"{folder} is damaged: it has no {Path(error.filename).name}. Remove it and build it again."
-            ) from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise VectorIndexError(f"{folder} is damaged ({error}). Remove it and build it again.") from None
-        if missing := [doc_id for doc_id in vectors.doc_ids if doc_id not in texts]:
-            raise VectorIndexError(
-                f"{folder} is damaged: {len(missing)} vectors have no text, such as {missing[0]!r}. "
-                "If a build is changing it right now, try again; else remove it and build it again."
-            )
-        index = cls(vectors, texts, model)
-        index._check_format(folder, version)
-        return index
-
-    def _check_format(self, folder: Path, version: object) -> None:
-        """Refuse an index whose documents may have been embedded as other texts than today's."""
-        if version == FORMAT_VERSION:
-            return
-        if version != 1:
-            raise VectorIndexError(
-                f"Got {folder}, an index of format {version!r}; wanted format 1 or {FORMAT_VERSION}. Use the "
-                "version of search-r3 that wrote it, or remove the folder and build the index again."
-            )
-        # Format 1 joined a title by a line break, and kept only the joined text. A text without a line break
-        # therefore has no title. One with a line break may have had it from its source, but nothing says so.
-        suspect = next((doc_id for doc_id in self.vectors.doc_ids if "\n" in self.texts[doc_id]), None)
-        if suspect is not None:
-            model = "" if self.model == "default" else f" --model {shlex.quote(self.model)}"
-            target = shlex.quote(str(folder))
-            raise VectorIndexError(
-                f"Got {folder}, an index of format 1 in which document {suspect!r} has a line break; wanted "
-                f"format {FORMAT_VERSION}. Format 1 joined a title and its text by a line break; now a space "
-                "joins them. The index does not record whether this document has a title. Remove the index "
-                f"and build it again: rm -r {target} && search-r3 index SOURCE {target}{model}"
-            )
-
-
-def is_index(folder: Path) -> bool:
-    """Whether ``folder`` holds an index; its vectors' manifest is the first thing a build commits."""
-    return (folder / "vectors" / "index.json").is_file()
+        if (folder / MANIFEST).is_file():
+            store = DocumentStore.open(folder)
+            index = cls(store.vectors, store.texts, store.manifest.model)
+            index._store = store
+            return index
+        if is_former(folder):
+            former = read_former(folder)
+            return cls(former.vectors, former.texts, former.model)
+        raise VectorIndexError(
+            f"{folder} is not an index. Build it with `search-r3 index` or search_r3.build_index."
+        )
 
 
 def former_default(model: str) -> str:

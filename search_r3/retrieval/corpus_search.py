@@ -18,6 +18,7 @@ from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.fusion import FUSION_DEPTH, hybrid_fusion
 from search_r3.retrieval.hits import CorpusHit, SearchHit
 from search_r3.retrieval.steps import Joining, StepSearch, search_in_steps
+from search_r3.retrieval.stored_vectors import StoredVectors
 from search_r3.retrieval.vector_index import VectorIndex
 
 
@@ -84,19 +85,23 @@ class IndexRetriever:
     Args:
         vectors: The documents' vectors.
         texts: Their texts by id; more than the documents of ``vectors`` do no harm.
-        hybrid: Join each ranking with BM25's over the texts of the queries.
+        bm25: Joined with each ranking over the texts of the queries; None for the vectors alone.
     """
 
-    def __init__(self, vectors: VectorIndex, texts: Mapping[str, str], *, hybrid: bool = False) -> None:
-        self._vectors, self._texts = vectors, texts
-        # A prune that was interrupted leaves texts without vectors: they are not in the index any more.
-        indexed = {doc_id: texts[doc_id] for doc_id in vectors.doc_ids} if hybrid else {}
-        self._bm25 = BM25Index(indexed) if hybrid else None
+    def __init__(
+        self, vectors: VectorIndex | StoredVectors, texts: Mapping[str, str], bm25: BM25Index | None = None
+    ) -> None:
+        self.vectors, self._texts, self._bm25 = vectors, texts, bm25
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether rankings are joined with BM25's."""
+        return self._bm25 is not None
 
     def retrieve(self, queries: Sequence[str], vectors: NDArray[np.float32], k: int) -> list[list[CorpusHit]]:
         """Find the best ``k`` documents for each query; see :class:`search_r3.retrieval.steps.Retriever`."""
         depth = k if self._bm25 is None else max(k, FUSION_DEPTH)
-        found = self._vectors.search(vectors, depth, fingerprint=self._vectors.fingerprint)
+        found = self.vectors.search(vectors, depth, fingerprint=self.vectors.fingerprint)
         if self._bm25 is not None:
             found = _fuse_with_bm25(self._bm25, queries, found, k)
         return [
@@ -107,8 +112,7 @@ class IndexRetriever:
 
 def search_corpus(
     model: SearchR3,
-    vectors: VectorIndex,
-    texts: Mapping[str, str],
+    retriever: IndexRetriever,
     queries: Sequence[str],
     k: int,
     *,
@@ -116,7 +120,6 @@ def search_corpus(
     reasoning: Reasoning | None = None,
     max_reasoning_tokens: int | None = None,
     batch_size: int = 32,
-    hybrid: bool = False,
     steps: int = 1,
     read: int = 3,
     together: bool = False,
@@ -127,16 +130,14 @@ def search_corpus(
     """Search with the model that made the vectors.
 
     Args:
-        model: Must be the model of ``vectors``; the caller checks it.
-        vectors: The documents.
-        texts: The text of every document, by its id.
+        model: Must be the model of the documents' vectors; the caller checks it.
+        retriever: Finds the documents.
         queries: Q texts.
         k: Hits per query.
-        explain: Compare each query with its own direct exit; not together with ``hybrid`` or several steps.
+        explain: Compare each query with its own direct exit; not together with BM25 or several steps.
         reasoning: This and the other arguments: see :class:`SearchOptions`.
         max_reasoning_tokens: See there.
         batch_size: See there.
-        hybrid: See there.
         steps: See there.
         read: See there.
         together: See there.
@@ -152,12 +153,11 @@ def search_corpus(
     asked = as_integer(k, 1)
     if asked is None:
         raise InvalidOptionError(f"Got k={k!r}, wanted an integer of 1 or more.")
-    if explain and (hybrid or steps != 1):
+    if explain and (retriever.is_hybrid or steps != 1):
         raise InvalidOptionError(
-            f"Got explain with hybrid={hybrid} and steps={steps}, wanted hybrid=False and steps=1: explain "
-            "is about one ranking of the vectors alone."
+            f"Got explain with hybrid={retriever.is_hybrid} and steps={steps}, wanted hybrid=False and "
+            "steps=1: explain is about one ranking of the vectors alone."
         )
-    retriever = IndexRetriever(vectors, texts, hybrid=hybrid)
     if steps != 1:
         stepped = search_in_steps(
             model,
@@ -183,13 +183,15 @@ def search_corpus(
         **listening,
     )
     hits = retriever.retrieve(queries, encoding.embeddings, asked)
-    views = _direct_views(model, vectors, queries, encoding, hits) if explain else [None] * len(queries)
+    views = (
+        _direct_views(model, retriever.vectors, queries, encoding, hits) if explain else [None] * len(queries)
+    )
     return [Explanation(*parts) for parts in zip(encoding.thoughts, hits, views, strict=True)]
 
 
 def _direct_views(
     model: SearchR3,
-    vectors: VectorIndex,
+    vectors: VectorIndex | StoredVectors,
     queries: Sequence[str],
     encoding: QueryEncoding,
     found: Sequence[Sequence[SearchHit]],

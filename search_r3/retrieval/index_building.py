@@ -18,9 +18,14 @@ from search_r3.errors import InvalidInputError, VectorIndexError
 from search_r3.files import remove_leftovers
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
-from search_r3.retrieval.corpus_index import CorpusIndex, former_default, is_index
+from search_r3.retrieval.corpus_index import former_default
 from search_r3.retrieval.documents import Document
-from search_r3.retrieval.vector_index import VectorIndex
+from search_r3.retrieval.former_index import FormerIndex, is_former, read_former, remove_former
+from search_r3.retrieval.shards import MANIFEST
+from search_r3.retrieval.store_writer import StoreWriter, compact
+
+_LOCK = ".lock"
+_COPIED_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -77,41 +82,40 @@ def build_index(
         model_name = (model.name_or_path if isinstance(model, SearchR3) else None) or ""
     wanted = _texts_by_id(documents)
     with _only_writer(folder):
-        index = _open(folder, model, model_name)
-        index.model = model_name or index.model
-        remove_leftovers(folder)  # after it is known to be an index: other folders have other writers
-        stale = [i for i in index.vectors.doc_ids if (i in wanted and index.texts[i] != wanted[i])]
-        gone = [i for i in index.vectors.doc_ids if i not in wanted] if prune else []
-        if stale or gone:
-            index.vectors.remove(stale + gone)
-        index.vectors.save(folder / "vectors")
-        kept = set(index.vectors.doc_ids)
-        index.texts = {i: text for i, text in index.texts.items() if i in kept}
-        index.save(folder)
+        writer = _open(folder, model, model_name)
+        there = writer.store.texts
+        unchanged = {doc_id for doc_id, text in wanted.items() if there.get(doc_id) == text}
+        gone = [doc_id for doc_id in there if doc_id not in wanted] if prune else []
+        writer.remove(gone)
+        writer.commit(model_name or None)
+        writer.sweep()
 
-        # Longest first: batches hold texts of one length, and a memory problem shows at the start.
-        missing = sorted((i for i in wanted if i not in kept), key=lambda i: (-len(wanted[i]), i))
+        # Longest first: batches hold texts of one length, and a memory problem shows at the start. A document
+        # that has another text keeps the one before until the new one is embedded.
+        missing = sorted((i for i in wanted if i not in unchanged), key=lambda i: (-len(wanted[i]), i))
         dropped: dict[str, int] = {}
         saved_at = time.monotonic()
         for start in range(0, len(missing), batch_size):
             batch = missing[start : start + batch_size]
+            texts = [wanted[i] for i in batch]
             try:
-                vectors, cut = _encode(model, [wanted[i] for i in batch])
+                vectors, cut = _encode(model, texts)
             except BaseException as error:  # Ctrl-C above all: keep what is done
-                index.save(folder)
+                writer.commit()
                 if isinstance(error, InvalidInputError):
                     at_fault = [i for i in batch if wanted[i] is error.item]
                     raise type(error)(error.reason, error.item, f"Document {at_fault[0]!r}") from None
                 raise
-            index.texts.update((i, wanted[i]) for i in batch)
-            index.vectors.add(batch, vectors)
+            writer.put(batch, texts, vectors)
             dropped.update((i, tokens) for i, tokens in zip(batch, cut, strict=True) if tokens)
-            on_progress(len(kept) + start + len(batch), len(kept) + len(missing))
+            on_progress(len(unchanged) + start + len(batch), len(unchanged) + len(missing))
             if time.monotonic() - saved_at > save_every_seconds:
-                index.save(folder)
+                writer.commit()
                 saved_at = time.monotonic()
-        index.save(folder)
-    return BuildReport(len(missing), len(kept & set(wanted)), len(gone), dropped)
+        writer.commit()
+        compact(folder)
+        StoreWriter.open(folder).sweep()
+    return BuildReport(len(missing), len(unchanged), len(gone), dropped)
 
 
 def _texts_by_id(documents: Iterable[Document]) -> dict[str, str]:
@@ -144,34 +148,57 @@ def _encode(
     return torch.nn.functional.normalize(vectors.float(), dim=1).cpu(), dropped
 
 
-def _open(folder: Path, model: sentence_transformers.SentenceTransformer, model_name: str) -> CorpusIndex:
-    identity = fingerprint(model)
-    if not is_index(folder):
-        foreign = [path.name for path in folder.iterdir() if path.name not in (".lock", "vectors")]
-        if foreign:
-            raise VectorIndexError(
-                f"{folder} is not an index and holds other files, such as {foreign[0]}. Use another folder."
-            )
-        dimension = model.get_embedding_dimension() or 0
-        return CorpusIndex(VectorIndex(dimension, fingerprint=identity), {}, model_name)
-    if not (folder / "documents.jsonl").exists() and not len(VectorIndex.load(folder / "vectors")):
-        CorpusIndex(VectorIndex.load(folder / "vectors"), {}, model_name).save(folder)  # killed at its birth
-    index = CorpusIndex.load(folder)
-    if index.vectors.fingerprint != identity:
+def _open(folder: Path, model: sentence_transformers.SentenceTransformer, model_name: str) -> StoreWriter:
+    identity, dimension = fingerprint(model), model.get_embedding_dimension() or 0
+    if (folder / MANIFEST).is_file():
+        writer = StoreWriter.open(folder)
+        _check_model(folder, writer.manifest.model, writer.manifest.fingerprint, model_name, identity)
+        remove_former(folder)  # if a kill left it after it was copied
+        return writer
+    if is_former(folder):
+        former = read_former(folder)
+        _check_model(folder, former.model, former.vectors.fingerprint, model_name, identity)
+        return _converted(former, folder)
+    remove_leftovers(folder, MANIFEST)  # of a build that was killed at its birth
+    foreign = [path.name for path in folder.iterdir() if path.name != _LOCK]
+    if foreign:
         raise VectorIndexError(
-            f"{folder} was built with another model ({index.model}, {index.vectors.fingerprint[:12]}), "
-            f"this one is {model_name} ({identity[:12]}). Another dtype, max_seq_length or truncate_dim "
-            "makes another model. Use the model that built it, or another folder."
-            f"{former_default(index.model)}"
+            f"{folder} is not an index and holds other files, such as {foreign[0]}. Use another folder."
         )
-    return index
+    writer = StoreWriter.create(folder, dimension=dimension, fingerprint=identity, model=model_name)
+    writer.commit()
+    return writer
+
+
+def _converted(former: FormerIndex, folder: Path) -> StoreWriter:
+    """Copy an index of an earlier version into today's form; it is replaced when all of it is there."""
+    vectors = former.vectors
+    writer = StoreWriter.create(
+        folder, dimension=vectors.dimension, fingerprint=vectors.fingerprint, model=former.model
+    )
+    ids = vectors.doc_ids
+    for start in range(0, len(ids), _COPIED_AT_ONCE):
+        some = ids[start : start + _COPIED_AT_ONCE]
+        writer.put(some, [former.texts[doc_id] for doc_id in some], vectors.vectors(some))
+    writer.commit()
+    remove_former(folder)
+    return StoreWriter.open(folder)
+
+
+def _check_model(folder: Path, model: str, found: str, asked: str, identity: str) -> None:
+    if found != identity:
+        raise VectorIndexError(
+            f"{folder} was built with another model ({model}, {found[:12]}), this one is {asked} "
+            f"({identity[:12]}). Another dtype, max_seq_length or truncate_dim makes another model. Use the "
+            f"model that built it, or another folder.{former_default(model)}"
+        )
 
 
 @contextmanager
 def _only_writer(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / _LOCK, timeout=0):
             yield
     except Timeout:
         raise VectorIndexError(

@@ -10,20 +10,18 @@ from typing import Any
 
 import faiss
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from search_r3.arguments import as_integer, as_list
+from search_r3.arguments import as_integer
 from search_r3.errors import InvalidInputError, VectorIndexError
 from search_r3.files import bytes_sha256, remove_leftovers, write_bytes
+from search_r3.retrieval.exact import closest
 from search_r3.retrieval.hits import SearchHit
+from search_r3.retrieval.unit_vectors import Vectors, checked_ids, unit_rows
 
 _FORMAT_VERSION = 1
 _MANIFEST = "index.json"
 _PAYLOAD = re.compile(r"vectors-[0-9a-f]{16}\.faiss|ids-[0-9a-f]{16}\.json")
-_UNIT_TOLERANCE = 1e-3
-
-Vectors = NDArray[np.float32] | torch.Tensor
 
 
 class VectorIndex:
@@ -74,20 +72,20 @@ class VectorIndex:
 
     def add(self, doc_ids: Iterable[str], vectors: Vectors) -> None:
         """Append new documents; refuses ids that are present already."""
-        ids = _checked_ids(doc_ids)
+        ids = checked_ids(doc_ids)
         if present := [doc_id for doc_id in ids if doc_id in self._row_of]:
             raise VectorIndexError(f"document {present[0]!r} is already in the index: replace it with update")
-        self._faiss.add(_unit_rows(vectors, self._faiss.d, ids))
+        self._faiss.add(unit_rows(vectors, self._faiss.d, ids))
         self._row_of.update(zip(ids, range(len(self), len(self) + len(ids)), strict=True))
 
     def update(self, doc_ids: Iterable[str], vectors: Vectors) -> None:
         """Overwrite the vectors of present documents; the row order stays."""
-        ids = _checked_ids(doc_ids)
-        _storage(self._faiss)[self._rows(ids)] = _unit_rows(vectors, self._faiss.d, ids)
+        ids = checked_ids(doc_ids)
+        _storage(self._faiss)[self._rows(ids)] = unit_rows(vectors, self._faiss.d, ids)
 
     def remove(self, doc_ids: Iterable[str]) -> None:
         """Remove present documents; the others keep their order."""
-        ids = _checked_ids(doc_ids)
+        ids = checked_ids(doc_ids)
         self._faiss.remove_ids(faiss.IDSelectorBatch(self._rows(ids)))
         kept = self._row_of.keys() - ids
         self._row_of = {doc_id: row for row, doc_id in enumerate(filter(kept.__contains__, self._row_of))}
@@ -95,45 +93,21 @@ class VectorIndex:
     def vectors(self, doc_ids: Iterable[str] | None = None) -> NDArray[np.float32]:
         """Return a copy of the vectors of these documents, in this order (None: all, in row order)."""
         stored = _storage(self._faiss)
-        return stored.copy() if doc_ids is None else stored[self._rows(_checked_ids(doc_ids, distinct=False))]
+        return stored.copy() if doc_ids is None else stored[self._rows(checked_ids(doc_ids, distinct=False))]
 
     def search(self, queries: Vectors, k: int, *, fingerprint: str) -> list[list[SearchHit]]:
         """Find the k closest documents of every query, exactly; all of them if k is beyond their number.
 
-        A score is the inner product summed in float64 and rounded to float32: it depends on the two vectors
-        only, never on row order or on the other queries. Hits are ordered by score, largest first; equal
-        scores by document id, descending by code point, also where k cuts through a tie. This is the order
-        that trec_eval and pytrec_eval derive from the scores, so ranks here and metrics there agree. Another
-        model's fingerprint raises VectorIndexError.
+        The order is that of :func:`search_r3.retrieval.exact.closest`. Another model's fingerprint raises
+        VectorIndexError.
         """
         if fingerprint != self._fingerprint:
             wanted = f"wanted those of {self._fingerprint!r}, which made the index"
             raise VectorIndexError(f"got queries of {fingerprint!r}, {wanted}: use one model for both")
         if (asked := as_integer(k, 1)) is None:
             raise InvalidInputError(f"got k {k!r}, wanted an int of at least 1", k)
-        rows, k = _unit_rows(queries, self._faiss.d, None), min(asked, len(self))
-        if k == 0 or len(rows) == 0:
-            return [[] for _ in rows]
-        stored, ids, results = _storage(self._faiss), self.doc_ids, []
-        for query, candidates in zip(rows, self._candidates(rows, k, width=k + 32), strict=True):
-            products = stored[candidates].astype(np.float64) * query
-            scores = products.sum(axis=1).astype(np.float32).tolist()
-            best = sorted(zip(scores, (ids[row] for row in candidates), strict=True), reverse=True)[:k]
-            results.append([SearchHit(doc_id, score, rank) for rank, (score, doc_id) in enumerate(best, 1)])
-        return results
-
-    def _candidates(self, queries: NDArray[np.float32], k: int, width: int) -> list[NDArray[np.int64]]:
-        # faiss keeps arbitrary rows of a tie at its cut, and each of its float32 sums may be off by half of
-        # dimension * eps. What lies further below the k-th than twice the sum of two such errors is out.
-        margin = 2 * (self._faiss.d + 4) * float(np.finfo(np.float32).eps)
-        scores, rows = self._faiss.search(queries, min(width, len(self)))
-        found = list(rows)
-        unsettled = np.flatnonzero(scores[:, k - 1] - scores[:, -1] <= margin)
-        if unsettled.size and width < len(self):
-            wider = self._candidates(queries[unsettled], k, 4 * width)
-            for query, more in zip(unsettled, wider, strict=True):
-                found[query] = more
-        return found
+        rows, stored = unit_rows(queries, self._faiss.d, None), _storage(self._faiss)
+        return closest(rows, asked, self._faiss.search, stored.__getitem__, self.doc_ids, len(self))
 
     def _rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
         if unknown := [doc_id for doc_id in ids if doc_id not in self._row_of]:
@@ -184,58 +158,6 @@ class VectorIndex:
         except (OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise VectorIndexError(f"cannot load {folder}: {error}; restore it, or build it again") from error
         return index
-
-
-def _checked_ids(doc_ids: Iterable[str], *, distinct: bool = True) -> list[str]:
-    if isinstance(doc_ids, str):
-        raise InvalidInputError(f"got the string {doc_ids!r}, wanted a list of document ids", doc_ids)
-    ids, seen = as_list(doc_ids), set[str]()
-    for doc_id in ids:
-        # JSON would join two lone surrogates into another character, and a run file cannot hold even one.
-        if not isinstance(doc_id, str) or re.search("[\ud800-\udfff]", doc_id):
-            raise InvalidInputError(f"got document id {doc_id!r}, wanted a valid Unicode string", doc_id)
-        if distinct and doc_id in seen:
-            raise VectorIndexError(f"document {doc_id!r} is given twice: give every id once")
-        seen.add(doc_id)
-    return [str(doc_id) for doc_id in ids]  # numpy's strings as Python's
-
-
-def _unit_rows(vectors: object, dimension: int, ids: Sequence[str] | None) -> NDArray[np.float32]:
-    try:
-        array = _as_array(vectors)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidInputError(f"vectors: {error}: convert them to a float32 array", vectors) from error
-    if array.shape == (0,):  # of an empty list
-        array = np.zeros((0, dimension), dtype=np.float32)
-    count = "n" if ids is None else len(ids)
-    if array.dtype.kind not in "fiu" or array.shape[1:] != (dimension,) or count not in ("n", len(array)):
-        got = f"got {array.dtype} vectors of shape {array.shape}"
-        advice = ": put the text into a list" if array.shape == (dimension,) else ""
-        raise InvalidInputError(
-            f"{got}, wanted real numbers of shape ({count}, {dimension}){advice}", vectors
-        )
-    with np.errstate(over="ignore"):
-        rows = np.ascontiguousarray(array, dtype=np.float32)
-    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
-    # Negated so that NaN is bad too: faiss would store it, and answer it with row -1.
-    bad = np.flatnonzero(~(np.abs(norms - 1) <= _UNIT_TOLERANCE))
-    if bad.size:
-        row = bad[0]
-        label = f"query {row}" if ids is None else f"row {row} (document {ids[row]!r})"
-        got = f"norm {norms[row]:.6g} (normalise it)" if norms[row] < np.inf else "NaN or infinity"
-        raise InvalidInputError(f"{label}: wanted norm 1 within {_UNIT_TOLERANCE}, got {got}", rows[row])
-    return rows
-
-
-def _as_array(vectors: object) -> NDArray[Any]:
-    if isinstance(vectors, list | tuple) and vectors and isinstance(vectors[0], torch.Tensor):
-        vectors = torch.stack(list(vectors))
-    if isinstance(vectors, torch.Tensor):
-        vectors = vectors.detach().cpu()
-        vectors = (
-            vectors.float() if vectors.is_floating_point() else vectors
-        ).numpy()  # numpy has no bfloat16
-    return np.asarray(vectors)
 
 
 def _storage(index: Any) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ with needs_extra("serve"):
 
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.retrieval.corpus_index import CorpusIndex
-from search_r3.retrieval.corpus_search import Explanation, IndexRetriever, search_corpus
+from search_r3.retrieval.corpus_search import Explanation, search_corpus
 from search_r3.server.embeddings import ERRORS, unless_gone
 from search_r3.server.engine import Engine
 from search_r3.server.failures import RequestError, invalid
@@ -82,13 +82,11 @@ def _search(
         return _with_thought(engine.model, index, body)
     [found] = search_corpus(  # that the model is the index's was seen to when the server started
         engine.model,
-        index.vectors,
-        index.texts,
+        index.retriever(hybrid=body.hybrid),
         [body.query],
         body.k,
         reasoning=body.reasoning,
         max_reasoning_tokens=body.max_reasoning_tokens,
-        hybrid=body.hybrid,
         steps=body.steps,
         read=body.read,
         together=body.together,
@@ -101,8 +99,7 @@ def _search(
 
 def _with_thought(model: SearchR3, index: CorpusIndex, body: SearchBody) -> Explanation:
     encoding = model.encode_query_with_thoughts([body.query], thoughts=[body.thought], on_truncation="ignore")
-    retriever = IndexRetriever(index.vectors, index.texts)
-    [hits] = retriever.retrieve([body.query], encoding.embeddings, body.k)
+    [hits] = index.retriever().retrieve([body.query], encoding.embeddings, body.k)
     return Explanation(encoding.thoughts[0], hits)
 
 

@@ -137,20 +137,6 @@ def test_hybrid_joins_with_bm25(run, index: Path) -> None:
     assert run("search", index, "x", "--hybrid", "--explain")[0] == 2
 
 
-def test_hybrid_leaves_out_texts_without_vectors(run, index: Path, monkeypatch) -> None:
-    """As an interrupted prune leaves them behind."""
-    load = CorpusIndex.load
-
-    def with_another(folder: Path) -> CorpusIndex:
-        found = load(folder)
-        found.texts["gone"] = "directory tree"
-        return found
-
-    monkeypatch.setattr(CorpusIndex, "load", with_another)
-    found = json.loads(run("search", index, "directory tree", "--json", "--hybrid")[1])["hits"]
-    assert {hit["doc_id"] for hit in found} == {"copy", "date", "3"}
-
-
 def test_file_of_queries(run, index: Path, tmp_path: Path) -> None:
     """One JSON object per query, in the order and under the ids of the file."""
     path = tmp_path / "queries.jsonl"

@@ -8,7 +8,6 @@ import pytest
 from search_r3 import CorpusIndex, Document, build_index
 from search_r3.errors import InvalidOptionError
 from search_r3.model.thoughts import Thought
-from search_r3.retrieval.corpus_search import IndexRetriever
 from search_r3.retrieval.hits import CorpusHit
 from search_r3.retrieval.steps import StepSearch, join_rankings, join_steps, search_in_steps
 
@@ -193,7 +192,7 @@ def test_an_index_is_searched_in_steps(tiny, tmp_path, hybrid):
     options = {"max_reasoning_tokens": 3, "hybrid": hybrid}
     queries = [QUERY, "red"]
     found = index.search_with_thoughts(queries, 3, tiny, steps=2, read=1, **options)
-    retriever = IndexRetriever(index.vectors, index.texts, hybrid=hybrid)
+    retriever = index.retriever(hybrid=hybrid)
     for query, one in zip(queries, found, strict=True):
         direct = tiny.encode_query([query], reasoning="never")
         [first] = retriever.retrieve([query], direct, 100)
