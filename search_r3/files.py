@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from pathlib import Path
 # A temporary folder may itself be the target of another writer, hence one prefix or more.
 _LEFTOVER = re.compile(r"(?:\.part-[0-9a-f]{8}-)+(?P<name>.+)", re.DOTALL)
 # Windows has no O_DIRECTORY: a folder cannot be opened there, and fsync needs a file opened for writing.
+_OWNER_ONLY = 0o600  # what safetensors gives its files
 _SYNCS_FOLDERS = hasattr(os, "O_DIRECTORY")
 
 
@@ -82,7 +84,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Give a temporary path to make a folder at; at the end of the block it becomes ``path``, durably.
 
-    Nothing is at the temporary path yet. All files inside reach the disk before the folder is renamed.
+    Nothing is at the temporary path yet. All files inside reach the disk before the folder is renamed. Those
+    that only their owner may read and write get the permissions of an ordinary new file.
 
     Args:
         path: The folder.
@@ -100,9 +103,13 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     part = _beside(path)
     try:
         yield part
+        mode = _mode_of_a_new_file(part)
         for inside in part.rglob("*"):
-            if not inside.is_symlink():
-                sync(inside)
+            if inside.is_symlink():
+                continue
+            if inside.is_file() and stat.S_IMODE(inside.stat().st_mode) == _OWNER_ONLY:
+                inside.chmod(mode)
+            sync(inside)
         sync(part)
         if replace and path.exists():
             shutil.rmtree(path)
@@ -116,6 +123,15 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
         raise
     sync(path.parent)
+
+
+def _mode_of_a_new_file(folder: Path) -> int:
+    probe = folder / f".mode-{secrets.token_hex(4)}"
+    probe.touch(exist_ok=False)
+    try:
+        return stat.S_IMODE(probe.stat().st_mode)
+    finally:
+        probe.unlink()
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:

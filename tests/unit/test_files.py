@@ -256,9 +256,15 @@ def test_permissions_follow_the_umask(tmp_path, umask):
             save_file({"x": np.zeros(2)}, part)
             part.chmod(0o600)
         with atomic_folder(tmp_path / "folder") as part:
-            part.mkdir()
+            (part / "inside").mkdir(parents=True)
+            save_file({"x": np.zeros(2)}, part / "inside" / "weights")
+            (part / "inside" / "weights").chmod(0o600)
+            (part / "program").touch()
+            (part / "program").chmod(0o700)
     finally:
         os.umask(previous)
+    inside = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "folder").rglob("*")}
+    assert inside == {"inside": 0o777 & ~umask, "weights": 0o666 & ~umask, "program": 0o700}
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes.pop("folder") == 0o777 & ~umask
     assert modes == dict.fromkeys(["text", "lines", "library"], 0o666 & ~umask)
