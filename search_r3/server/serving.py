@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import types
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from search_r3.extras import needs_extra
 
@@ -35,16 +35,7 @@ def serve(settings: ServerSettings, say: Callable[[str], None], progress: Progre
         ModelError: The model cannot be loaded.
         VectorIndexError: The index cannot be read, or is of another model.
     """
-    index = None if settings.index is None else CorpusIndex.load(settings.index)
-    settings = with_model(settings, index)
-    assert settings.model is not None
-    say(f"Loading the model {settings.model}")
-    model = load_model(settings.model, dtype=settings.dtype)
-    if index is None and settings.model in ("default", *SHIPPED):
-        say("No --index: searching in the documentation of Python's standard library, as the demo does")
-        with progress("embedding the standard library") as on_progress:
-            index = build_demo_index(model, demo_folder(model), on_progress, name=settings.model)[0]
-    application = make_application(settings, model, index)
+    application = load_application(settings, say, progress)
     say(f"Listening on http://{settings.host}:{settings.port}")
     server = DrainingServer(
         application,
@@ -58,6 +49,37 @@ def serve(settings: ServerSettings, say: Callable[[str], None], progress: Progre
         ),
     )
     server.run()
+
+
+@contextmanager
+def _unseen(description: str) -> Iterator[Callable[[int, int], None]]:
+    yield lambda done, total: None
+
+
+def load_application(
+    settings: ServerSettings, say: Callable[[str], None] = lambda text: None, progress: Progress = _unseen
+) -> FastAPI:
+    """Load the model and the index, and make the application.
+
+    Args:
+        settings: How.
+        say: Told what happens, in a line each.
+        progress: Shows how far the first build of the demo's index is.
+
+    Raises:
+        ModelError: The model cannot be loaded.
+        VectorIndexError: The index cannot be read, or is of another model.
+    """
+    index = None if settings.index is None else CorpusIndex.load(settings.index)
+    settings = with_model(settings, index)
+    assert settings.model is not None
+    say(f"Loading the model {settings.model}")
+    model = load_model(settings.model, dtype=settings.dtype)
+    if index is None and settings.model in ("default", *SHIPPED):
+        say("No --index: searching in the documentation of Python's standard library, as the demo does")
+        with progress("embedding the standard library") as on_progress:
+            index = build_demo_index(model, demo_folder(model), on_progress, name=settings.model)[0]
+    return make_application(settings, model, index)
 
 
 class DrainingServer(uvicorn.Server):
