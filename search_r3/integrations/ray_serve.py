@@ -63,6 +63,6 @@ def deployment(settings: ServerSettings, **options: Any) -> serve.Application:
     for name in ("num_replicas", "max_ongoing_requests"):
         if isinstance(options.get(name), str) and options[name].isdigit():
             options[name] = int(options[name])
-    replica = serve.deployment(serve.ingress(build)())
+    replica: Any = serve.deployment(serve.ingress(build)())
     found: serve.Application = replica.options(name="SearchR3", **options).bind()
     return found
