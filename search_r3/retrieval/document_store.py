@@ -143,7 +143,7 @@ class StoredTexts(Mapping[str, str]):
 
 def _block(folder: Path, shard: Shard, dimension: int) -> Block:
     vectors, ids, texts, starts = (
-        mapped(folder, shard.name + suffix, extent) for suffix, extent in shard.files.items()
+        np.asarray(mapped(folder, shard.name + suffix, extent)) for suffix, extent in shard.files.items()
     )
     removed = np.zeros(shard.rows, dtype=bool)
     if shard.removed:

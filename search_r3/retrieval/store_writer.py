@@ -67,7 +67,8 @@ class StoreWriter:
 
     @classmethod
     def create(cls, folder: Path, *, dimension: int, fingerprint: str, model: str) -> StoreWriter:
-        """Begin an index in a folder that has none; it is there once it is committed."""
+        """Begin an index in a folder that has none, or is not there; it exists once it is committed."""
+        folder.mkdir(parents=True, exist_ok=True)
         writer = cls(DocumentStore(folder, Manifest(model, fingerprint, dimension)))
         writer._is_new = True
         return writer

@@ -1,0 +1,137 @@
+"""Measure an index of many documents: building, opening, exact search, an update, bytes and memory.
+
+    python benchmarks/run_index.py --documents 1000000
+
+Vectors are random unit vectors, and texts are random words: exact search takes the same time for any. No
+model is loaded. The index is written to a temporary folder, 3.2 GB for a million documents. Leave the machine
+alone meanwhile. Writes index.json.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import psutil
+import typer
+from numpy.typing import NDArray
+
+from search_r3.cli.options import OutputOption, SeedOption
+from search_r3.cli.running import run
+from search_r3.files import write_text
+from search_r3.provenance import describe_environment
+from search_r3.retrieval.corpus_index import CorpusIndex
+from search_r3.retrieval.store_writer import StoreWriter
+
+WORDS = [f"word{number}" for number in range(5000)]
+_MEGA = 1e6
+
+
+@contextmanager
+def measured(figures: dict[str, Any], name: str) -> Iterator[None]:
+    """Put the seconds of a block into ``figures[name]``."""
+    begun = time.perf_counter()
+    yield
+    figures[name] = round(time.perf_counter() - begun, 3)
+
+
+def unit_vectors(generator: np.random.Generator, count: int, dimension: int) -> NDArray[np.float32]:
+    """Random directions, shape (count, dimension)."""
+    vectors: NDArray[np.float32] = generator.standard_normal((count, dimension), dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def random_texts(generator: np.random.Generator, count: int) -> list[str]:
+    """Texts of 60 words."""
+    return [
+        " ".join(WORDS[number] for number in row) for row in generator.integers(0, len(WORDS), (count, 60))
+    ]
+
+
+def quantiles(seconds: list[float]) -> dict[str, float]:
+    """Median and 99th percentile, in milliseconds."""
+    p50, p99 = 1000 * np.quantile(seconds, [0.5, 0.99])
+    return {"p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
+
+
+def times_of(index: CorpusIndex, queries: NDArray[np.float32], batch: int, rounds: int) -> list[float]:
+    """Seconds of searches for ten documents, with their texts, after one that is not counted."""
+    retriever, times = index.retriever(), []
+    for number in range(rounds + 1):
+        some = queries[(number * batch + np.arange(batch)) % len(queries)]
+        begun = time.perf_counter()
+        retriever.retrieve([""] * batch, some, 10)
+        times.append(time.perf_counter() - begun)
+    return times[1:]
+
+
+def data_bytes(folder: Path) -> int:
+    """Bytes of an index's files."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def main(
+    documents: Annotated[int, typer.Option(min=100, help="How many.")] = 1_000_000,
+    dimension: Annotated[int, typer.Option(min=2, help="Width of the vectors.")] = 640,
+    batch: Annotated[int, typer.Option(min=1, help="Documents of a commit.")] = 10_000,
+    searches: Annotated[int, typer.Option(min=1, help="Searches of each kind.")] = 100,
+    seed: SeedOption = 0,
+    output: OutputOption = Path("benchmarks/results"),
+) -> None:
+    """Build, open, search, update, print and write."""
+    generator, process = np.random.default_rng(seed), psutil.Process()
+    figures: dict[str, Any] = {
+        "documents": documents,
+        "dimension": dimension,
+        "commits_of": batch,
+        "seed": seed,
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "index"
+        writer = StoreWriter.create(folder, dimension=dimension, fingerprint="random", model="")
+        building = 0.0
+        written = process.io_counters().write_chars
+        for start in range(0, documents, batch):
+            count = min(batch, documents - start)
+            vectors, texts = unit_vectors(generator, count, dimension), random_texts(generator, count)
+            begun = time.perf_counter()
+            writer.put([f"d{number}" for number in range(start, start + count)], texts, vectors)
+            writer.commit()
+            building += time.perf_counter() - begun
+        figures["build_seconds"] = round(building, 1)
+        figures["data_mb"] = round(data_bytes(folder) / _MEGA, 1)
+        written = process.io_counters().write_chars - written
+        figures["written_over_data"] = round(written / data_bytes(folder), 3)
+        del writer, vectors, texts
+
+        before = process.memory_full_info().uss
+        with measured(figures, "open_seconds"):
+            index = CorpusIndex.load(folder)
+        queries = unit_vectors(generator, 256, dimension)
+        figures["search_one"] = quantiles(times_of(index, queries, 1, searches))
+        figures["search_32"] = quantiles(times_of(index, queries, 32, max(1, searches // 10)))
+        figures["own_memory_mb"] = round((process.memory_full_info().uss - before) / _MEGA, 1)
+
+        some = [f"d{number}" for number in range(0, documents, max(1, documents // 1000))][:1000]
+        vectors, texts = unit_vectors(generator, len(some), dimension), random_texts(generator, len(some))
+        written = process.io_counters().write_chars
+        changed = StoreWriter.open(folder)
+        with measured(figures, "update_1000_seconds"):
+            changed.put(some, texts, vectors)
+            changed.commit()
+        figures["update_1000_written_mb"] = round((process.io_counters().write_chars - written) / _MEGA, 1)
+        assert len(CorpusIndex.load(folder).vectors) == documents
+    report = {**figures, "environment": describe_environment()}
+    print(json.dumps(report, indent=2))
+    write_text(output / "index.json", json.dumps(report, indent=2) + "\n")
+    print(f"in {output / 'index.json'}")
+
+
+if __name__ == "__main__":
+    run(main)
