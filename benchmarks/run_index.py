@@ -43,8 +43,9 @@ def measured(figures: dict[str, Any], name: str) -> Iterator[None]:
 
 def unit_vectors(generator: np.random.Generator, count: int, dimension: int) -> NDArray[np.float32]:
     """Random directions, shape (count, dimension)."""
-    vectors: NDArray[np.float32] = generator.standard_normal((count, dimension), dtype=np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = generator.standard_normal((count, dimension), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
 
 
 def random_texts(generator: np.random.Generator, count: int) -> list[str]:
