@@ -148,9 +148,9 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
         if found is None or name not in (None, found["name"]):
             continue
         if path.is_dir():
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def file_sha256(path: Path) -> str:

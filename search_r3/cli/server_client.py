@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from http.client import HTTPException, IncompleteRead
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from search_r3.errors import InvalidOptionError, SearchR3Error
 
@@ -36,27 +37,39 @@ def search_by_server(address: str, query: str, options: dict[str, Any]) -> dict[
         InvalidOptionError: The address is none of HTTP.
         ServerError: There is no server, its answer is none of ours, or it refuses.
     """
-    if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).netloc:
-        raise InvalidOptionError(
-            f"Got the server {address!r}, wanted an address such as http://127.0.0.1:8080."
-        )
+    opener = _opener(address)
     headers = {"Content-Type": "application/json"}
     if key := os.environ.get(KEY_VARIABLE):
         headers["Authorization"] = f"Bearer {key}"
     body = {"query": query, **{name: value for name, value in options.items() if value is not None}}
     request = Request(address.rstrip("/") + "/v1/search", json.dumps(body).encode(), headers)
     try:
-        with urlopen(request, timeout=_SECONDS) as answer:
+        with opener.open(request, timeout=_SECONDS) as answer:
             return _without_empty(json.load(answer))
     except HTTPError as error:
         raise ServerError(f"{address} refused the search ({error.code}): {_reason(error)}") from None
-    except (URLError, TimeoutError, ConnectionError) as error:
+    except (URLError, TimeoutError, ConnectionError, IncompleteRead) as error:
         reason = getattr(error, "reason", error)
         raise ServerError(
             f"No answer from {address} ({reason}). Start it with `search-r3 serve`, or leave --server out."
         ) from None
+    except (ValueError, KeyError, TypeError, AttributeError, HTTPException):
+        raise ServerError(f"{address} is no server of `search-r3 serve`: it answers otherwise.") from None
+
+
+def _opener(address: str) -> OpenerDirector:
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ServerError(f"{address} is no server of `search-r3 serve`: its answer is not JSON.") from None
+        host = None
+    if not host or parts.scheme not in ("http", "https") or any(c.isspace() for c in address):
+        raise InvalidOptionError(
+            f"Got the server {address!r}, wanted an address such as http://127.0.0.1:8080."
+        )
+    # A proxy cannot reach this machine's own loopback address, and would be shown the key.
+    is_here = host in ("localhost", "::1") or host.startswith("127.")
+    return build_opener(ProxyHandler({})) if is_here else build_opener()
 
 
 def _reason(error: HTTPError) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.demo.stdlib_corpus import demo_task
+from search_r3.errors import VectorIndexError
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.model.thoughts import Reasoning
@@ -24,6 +26,9 @@ from search_r3.retrieval.documents import Document
 from search_r3.retrieval.index_building import build_index
 from search_r3.retrieval.metrics import ndcg_at_10
 from search_r3.retrieval.shards import FORMAT_VERSION
+
+_WAIT_SECONDS = 600
+"""Several servers that start at once build one index."""
 
 QUESTIONS = (
     "How do I copy a folder with everything in it?",
@@ -51,10 +56,29 @@ def demo_folder(model: SearchR3) -> Path:
 def build_demo_index(
     model: SearchR3, folder: Path, on_progress: Callable[[int, int], None], *, name: str = "default"
 ) -> tuple[CorpusIndex, RetrievalTask]:
-    """Index the standard library in ``folder``; what is there already is kept. A search loads ``name``."""
+    """Index the standard library in ``folder``; what is there already is kept. A search loads ``name``.
+
+    If all of it is there, nothing is written, and the folder may be read-only.
+    """
     task = demo_task()
+    with suppress(VectorIndexError):
+        index = CorpusIndex.load(folder)
+        if (index.vectors.fingerprint, index.model, dict(index.texts)) == (
+            fingerprint(model),
+            name,
+            task.corpus,
+        ):
+            return index, task
     documents = [Document(doc_id, text) for doc_id, text in task.corpus.items()]
-    build_index(folder, model, documents, model_name=name, prune=True, on_progress=on_progress)
+    build_index(
+        folder,
+        model,
+        documents,
+        model_name=name,
+        prune=True,
+        wait_seconds=_WAIT_SECONDS,
+        on_progress=on_progress,
+    )
     return CorpusIndex.load(folder), task
 
 

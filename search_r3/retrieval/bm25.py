@@ -58,13 +58,12 @@ class BM25Index:
             self._retriever.index(tokens, show_progress=False)
 
     def save(self, folder: Path) -> None:
-        """Write it to a new folder, atomically; the documents' ids are not written.
+        """Make it the content of a folder, atomically; the documents' ids are not written.
 
         Raises:
-            FileExistsError: The folder exists.
             OSError: It cannot be written.
         """
-        with atomic_folder(folder) as part:
+        with atomic_folder(folder, replace=True) as part:
             part.mkdir()
             if self._retriever is not None:
                 self._retriever.save(part, show_progress=False)

@@ -19,7 +19,7 @@ from search_r3.retrieval.corpus_search import Explanation, IndexRetriever, Searc
 from search_r3.retrieval.document_store import DocumentStore
 from search_r3.retrieval.former_index import is_former, read_former
 from search_r3.retrieval.hits import CorpusHit
-from search_r3.retrieval.shards import MANIFEST
+from search_r3.retrieval.shards import MANIFEST, read_manifest
 from search_r3.retrieval.store_writer import bm25_name
 from search_r3.retrieval.stored_vectors import StoredVectors
 from search_r3.retrieval.vector_index import VectorIndex
@@ -195,10 +195,10 @@ class CorpusIndex:
         found = BM25Index.load(folder, ids)
         if found is None:
             found = BM25Index({doc_id: self.texts[doc_id] for doc_id in ids})
-            with contextlib.suppress(
-                OSError
-            ):  # where nobody may write, it is built again by the next process
-                found.save(folder)
+            # Where nobody may write, the next process builds it again; so it does if the index has changed.
+            with contextlib.suppress(OSError, VectorIndexError):
+                if read_manifest(self._store.folder) == self._store.manifest:
+                    found.save(folder)
         return found
 
     @classmethod
@@ -213,17 +213,21 @@ class CorpusIndex:
                 known, or it is of format 1 and may hold titles.
         """
         folder = Path(folder)
-        if (folder / MANIFEST).is_file():
-            store = DocumentStore.open(folder)
-            index = cls(store.vectors, store.texts, store.manifest.model)
-            index._store = store
-            return index
-        if is_former(folder):
-            former = read_former(folder)
-            return cls(former.vectors, former.texts, former.model)
-        raise VectorIndexError(
-            f"{folder} is not an index. Build it with `search-r3 index` or search_r3.build_index."
-        )
+        if not (folder / MANIFEST).is_file():
+            try:
+                if not is_former(folder):
+                    raise VectorIndexError(
+                        f"{folder} is not an index. Build it with `search-r3 index` or search_r3.build_index."
+                    )
+                former = read_former(folder)
+                return cls(former.vectors, former.texts, former.model)
+            except VectorIndexError:
+                if not (folder / MANIFEST).is_file():  # else a build has converted it meanwhile
+                    raise
+        store = DocumentStore.open(folder)
+        index = cls(store.vectors, store.texts, store.manifest.model)
+        index._store = store
+        return index
 
 
 def former_default(model: str) -> str:

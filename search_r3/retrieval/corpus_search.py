@@ -198,13 +198,11 @@ def _direct_views(
 ) -> list[DirectView]:
     """Compare each encoded query, and the hits it found, with its own direct exit."""
     direct = model.encode_query(list(queries), reasoning="never", normalize_embeddings=True)
-    without = vectors.search(direct, max(1, len(vectors)), fingerprint=vectors.fingerprint)
-    views = []
-    for row, hits in enumerate(found):
-        rank = {hit.doc_id: hit.rank for hit in without[row]}
-        cosine = float(encoding.embeddings[row] @ direct[row])
-        views.append(DirectView(cosine, [rank[hit.doc_id] for hit in hits]))
-    return views
+    ranks = vectors.ranks(direct, [[hit.doc_id for hit in hits] for hits in found])
+    return [
+        DirectView(float(with_thought @ without), row)
+        for with_thought, without, row in zip(encoding.embeddings, direct, ranks, strict=True)
+    ]
 
 
 def _fuse_with_bm25(

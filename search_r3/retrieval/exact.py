@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,19 +42,66 @@ def closest(
     results = []
     candidates = _candidates(queries, k, k + 32, search, count)
     for query, rows in zip(queries, candidates, strict=True):
-        products = vectors_of(rows).astype(np.float64) * query
-        scores = products.sum(axis=1).astype(np.float32).tolist()
-        best = sorted(zip(scores, (doc_ids[row] for row in rows), strict=True), reverse=True)[:k]
+        best = sorted(_keys(query, rows, vectors_of, doc_ids), reverse=True)[:k]
         results.append([SearchHit(doc_id, score, rank) for rank, (score, doc_id) in enumerate(best, 1)])
     return results
+
+
+def ranks_of(
+    queries: NDArray[np.float32],
+    wanted: Sequence[Sequence[int]],
+    tiles: Iterable[tuple[int, NDArray[np.float32], NDArray[np.bool_]]],
+    vectors_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    doc_ids: Sequence[str],
+) -> list[list[int]]:
+    """The rank, from 1, that some documents have among all for each query, in the order of :func:`closest`.
+
+    It counts what is before them, so memory does not grow with the number of documents.
+
+    Args:
+        queries: Unit vectors, shape (Q, D).
+        wanted: For each query the rows of the documents.
+        tiles: All rows, in pieces: number of the first one, vectors of shape (n, D), which do not count (n,).
+        vectors_of: As for :func:`closest`.
+        doc_ids: As there.
+    """
+    keys = [_keys(query, rows, vectors_of, doc_ids) for query, rows in zip(queries, wanted, strict=True)]
+    before = [[0] * len(rows) for rows in wanted]
+    margin = _margin(queries.shape[1])
+    for first, vectors, removed in tiles:
+        products = queries @ vectors.T
+        products[:, removed] = -np.inf
+        for row, (query, scores) in enumerate(zip(queries, products, strict=True)):
+            for place, key in enumerate(keys[row]):
+                before[row][place] += int(np.count_nonzero(scores > key[0] + margin))
+                near = np.flatnonzero(np.abs(scores - key[0]) <= margin) + first
+                before[row][place] += sum(one > key for one in _keys(query, near, vectors_of, doc_ids))
+    return [[count + 1 for count in row] for row in before]
+
+
+def _keys(
+    query: NDArray[np.float32],
+    rows: Sequence[int] | NDArray[np.int64],
+    vectors_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    doc_ids: Sequence[str],
+) -> list[tuple[float, str]]:
+    """What documents are ordered by: the score, and the id."""
+    products = vectors_of(np.asarray(rows, dtype=np.int64)).astype(np.float64) * query
+    scores = products.sum(axis=1).astype(np.float32).tolist()
+    return list(zip(scores, (doc_ids[row] for row in rows), strict=True))
+
+
+def _margin(dimension: int) -> float:
+    # Each float32 sum may be off by half of dimension * eps: what two sums differ by beyond twice the sum of
+    # two such errors is a difference of the scores.
+    return 2 * (dimension + 4) * float(np.finfo(np.float32).eps)
 
 
 def _candidates(
     queries: NDArray[np.float32], k: int, width: int, search: Search, count: int
 ) -> list[NDArray[np.int64]]:
-    # A search keeps arbitrary rows of a tie at its cut, and each of its float32 sums may be off by half of
-    # dimension * eps. What lies further below the k-th than twice the sum of two such errors is out.
-    margin = 2 * (queries.shape[1] + 4) * float(np.finfo(np.float32).eps)
+    # A search keeps arbitrary rows of a tie at its cut. What is below the k-th by more than the margin is out.
+    margin = _margin(queries.shape[1])
     scores, rows = search(queries, min(width, count))
     found = list(rows)
     unsettled = np.flatnonzero(scores[:, k - 1] - scores[:, -1] <= margin)

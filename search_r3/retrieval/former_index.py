@@ -18,9 +18,6 @@ from search_r3.errors import VectorIndexError
 from search_r3.json_lines import json_objects
 from search_r3.retrieval.vector_index import VectorIndex
 
-PARTS = ("vectors", "documents.jsonl", "model.json")
-"""Names in the folder of such an index."""
-
 
 @dataclass(frozen=True)
 class FormerIndex:
@@ -71,13 +68,13 @@ def read_former(folder: Path) -> FormerIndex:
 
 
 def remove_former(folder: Path) -> None:
-    """Delete its parts, after they were copied."""
-    for name in reversed(PARTS):
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    """Delete its parts, after they were copied; what :func:`is_former` looks at goes last."""
+    for name in ("documents.jsonl", "model.json"):
+        (folder / name).unlink(missing_ok=True)
+    for path in (folder / "vectors").iterdir():
+        if path.name != "index.json":
+            path.unlink()
+    shutil.rmtree(folder / "vectors")
 
 
 def _check_format(former: FormerIndex, folder: Path, version: object) -> None:

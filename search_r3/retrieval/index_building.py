@@ -55,6 +55,7 @@ def build_index(
     batch_size: int = 32,
     prune: bool = False,
     save_every_seconds: float = 30.0,
+    wait_seconds: float = 0.0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BuildReport:
     """Embed documents into the index in ``folder``; what is there already, with the same text, is kept.
@@ -70,6 +71,7 @@ def build_index(
         batch_size: Documents per forward pass.
         prune: Remove documents that are in the index but not in ``documents``.
         save_every_seconds: Most work that a kill can lose, in seconds of encoding.
+        wait_seconds: How long to wait for another process that is writing it.
         on_progress: Called with (documents done, documents in all).
 
     Raises:
@@ -81,7 +83,7 @@ def build_index(
     if model_name is None:
         model_name = (model.name_or_path if isinstance(model, SearchR3) else None) or ""
     wanted = _texts_by_id(documents)
-    with _only_writer(folder):
+    with _only_writer(folder, wait_seconds):
         writer = _open(folder, model, model_name)
         there = writer.store.texts
         unchanged = {doc_id for doc_id, text in wanted.items() if there.get(doc_id) == text}
@@ -153,7 +155,8 @@ def _open(folder: Path, model: sentence_transformers.SentenceTransformer, model_
     if (folder / MANIFEST).is_file():
         writer = StoreWriter.open(folder)
         _check_model(folder, writer.manifest.model, writer.manifest.fingerprint, model_name, identity)
-        remove_former(folder)  # if a kill left it after it was copied
+        if is_former(folder):  # a kill left it after it was copied
+            remove_former(folder)
         return writer
     if is_former(folder):
         former = read_former(folder)
@@ -195,10 +198,10 @@ def _check_model(folder: Path, model: str, found: str, asked: str, identity: str
 
 
 @contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
+def _only_writer(folder: Path, wait_seconds: float) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / _LOCK, timeout=0):
+        with FileLock(folder / _LOCK, timeout=wait_seconds):
             yield
     except Timeout:
         raise VectorIndexError(

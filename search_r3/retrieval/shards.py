@@ -89,6 +89,11 @@ class Manifest:
     generation: int = 0
     shards: tuple[Shard, ...] = ()
 
+    @property
+    def identity(self) -> str:
+        """Hash of all that it says, and so of every byte that counts: 64 hexadecimal digits."""
+        return bytes_sha256(json.dumps(asdict(self)).encode())
+
 
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of an index.

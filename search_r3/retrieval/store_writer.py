@@ -31,7 +31,7 @@ _MOST_REMOVED = 0.3
 
 _COPIED_ROWS = 4096
 _OF_A_SHARD = re.compile(r"\d{6,}-\d+\.(vectors|ids|texts|starts|removed-\d+)")
-_BM25 = re.compile(r"bm25-\d+")
+_BM25 = re.compile(r"bm25-[0-9a-f]{16}")
 
 
 class StoreWriter:
@@ -144,7 +144,7 @@ class StoreWriter:
             if _OF_A_SHARD.fullmatch(path.name) and path.name not in named:
                 path.unlink()
             elif _BM25.fullmatch(path.name) and path.name != bm25_name(self.manifest):
-                shutil.rmtree(path)
+                shutil.rmtree(path, ignore_errors=True)  # a reader may write it right now
 
 
 def compact(folder: Path) -> None:
@@ -176,8 +176,8 @@ def compact(folder: Path) -> None:
 
 
 def bm25_name(manifest: Manifest) -> str:
-    """Name of the folder of the BM25 index of a state."""
-    return f"bm25-{manifest.generation}"
+    """Name of the folder of the BM25 index of a state; no other state's, also of an index built anew."""
+    return f"bm25-{manifest.identity[:16]}"
 
 
 def _sync(folder: Path, shard: Shard) -> None:

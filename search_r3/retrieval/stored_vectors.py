@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from search_r3.arguments import as_integer
 from search_r3.errors import InvalidInputError, VectorIndexError
-from search_r3.retrieval.exact import closest
+from search_r3.retrieval.exact import closest, ranks_of
 from search_r3.retrieval.hits import SearchHit
 from search_r3.retrieval.unit_vectors import Vectors, checked_ids, unit_rows
 
@@ -87,6 +87,22 @@ class StoredVectors:
         rows = unit_rows(queries, self.dimension, None)
         return closest(rows, asked, self._best, self._vectors_of, self._ids, len(self))
 
+    def ranks(self, queries: Vectors, doc_ids: Sequence[Sequence[str]]) -> list[list[int]]:
+        """The ranks, from 1, that a search of all documents for each query would give to some of them.
+
+        Args:
+            queries: Unit vectors, shape (Q, D).
+            doc_ids: For each query the documents.
+        """
+        rows = unit_rows(queries, self.dimension, None)
+        wanted = [[self._row_of[doc_id] for doc_id in ids] for ids in doc_ids]
+        return ranks_of(rows, wanted, self._tiles(), self._vectors_of, self._ids)
+
+    def _tiles(self) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:
+        for begin, block, removed in zip(self._starts.tolist(), self._blocks, self._removed, strict=False):
+            for start in range(0, len(block), _ROWS):
+                yield begin + start, block[start : start + _ROWS], removed[start : start + _ROWS]
+
     def _vectors_of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         found = np.empty((len(rows), self.dimension), dtype=np.float32)
         block_of = np.searchsorted(self._starts, rows, side="right") - 1
@@ -109,17 +125,15 @@ class StoredVectors:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         scores = np.zeros((len(queries), 0), dtype=np.float32)
         rows = np.zeros((len(queries), 0), dtype=np.int64)
-        for begin, block, removed in zip(self._starts, self._blocks, self._removed, strict=False):
-            for start in range(0, len(block), _ROWS):
-                found = queries @ block[start : start + _ROWS].T
-                found[:, removed[start : start + _ROWS]] = -np.inf
-                kept = _largest(found, width)
-                numbers = kept + int(begin) + start
-                scores = np.concatenate([scores, np.take_along_axis(found, kept, axis=1)], axis=1)
-                rows = np.concatenate([rows, numbers], axis=1)
-                kept = _largest(scores, width)
-                scores = np.take_along_axis(scores, kept, axis=1)
-                rows = np.take_along_axis(rows, kept, axis=1)
+        for first, vectors, removed in self._tiles():
+            found = queries @ vectors.T
+            found[:, removed] = -np.inf
+            kept = _largest(found, width)
+            scores = np.concatenate([scores, np.take_along_axis(found, kept, axis=1)], axis=1)
+            rows = np.concatenate([rows, kept + first], axis=1)
+            kept = _largest(scores, width)
+            scores = np.take_along_axis(scores, kept, axis=1)
+            rows = np.take_along_axis(rows, kept, axis=1)
         order = np.argsort(-scores, axis=1, kind="stable")
         return np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
 

@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 from search_r3.arguments import as_integer
 from search_r3.errors import InvalidInputError, VectorIndexError
 from search_r3.files import bytes_sha256, remove_leftovers, write_bytes
-from search_r3.retrieval.exact import closest
+from search_r3.retrieval.exact import closest, ranks_of
 from search_r3.retrieval.hits import SearchHit
 from search_r3.retrieval.unit_vectors import Vectors, checked_ids, unit_rows
 
 _FORMAT_VERSION = 1
 _MANIFEST = "index.json"
 _PAYLOAD = re.compile(r"vectors-[0-9a-f]{16}\.faiss|ids-[0-9a-f]{16}\.json")
+
+
+_ROWS = 16_384
+"""Rows that are scored at once to rank documents."""
 
 
 class VectorIndex:
@@ -108,6 +112,20 @@ class VectorIndex:
             raise InvalidInputError(f"got k {k!r}, wanted an int of at least 1", k)
         rows, stored = unit_rows(queries, self._faiss.d, None), _storage(self._faiss)
         return closest(rows, asked, self._faiss.search, stored.__getitem__, self.doc_ids, len(self))
+
+    def ranks(self, queries: Vectors, doc_ids: Sequence[Sequence[str]]) -> list[list[int]]:
+        """The ranks, from 1, that a search of all documents for each query would give to some of them.
+
+        Args:
+            queries: Unit vectors, shape (Q, D).
+            doc_ids: For each query the documents.
+        """
+        rows, stored, ids = unit_rows(queries, self._faiss.d, None), _storage(self._faiss), self.doc_ids
+        tiles = (
+            (start, stored[start : start + _ROWS], np.zeros(len(stored[start : start + _ROWS]), dtype=bool))
+            for start in range(0, len(stored), _ROWS)
+        )
+        return ranks_of(rows, [self._rows(some).tolist() for some in doc_ids], tiles, stored.__getitem__, ids)
 
     def _rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
         if unknown := [doc_id for doc_id in ids if doc_id not in self._row_of]:

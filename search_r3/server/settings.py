@@ -25,7 +25,8 @@ class ServerSettings(BaseSettings):
             or the default.
         served_name: How requests name the model; None takes the name of ``model``, or of its folder.
         dtype: Type of the weights; None takes the type they are saved in.
-        index: An index of ``search-r3 index`` to search in; None serves embeddings alone.
+        index: An index of ``search-r3 index`` to search in; None takes the demo's with a trained model of the
+            package, and serves embeddings alone with any other.
         host: Address to listen on; anything but the loopback address is open to the network.
         port: Port to listen on.
         api_key_file: File with a key in each line, one of which every request must have; None asks for none.

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -232,6 +234,9 @@ def test_the_command_line_asks_a_file_of_queries(run, address, tmp_path):
     ("arguments", "code", "word"),
     [
         (["--server", "127.0.0.1:8080", "sea"], 2, "wanted an address such as http://"),
+        (["--server", "http://127.0.0.1:abc", "sea"], 2, "wanted an address such as http://"),
+        (["--server", "http://[::1", "sea"], 2, "wanted an address such as http://"),
+        (["--server", "http://a b:80", "sea"], 2, "wanted an address such as http://"),
         (["--server", "http://127.0.0.1:9", "sea"], 1, "search-r3 serve"),
         (["--server", "http://127.0.0.1:9", "index", "sea"], 2, "either INDEX or --server"),
         (["--server", "http://127.0.0.1:9", "sea", "--model", "default"], 2, "are of the server"),
@@ -240,6 +245,33 @@ def test_the_command_line_asks_a_file_of_queries(run, address, tmp_path):
 def test_servers_that_cannot_be_asked(run, arguments, code, word):
     found, _, err = run("search", *arguments)
     assert found == code and word in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"220 smtp.example.org\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{",
+        b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n[]",
+    ],
+)
+def test_another_program_answers(run, answer):
+    """Its answer is no result: one line says so."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def once():
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=once)
+        thread.start()
+        code, _, err = run("search", "--server", f"http://127.0.0.1:{listening.getsockname()[1]}", "sea")
+        thread.join()
+    assert code == 1 and "search-r3 serve" in " ".join(err.split()) and "Traceback" not in err
 
 
 def test_a_server_that_refuses(run, address, tiny, tmp_path, monkeypatch):

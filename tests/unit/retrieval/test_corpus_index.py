@@ -2,14 +2,16 @@
 
 import contextlib
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from search_r3 import SentenceTransformer, fingerprint
 from search_r3.errors import VectorIndexError
-from search_r3.retrieval import index_building, store_writer
+from search_r3.retrieval import corpus_index, index_building, store_writer
 from search_r3.retrieval.corpus_index import CorpusIndex
 from search_r3.retrieval.documents import Document
 from search_r3.retrieval.index_building import BuildReport, build_index
@@ -198,6 +200,40 @@ def test_a_former_index_is_read_and_continued(tiny: SentenceTransformer, tmp_pat
         [hit.doc_id for hit in hits] for hits in wanted
     ]
     assert not [name for name in ("vectors", "documents.jsonl", "model.json") if (tmp_path / name).exists()]
+
+
+def test_a_former_index_that_is_converted_while_it_is_read(tiny, tmp_path, monkeypatch) -> None:
+    """The reader finds its parts gone, and takes the converted index."""
+    write_former(tmp_path, tiny)
+    plain = corpus_index.read_former
+
+    def late(folder: Path) -> object:
+        build(folder, tiny)
+        return plain(folder)
+
+    monkeypatch.setattr(corpus_index, "read_former", late)
+    assert CorpusIndex.load(tmp_path).texts == TEXTS
+
+
+def test_a_users_own_files_beside_an_index_stay(tiny, tmp_path) -> None:
+    """Also those that are called as parts of a former index were."""
+    build(tmp_path, tiny, DOCUMENTS[:2])
+    (tmp_path / "documents.jsonl").write_text("mine")
+    (tmp_path / "vectors").mkdir()
+    (tmp_path / "vectors" / "mine").write_text("mine")
+    build(tmp_path, tiny, DOCUMENTS[:3])
+    assert (tmp_path / "documents.jsonl").read_text() == (tmp_path / "vectors" / "mine").read_text() == "mine"
+
+
+def test_a_build_waits_for_another_if_it_is_told_to(tiny, tmp_path) -> None:
+    """Without waiting the error says so."""
+    (tmp_path / "index").mkdir()
+    lock = FileLock(tmp_path / "index" / ".lock", thread_local=False)
+    lock.acquire()
+    with pytest.raises(VectorIndexError, match="Another process is writing"):
+        build(tmp_path / "index", tiny, DOCUMENTS[:1])
+    threading.Timer(0.5, lock.release).start()
+    assert build(tmp_path / "index", tiny, DOCUMENTS[:1], wait_seconds=30).encoded == 1
 
 
 def test_a_damaged_former_index_is_refused(tiny: SentenceTransformer, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Shards on disk: every row as it was put, exact search, one state at a time, and no damage unseen."""
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,9 @@ def test_search_is_that_of_the_index_in_memory(writer, tmp_path, small_shards, c
     for k in (1, 2, 7, 100):
         found = stored.search(queries, k, fingerprint="model")
         assert found == memory.search(queries, k, fingerprint="model")
+    some = [[hit.doc_id for hit in hits][::2][::-1] for hits in found]
+    wanted = [[hit.rank for hit in hits][::2][::-1] for hits in found]
+    assert stored.ranks(queries, some) == memory.ranks(queries, some) == wanted
     assert [hit.doc_id for hit in found[-1][:2]] == ["twin-b", "twin-a"]
     np.testing.assert_array_equal(stored.vectors(["twin-a", "d0", "d0"])[1], vector_of("d0", version=1))
 
@@ -284,7 +288,24 @@ def test_bm25_is_built_once_for_a_state(writer, tmp_path, built):
     writer.commit()
     writer.sweep()
     assert words(CorpusIndex.load(tmp_path), "text of d").keys() == {"a", "b", "c", "d"} and built == [3, 4]
-    assert [path.name for path in tmp_path.glob("bm25-*")] == [f"bm25-{writer.manifest.generation}"]
+    assert [path.name for path in tmp_path.glob("bm25-*")] == [store_writer.bm25_name(writer.manifest)]
+
+
+def test_bm25_of_an_index_that_was_built_anew_is_not_mixed_up(writer, tmp_path, built):
+    """A process that still has the former one writes nothing into the new one, nor where it was."""
+    put(writer, ["a", "b"])
+    writer.commit()
+    former = CorpusIndex.load(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    anew = StoreWriter.create(tmp_path, dimension=WIDTH, fingerprint="model", model="name")
+    anew.commit()
+    anew.put(["c", "d"], ["steam engine", "electric motor"], np.array([vector_of("c"), vector_of("d")]))
+    anew.commit()
+    assert words(former, "text").keys() == {"a", "b"} and not list(tmp_path.glob("bm25-*"))
+    assert words(CorpusIndex.load(tmp_path), "steam engine").keys() == {"c"} and built == [2, 2]
+    shutil.rmtree(tmp_path)
+    assert words(former, "text").keys() == {"a", "b"} and not tmp_path.exists()
 
 
 def test_a_damaged_bm25_index_is_built_again(writer, tmp_path, built, caplog):
@@ -292,12 +313,12 @@ def test_a_damaged_bm25_index_is_built_again(writer, tmp_path, built, caplog):
     writer.commit()
     wanted = words(CorpusIndex.load(tmp_path), "version")
     [folder] = tmp_path.glob("bm25-*")
-    for path in sorted(folder.iterdir()):
-        content = path.read_bytes()
-        path.write_bytes(content[:-1])
+    names = sorted(path.name for path in folder.iterdir())
+    for name in names:
+        (folder / name).write_bytes((folder / name).read_bytes()[:-1])
         assert words(CorpusIndex.load(tmp_path), "version") == wanted
-        path.write_bytes(content)
-    assert set(built) == {2} and len(built) == 1 + len(list(folder.iterdir()))
+        assert words(CorpusIndex.load(tmp_path), "version") == wanted  # it is mended
+    assert built == [2] * (1 + len(names))
     assert "it is built again" in caplog.text
 
 
