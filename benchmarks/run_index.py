@@ -10,6 +10,8 @@ alone meanwhile. Writes index.json.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -72,10 +74,26 @@ def times_of(index: CorpusIndex, queries: NDArray[np.float32], batch: int, round
     return times[1:]
 
 
-def own_bytes(process: psutil.Process) -> int:
-    """Resident bytes that are no file's: what is mapped can be dropped, and is read again."""
-    memory = process.memory_info()
-    return int(memory.rss - memory.shared)
+_OPENS = """
+import sys
+import numpy as np, psutil
+from search_r3.retrieval.corpus_index import CorpusIndex
+process = psutil.Process()
+before = process.memory_info()
+index = CorpusIndex.load(sys.argv[1])
+query = np.eye(1, index.vectors.dimension, dtype=np.float32)
+index.retriever().retrieve([""], query, 10)
+after = process.memory_info()
+print(after.rss - after.shared - before.rss + before.shared)
+"""
+
+
+def memory_of_a_reader(folder: Path) -> int:
+    """Bytes that a new process needs to open the index and search once, mapped files left out."""
+    found = subprocess.run(
+        [sys.executable, "-c", _OPENS, str(folder)], capture_output=True, text=True, check=True
+    )
+    return int(found.stdout)
 
 
 def data_bytes(folder: Path) -> int:
@@ -117,13 +135,12 @@ def main(
         figures["written_over_data"] = round(written / data_bytes(folder), 3)
         del writer, vectors, texts
 
-        before = own_bytes(process)
         with measured(figures, "open_seconds"):
             index = CorpusIndex.load(folder)
         queries = unit_vectors(generator, 256, dimension)
         figures["search_one"] = quantiles(times_of(index, queries, 1, searches))
         figures["search_32"] = quantiles(times_of(index, queries, 32, max(1, searches // 10)))
-        figures["own_memory_mb"] = round((own_bytes(process) - before) / _MEGA, 1)
+        figures["reader_memory_mb"] = round(memory_of_a_reader(folder) / _MEGA, 1)
 
         some = [f"d{number}" for number in range(0, documents, max(1, documents // 1000))][:1000]
         vectors, texts = unit_vectors(generator, len(some), dimension), random_texts(generator, len(some))

@@ -100,7 +100,7 @@ def _margin(dimension: int) -> float:
 def _candidates(
     queries: NDArray[np.float32], k: int, width: int, search: Search, count: int
 ) -> list[NDArray[np.int64]]:
-    # A search keeps arbitrary rows of a tie at its cut. What is below the k-th by more than the margin is out.
+    # A search keeps arbitrary rows of a tie at its cut. What is below the k-th by more is out.
     margin = _margin(queries.shape[1])
     scores, rows = search(queries, min(width, count))
     found = list(rows)

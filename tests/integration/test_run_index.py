@@ -25,4 +25,5 @@ def test_run(monkeypatch, tmp_path):
     assert vectors < report["data_mb"] < 3.5 * vectors
     assert 1 <= report["written_over_data"] < 1.1
     assert 0 < report["search_one"]["p50_ms"] <= report["search_one"]["p99_ms"]
+    assert 0 < report["reader_memory_mb"] < 60
     assert 0.4 * report["data_mb"] < report["update_1000_written_mb"] < report["data_mb"]
