@@ -17,9 +17,9 @@ serve = pytest.importorskip("ray.serve")
 from running_server import free_port  # noqa: E402
 
 from search_r3.errors import InvalidOptionError  # noqa: E402
-from search_r3.integrations.ray_serve import application  # noqa: E402
 from search_r3.retrieval.documents import Document  # noqa: E402
 from search_r3.retrieval.index_building import build_index  # noqa: E402
+from search_r3.server.ray_serve import application  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ application as on one machine, with a model of its own.
 
 ::
 
-    serve run search_r3.integrations.ray_serve:application model=default index=/shared/my-index
+    serve run search_r3.server.ray_serve:application model=default index=/shared/my-index
 """
 
 from __future__ import annotations
