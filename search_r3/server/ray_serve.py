@@ -11,6 +11,7 @@ application as on one machine, with a model of its own.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from search_r3.extras import needs_extra
@@ -39,14 +40,24 @@ def application(arguments: dict[str, Any]) -> serve.Application:
         arguments: Settings of the server (:class:`search_r3.server.settings.ServerSettings`; the host, the
             port and the drain are Ray's), and options of the deployment: ``num_replicas``,
             ``max_ongoing_requests``, ``autoscaling_config``, ``ray_actor_options``,
-            ``graceful_shutdown_timeout_s`` and ``health_check_period_s``. A number may be a string.
+            ``graceful_shutdown_timeout_s`` and ``health_check_period_s``; see :func:`parsed`.
 
     Raises:
         InvalidOptionError: A setting is unknown, or its value cannot be used.
     """
-    options = {name: value for name, value in arguments.items() if name in _PER_DEPLOYMENT}
+    options = {name: parsed(value) for name, value in arguments.items() if name in _PER_DEPLOYMENT}
     given = {name: value for name, value in arguments.items() if name not in _PER_DEPLOYMENT}
     return deployment(read_settings(given), **options)
+
+
+def parsed(value: object) -> object:
+    """An option's value: ``serve run`` gives strings, of which those in JSON become numbers or objects."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value  # such as num_replicas=auto
 
 
 def deployment(settings: ServerSettings, **options: Any) -> serve.Application:
@@ -60,9 +71,6 @@ def deployment(settings: ServerSettings, **options: Any) -> serve.Application:
     def build() -> FastAPI:
         return load_application(settings)
 
-    for name in ("num_replicas", "max_ongoing_requests"):
-        if isinstance(options.get(name), str) and options[name].isdigit():
-            options[name] = int(options[name])
     replica: Any = serve.deployment(serve.ingress(build)())
     found: serve.Application = replica.options(name="SearchR3", **options).bind()
     return found

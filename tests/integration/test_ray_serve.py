@@ -19,7 +19,7 @@ from running_server import free_port  # noqa: E402
 from search_r3.errors import InvalidOptionError  # noqa: E402
 from search_r3.retrieval.documents import Document  # noqa: E402
 from search_r3.retrieval.index_building import build_index  # noqa: E402
-from search_r3.server.ray_serve import application  # noqa: E402
+from search_r3.server.ray_serve import application, parsed  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +91,12 @@ def test_a_replica_is_killed_under_load(address, tiny):
     while len(set(replicas())) < 2 or before[0] in replicas():
         assert time.monotonic() < deadline, "the killed replica did not come back"
         time.sleep(0.5)
+
+
+def test_options_of_a_command_line():
+    """Numbers and objects in JSON, anything else as it is."""
+    given = ["2", "0.5", '{"min_replicas": 1}', "auto", {"num_cpus": 2}]
+    assert [parsed(one) for one in given] == [2, 0.5, {"min_replicas": 1}, "auto", {"num_cpus": 2}]
 
 
 def test_settings_are_checked_before_anything_starts():
