@@ -1,10 +1,11 @@
-"""Measure an index of many documents: building, opening, exact search, an update, bytes and memory.
+"""Measure an index of many documents: building, opening, searching, an update, bytes and memory.
 
-    python benchmarks/run_index.py --documents 1000000
+    python benchmarks/run_index.py --documents 1000000 --like ~/.cache/search-r3/demo-... --approximate int8
 
-Vectors are random unit vectors, and texts are random words: exact search takes the same time for any. No
-model is loaded. The index is written to a temporary folder, 3.2 GB for a million documents. Leave the machine
-alone meanwhile. Writes index.json.
+Texts are random words. Vectors are those of an index, such as the demo's, repeated with noise, or random
+ones: exact search takes the same time for any, but approximate search finds less among random ones than among
+those of texts. No model is loaded. The index is written to a temporary folder, 3.2 GB for a million
+documents. Leave the machine alone meanwhile. Writes index.json.
 """
 
 from __future__ import annotations
@@ -17,21 +18,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import psutil
 import typer
 from numpy.typing import NDArray
 
-from search_r3.cli.options import OutputOption, SeedOption
+from search_r3.cli.options import OutputOption, SeedOption, each_of
 from search_r3.cli.running import run
 from search_r3.files import write_text
 from search_r3.provenance import describe_environment
 from search_r3.retrieval.corpus_index import CorpusIndex
+from search_r3.retrieval.shards import APPROXIMATIONS, Approximation
 from search_r3.retrieval.store_writer import StoreWriter
 
 WORDS = [f"word{number}" for number in range(5000)]
+NOISE = 0.75
+"""Length of the noise on a unit vector."""
 _MEGA = 1e6
 
 
@@ -43,10 +47,15 @@ def measured(figures: dict[str, Any], name: str) -> Iterator[None]:
     figures[name] = round(time.perf_counter() - begun, 3)
 
 
-def unit_vectors(generator: np.random.Generator, count: int, dimension: int) -> NDArray[np.float32]:
-    """Random directions, shape (count, dimension)."""
+def unit_vectors(
+    generator: np.random.Generator, count: int, dimension: int, like: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Random directions, or some of ``like`` with noise (their cosine is 0.8): shape (count, dimension)."""
     vectors = generator.standard_normal((count, dimension), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    if like is not None:
+        vectors = like[generator.integers(0, len(like), count)] + NOISE * vectors
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors
 
 
@@ -80,7 +89,7 @@ import numpy as np, psutil
 from search_r3.retrieval.corpus_index import CorpusIndex
 process = psutil.Process()
 before = process.memory_info()
-index = CorpusIndex.load(sys.argv[1])
+index = CorpusIndex.load(sys.argv[1], approximate=sys.argv[2] or None)
 query = np.eye(1, index.vectors.dimension, dtype=np.float32)
 index.retriever().retrieve([""], query, 10)
 after = process.memory_info()
@@ -88,12 +97,39 @@ print(after.rss - after.shared - before.rss + before.shared)
 """
 
 
-def memory_of_a_reader(folder: Path) -> int:
+def memory_of_a_reader(folder: Path, approximate: str = "") -> int:
     """Bytes that a new process needs to open the index and search once, mapped files left out."""
     found = subprocess.run(
-        [sys.executable, "-c", _OPENS, str(folder)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", _OPENS, str(folder), approximate], capture_output=True, text=True, check=True
     )
     return int(found.stdout)
+
+
+def approximately(
+    folder: Path, kind: Approximation, queries: NDArray[np.float32], exact: list[set[str]], searches: int
+) -> dict[str, Any]:
+    """One way of approximate search: what it takes, and the share of the ten best documents that it finds."""
+    figures: dict[str, Any] = {}
+    before = data_bytes(folder)
+    with measured(figures, "make_seconds"):
+        CorpusIndex.load(folder, approximate=kind)
+    figures["mb"] = round((data_bytes(folder) - before) / _MEGA, 3)
+    with measured(figures, "open_seconds"):
+        index = CorpusIndex.load(folder, approximate=kind)
+    found = ten_best(index, queries)
+    shares = [len(one & best) / len(best) for one, best in zip(found, exact, strict=True)]
+    figures["recall_at_10"] = round(float(np.mean(shares)), 4)
+    figures["search_one"] = quantiles(times_of(index, queries, 1, searches))
+    figures["search_32"] = quantiles(times_of(index, queries, 32, max(1, searches // 10)))
+    del index
+    figures["reader_memory_mb"] = round(memory_of_a_reader(folder, kind) / _MEGA, 1)
+    return figures
+
+
+def ten_best(index: CorpusIndex, queries: NDArray[np.float32]) -> list[set[str]]:
+    """The ids of ten documents for each query."""
+    found = index.vectors.search(queries, 10, fingerprint=index.vectors.fingerprint)
+    return [{hit.doc_id for hit in hits} for hits in found]
 
 
 def data_bytes(folder: Path) -> int:
@@ -104,6 +140,17 @@ def data_bytes(folder: Path) -> int:
 def main(
     documents: Annotated[int, typer.Option(min=100, help="How many.")] = 1_000_000,
     dimension: Annotated[int, typer.Option(min=2, help="Width of the vectors.")] = 640,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="An index whose vectors are repeated with noise [default: random ones]."),
+    ] = None,
+    approximate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"A kind of approximate search; repeatable: {', '.join(APPROXIMATIONS)}.",
+            callback=lambda values: values and each_of(APPROXIMATIONS)(values),
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Documents of a commit.")] = 10_000,
     searches: Annotated[int, typer.Option(min=1, help="Searches of each kind.")] = 100,
     seed: SeedOption = 0,
@@ -111,9 +158,13 @@ def main(
 ) -> None:
     """Build, open, search, update, print and write."""
     generator, process = np.random.default_rng(seed), psutil.Process()
+    origins = None if like is None else CorpusIndex.load(like).vectors
+    source = None if origins is None else origins.vectors()
+    dimension = dimension if source is None else source.shape[1]
     figures: dict[str, Any] = {
         "documents": documents,
         "dimension": dimension,
+        "like": None if origins is None else {"documents": len(origins), "fingerprint": origins.fingerprint},
         "commits_of": batch,
         "seed": seed,
     }
@@ -124,7 +175,8 @@ def main(
         written = process.io_counters().write_chars
         for start in range(0, documents, batch):
             count = min(batch, documents - start)
-            vectors, texts = unit_vectors(generator, count, dimension), random_texts(generator, count)
+            vectors = unit_vectors(generator, count, dimension, source)
+            texts = random_texts(generator, count)
             begun = time.perf_counter()
             writer.put([f"d{number}" for number in range(start, start + count)], texts, vectors)
             writer.commit()
@@ -137,13 +189,22 @@ def main(
 
         with measured(figures, "open_seconds"):
             index = CorpusIndex.load(folder)
-        queries = unit_vectors(generator, 256, dimension)
+        queries = unit_vectors(generator, 256, dimension, source)
         figures["search_one"] = quantiles(times_of(index, queries, 1, searches))
         figures["search_32"] = quantiles(times_of(index, queries, 32, max(1, searches // 10)))
         figures["reader_memory_mb"] = round(memory_of_a_reader(folder) / _MEGA, 1)
 
+        exact = ten_best(index, queries)
+        del index
+        figures["approximate"] = {}
+        for kind in approximate or ():
+            found = approximately(folder, cast(Approximation, kind), queries, exact, searches)
+            figures["approximate"][kind] = found
+            print(f"{kind}: {json.dumps(found)}", flush=True)
+
         some = [f"d{number}" for number in range(0, documents, max(1, documents // 1000))][:1000]
-        vectors, texts = unit_vectors(generator, len(some), dimension), random_texts(generator, len(some))
+        vectors = unit_vectors(generator, len(some), dimension, source)
+        texts = random_texts(generator, len(some))
         written = process.io_counters().write_chars
         changed = StoreWriter.open(folder)
         with measured(figures, "update_1000_seconds"):

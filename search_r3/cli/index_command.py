@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from search_r3.cli.console import messages, note, say
 from search_r3.cli.loading import load_model, model_name
 from search_r3.cli.options import (
+    ApproximateOption,
     BatchSizeOption,
     IdFieldOption,
     ModelOption,
@@ -43,6 +44,7 @@ def index(
     batch_size: BatchSizeOption = 16,
     strict: StrictOption = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove documents that are not in SOURCE.")] = False,
+    approximate: ApproximateOption = None,
     id_field: IdFieldOption = None,
     text_field: TextFieldOption = None,
 ) -> None:
@@ -70,6 +72,11 @@ def index(
             prune=prune,
             on_progress=on_progress,
         )
+    if approximate is not None:
+        from search_r3.retrieval.corpus_index import CorpusIndex
+
+        with progress_bar("preparing the approximate search") as on_progress:
+            CorpusIndex.load(folder, approximate=approximate, on_progress=on_progress)
     if report.dropped_tokens:
         some = list(report.dropped_tokens.items())[:_SHOWN]
         cut = ", ".join(f"{doc_id} ({tokens})" for doc_id, tokens in some)

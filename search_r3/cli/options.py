@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 from search_r3.model.thoughts import ARMS, Arm, Reasoning
+from search_r3.retrieval.shards import Approximation
 
 
 def each_of(choices: Sequence[str]) -> Callable[[list[str]], list[str]]:
@@ -58,6 +59,13 @@ NamedModelOption = Annotated[str, typer.Option("--model", "-m", help=f"{MODEL_NA
 ReasoningOption = Annotated[
     Reasoning | None,
     typer.Option("--reasoning", help="Whether queries think [default: the model's]."),
+]
+ApproximateOption = Annotated[
+    Approximation | None,
+    typer.Option(
+        help="Search a large index approximately: candidates by float16, int8, binary, hnsw or ivf, "
+        "in the order of the exact scores [default: exactly]."
+    ),
 ]
 MaxReasoningTokensOption = Annotated[
     int | None,

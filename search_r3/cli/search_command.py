@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search_r3.cli.console import say, say_json
+from search_r3.cli.index_command import progress_bar
 from search_r3.cli.loading import load_model
 from search_r3.cli.options import (
     MODEL_NAMES,
+    ApproximateOption,
     BatchSizeOption,
     IdFieldOption,
     MaxReasoningTokensOption,
@@ -25,6 +27,7 @@ from search_r3.errors import InvalidOptionError, ModelError
 
 if TYPE_CHECKING:
     from search_r3.retrieval.corpus_search import Explanation
+    from search_r3.retrieval.shards import Approximation
 
 
 def search(
@@ -54,6 +57,7 @@ def search(
     together: Annotated[
         bool, typer.Option("--together", help="Read them together and think once, not about each.")
     ] = False,
+    approximate: ApproximateOption = None,
     thought_cache: Annotated[
         Path | None,
         typer.Option(help="A file that keeps thoughts, for queries that come again.", show_default=False),
@@ -82,8 +86,10 @@ def search(
         raise typer.BadParameter("give either QUERY or --queries FILE")
     if (server is None) == (folder is None):
         raise typer.BadParameter("give either INDEX or --server ADDRESS")
-    if server is not None and (model is not None or thought_cache is not None):
-        raise typer.BadParameter("--model and --thought-cache are of the server; leave them out")
+    if server is not None and (model or thought_cache or approximate):
+        raise typer.BadParameter(
+            "--model, --thought-cache and --approximate are of the server; leave them out"
+        )
     if explain and hybrid and steps == 1:
         raise typer.BadParameter("--explain is about the ranking of the vectors alone; leave --hybrid out")
     if query is not None:
@@ -113,7 +119,8 @@ def search(
         )
     else:
         assert folder is not None
-        results = _results(folder, texts, k, model, thought_cache, {"batch_size": batch_size, **how})
+        options = {"batch_size": batch_size, **how}
+        results = _results(folder, texts, k, model, thought_cache, approximate, options)
     for result in results:
         if as_json:
             say_json(result)
@@ -127,13 +134,15 @@ def _results(
     k: int,
     model: str | None,
     thought_cache: Path | None,
+    approximate: Approximation | None,
     options: dict[str, Any],
 ) -> Iterator[dict[str, Any]]:
     """Search in this process."""
     from search_r3.model.thought_cache import ThoughtCache
     from search_r3.retrieval.corpus_index import CorpusIndex
 
-    corpus = CorpusIndex.load(folder)
+    with progress_bar("preparing the approximate search") as on_progress:
+        corpus = CorpusIndex.load(folder, approximate=approximate, on_progress=on_progress)
     if not len(corpus.vectors):
         raise InvalidOptionError(f"{folder} is empty. Add documents with `search-r3 index SOURCE {folder}`.")
     if model is None and not corpus.model:

@@ -9,7 +9,7 @@ import typer
 
 from search_r3.cli.console import say
 from search_r3.cli.index_command import progress_bar
-from search_r3.cli.options import MODEL_NAMES, Dtype
+from search_r3.cli.options import MODEL_NAMES, ApproximateOption, Dtype
 
 
 def serve(
@@ -23,6 +23,7 @@ def serve(
             help="An index of `search-r3 index` [default: that of the demo, of a model of the package]."
         ),
     ] = None,
+    approximate: ApproximateOption = None,
     host: Annotated[
         str | None, typer.Option(help="Address to listen on [default: 127.0.0.1, this machine alone].")
     ] = None,
@@ -49,6 +50,7 @@ def serve(
     given: dict[str, Any] = {
         "model": model,
         "index": index,
+        "approximate": approximate,
         "host": host,
         "port": port,
         "api_key_file": api_key_file,

@@ -14,12 +14,13 @@ from search_r3.errors import ModelError, VectorIndexError
 from search_r3.model.default import load_model
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
+from search_r3.retrieval.approximate import ApproximateVectors, OnProgress
 from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.corpus_search import Explanation, IndexRetriever, SearchOptions, search_corpus
 from search_r3.retrieval.document_store import DocumentStore
 from search_r3.retrieval.former_index import is_former, read_former
 from search_r3.retrieval.hits import CorpusHit
-from search_r3.retrieval.shards import MANIFEST, read_manifest
+from search_r3.retrieval.shards import MANIFEST, Approximation, read_manifest
 from search_r3.retrieval.store_writer import bm25_name
 from search_r3.retrieval.stored_vectors import StoredVectors
 from search_r3.retrieval.vector_index import VectorIndex
@@ -202,13 +203,27 @@ class CorpusIndex:
         return found
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> CorpusIndex:
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        approximate: Approximation | None = None,
+        on_progress: OnProgress = lambda done, total: None,
+    ) -> CorpusIndex:
         """Open a saved index at its newest state; its model is loaded at the first search.
 
         What is written later is not seen: load it again. Every byte is checked. Vectors and texts stay on the
         disk and are mapped. An index of an earlier version is read into memory.
 
+        Args:
+            folder: Where it is.
+            approximate: What finds candidates among many documents: ``float16``, ``int8``, ``binary``,
+                ``hnsw`` or ``ivf``; see :mod:`search_r3.retrieval.approximate`. It is made on first use and
+                kept beside the vectors. None searches exactly.
+            on_progress: Called with (documents, documents in all) while it is made.
+
         Raises:
+            InvalidOptionError: There is no such approximation.
             VectorIndexError: If there is none, or a part of it is missing or damaged, or its format is not
                 known, or it is of format 1 and may hold titles.
         """
@@ -220,12 +235,23 @@ class CorpusIndex:
                         f"{folder} is not an index. Build it with `search-r3 index` or search_r3.build_index."
                     )
                 former = read_former(folder)
+                if approximate is not None:
+                    raise VectorIndexError(
+                        f"Got approximate={approximate!r} with {folder}, an index of an earlier version. "
+                        "Convert it by `search-r3 index` with its documents and this folder, or leave "
+                        "approximate out."
+                    )
                 return cls(former.vectors, former.texts, former.model)
             except VectorIndexError:
                 if not (folder / MANIFEST).is_file():  # else a build has converted it meanwhile
                     raise
         store = DocumentStore.open(folder)
-        index = cls(store.vectors, store.texts, store.manifest.model)
+        vectors = (
+            store.vectors
+            if approximate is None
+            else ApproximateVectors(store, approximate, on_progress=on_progress)
+        )
+        index = cls(vectors, store.texts, store.manifest.model)
         index._store = store
         return index
 

@@ -39,12 +39,22 @@ def closest(
     k = min(k, count)
     if k == 0 or len(queries) == 0:
         return [[] for _ in queries]
-    results = []
     candidates = _candidates(queries, k, k + 32, search, count)
-    for query, rows in zip(queries, candidates, strict=True):
-        best = sorted(_keys(query, rows, vectors_of, doc_ids), reverse=True)[:k]
-        results.append([SearchHit(doc_id, score, rank) for rank, (score, doc_id) in enumerate(best, 1)])
-    return results
+    return [
+        ordered(query, rows, k, vectors_of, doc_ids) for query, rows in zip(queries, candidates, strict=True)
+    ]
+
+
+def ordered(
+    query: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    k: int,
+    vectors_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    doc_ids: Sequence[str],
+) -> list[SearchHit]:
+    """The k closest of some rows to a query, with the scores and in the order of :func:`closest`."""
+    best = sorted(_keys(query, rows, vectors_of, doc_ids), reverse=True)[:k]
+    return [SearchHit(doc_id, score, rank) for rank, (score, doc_id) in enumerate(best, 1)]
 
 
 def ranks_of(

@@ -19,6 +19,7 @@ from search_r3.retrieval.shards import (
     Manifest,
     Shard,
     append_rows,
+    is_stale,
     write_manifest,
 )
 from search_r3.retrieval.unit_vectors import Vectors, checked_ids, unit_rows
@@ -141,7 +142,8 @@ class StoreWriter:
         remove_leftovers(self._folder)
         named = {MANIFEST}.union(*(shard.file_names for shard in self.manifest.shards))
         for path in self._folder.iterdir():
-            if _OF_A_SHARD.fullmatch(path.name) and path.name not in named:
+            is_unnamed = _OF_A_SHARD.fullmatch(path.name) and path.name not in named
+            if is_unnamed or is_stale(path.name, self.manifest.shards):
                 path.unlink()
             elif _BM25.fullmatch(path.name) and path.name != bm25_name(self.manifest):
                 shutil.rmtree(path, ignore_errors=True)  # a reader may write it right now

@@ -79,13 +79,16 @@ class StoredVectors:
             InvalidInputError: Malformed vectors, or a k that is no integer of 1 or more.
             VectorIndexError: The fingerprint is another model's.
         """
+        rows, asked = self._checked(queries, k, fingerprint)
+        return closest(rows, asked, self._best, self._vectors_of, self._ids, len(self))
+
+    def _checked(self, queries: Vectors, k: int, fingerprint: str) -> tuple[NDArray[np.float32], int]:
         if fingerprint != self.fingerprint:
             wanted = f"wanted those of {self.fingerprint!r}, which made the index"
             raise VectorIndexError(f"got queries of {fingerprint!r}, {wanted}: use one model for both")
         if (asked := as_integer(k, 1)) is None:
             raise InvalidInputError(f"got k {k!r}, wanted an int of at least 1", k)
-        rows = unit_rows(queries, self.dimension, None)
-        return closest(rows, asked, self._best, self._vectors_of, self._ids, len(self))
+        return unit_rows(queries, self.dimension, None), asked
 
     def ranks(self, queries: Vectors, doc_ids: Sequence[Sequence[str]]) -> list[list[int]]:
         """The ranks, from 1, that a search of all documents for each query would give to some of them.
@@ -98,8 +101,12 @@ class StoredVectors:
         wanted = [[self._row_of[doc_id] for doc_id in ids] for ids in doc_ids]
         return ranks_of(rows, wanted, self._tiles(), self._vectors_of, self._ids)
 
-    def _tiles(self) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:
-        for begin, block, removed in zip(self._starts.tolist(), self._blocks, self._removed, strict=False):
+    def _tiles(
+        self, numbers: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:
+        """The rows of these blocks (None: of all) in pieces, with the number of the first."""
+        for number in range(len(self._blocks)) if numbers is None else numbers:
+            begin, block, removed = int(self._starts[number]), self._blocks[number], self._removed[number]
             for start in range(0, len(block), _ROWS):
                 yield begin + start, block[start : start + _ROWS], removed[start : start + _ROWS]
 
@@ -115,17 +122,20 @@ class StoredVectors:
         self, queries: NDArray[np.float32], width: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         parts = [
-            self._best_of_some(queries[start : start + _QUERIES], width)
+            self._best_of_some(queries[start : start + _QUERIES], width, self._tiles())
             for start in range(0, len(queries), _QUERIES)
         ]
         return np.concatenate([scores for scores, _ in parts]), np.concatenate([rows for _, rows in parts])
 
     def _best_of_some(
-        self, queries: NDArray[np.float32], width: int
+        self,
+        queries: NDArray[np.float32],
+        width: int,
+        tiles: Iterable[tuple[int, NDArray[np.float32], NDArray[np.bool_]]],
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         scores = np.zeros((len(queries), 0), dtype=np.float32)
         rows = np.zeros((len(queries), 0), dtype=np.int64)
-        for first, vectors, removed in self._tiles():
+        for first, vectors, removed in tiles:
             found = queries @ vectors.T
             found[:, removed] = -np.inf
             kept = _largest(found, width)

@@ -1,8 +1,8 @@
 """One thread that owns the model: texts of all requests are embedded in common batches.
 
 A text waits for others for a few milliseconds at most, and while a batch is computed the next one gathers.
-Texts share a forward pass if they have the same role and options; the oldest one decides which are next. A
-batch is sorted by length and bounded in tokens. A text whose request has gone away is left out.
+Texts share a forward pass if they have the same role and options and are of like length; the oldest one
+decides which are next. A batch is bounded in tokens. A text whose request has gone away is left out.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ Answer = TypeVar("Answer")
 
 _LETTERS_PER_TOKEN = 3
 _TEMPLATE_TOKENS = 16
+_LIKE_LENGTH = 0.6  # of the longest of a batch: a shorter text waits for the next one
 
 
 @dataclass(frozen=True)
@@ -240,23 +241,38 @@ class Engine:
         if isinstance(first, _Call):
             self._waiting.popleft()
             return first
-        batch: list[_Item] = []
-        left: deque[_Item | _Call] = deque()
-        longest = 0
-        for item in self._waiting:
-            if isinstance(item, _Call) or item.ask != first.ask:
-                left.append(item)
-                continue
-            if item.future.done():  # its request went away
-                continue
-            widest = max(longest, item.size)
-            if batch and widest * (len(batch) + 1) > self._batch_tokens:
-                left.append(item)
-            else:
-                batch.append(item)
-                longest = widest
-        self._waiting = left
-        return sorted(batch, key=lambda item: item.size)
+        going = [item for item in self._waiting if isinstance(item, _Call) or not item.future.done()]
+        if first.future.done():  # its request went away
+            self._waiting = deque(going)
+            return []
+        sharing = [item for item in going if isinstance(item, _Item) and item.ask == first.ask]
+        batch = self._of_like_length(sorted(sharing, key=lambda item: item.size), first)
+        taken = {id(item) for item in batch}
+        self._waiting = deque(item for item in going if id(item) not in taken)
+        return batch
+
+    def _of_like_length(self, items: Sequence[_Item], first: _Item) -> list[_Item]:
+        """Those of sorted items around the first that fit into a batch with it; shorter ones before longer.
+
+        Every text of a batch is computed at the length of the longest. Thinking costs far more than that, and
+        as much for one query as for several, so queries that think are not parted by length.
+        """
+        like = 0.0 if self._thinks(first.ask) else _LIKE_LENGTH
+        start = next(place for place, item in enumerate(items) if item is first)
+        end = start + 1
+        while start > 0 and self._fits(items[start - 1 : end], like):
+            start -= 1
+        while end < len(items) and self._fits(items[start : end + 1], like):
+            end += 1
+        return list(items[start:end])
+
+    def _fits(self, items: Sequence[_Item], like: float) -> bool:
+        shortest, longest = items[0].size, items[-1].size
+        return shortest >= like * longest and longest * len(items) <= self._batch_tokens
+
+    def _thinks(self, ask: Ask) -> bool:
+        reasoning = ask.reasoning or self.model.reasoning_module.reasoning
+        return ask.role == "query" and reasoning != "never"
 
     def _answer(self, batch: list[_Item]) -> None:
         started = time.monotonic()

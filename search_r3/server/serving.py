@@ -70,7 +70,12 @@ def load_application(
         ModelError: The model cannot be loaded.
         VectorIndexError: The index cannot be read, or is of another model.
     """
-    index = None if settings.index is None else CorpusIndex.load(settings.index)
+    index = None
+    if settings.index is not None:
+        with progress("preparing the approximate search") as on_progress:
+            index = CorpusIndex.load(
+                settings.index, approximate=settings.approximate, on_progress=on_progress
+            )
     settings = with_model(settings, index)
     assert settings.model is not None
     say(f"Loading the model {settings.model}")

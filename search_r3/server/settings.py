@@ -13,6 +13,7 @@ with needs_extra("serve"):
     from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from search_r3.errors import InvalidOptionError
+from search_r3.retrieval.shards import Approximation
 
 LOOPBACK = "127.0.0.1"
 
@@ -27,6 +28,7 @@ class ServerSettings(BaseSettings):
         dtype: Type of the weights; None takes the type they are saved in.
         index: An index of ``search-r3 index`` to search in; None takes the demo's with a trained model of the
             package, and serves embeddings alone with any other.
+        approximate: What finds candidates in a large index; None searches exactly.
         host: Address to listen on; anything but the loopback address is open to the network.
         port: Port to listen on.
         api_key_file: File with a key in each line, one of which every request must have; None asks for none.
@@ -47,6 +49,7 @@ class ServerSettings(BaseSettings):
     served_name: str | None = None
     dtype: str | None = None
     index: Path | None = None
+    approximate: Approximation | None = None
     host: str = LOOPBACK
     port: int = Field(default=8080, ge=0, le=65535)
     api_key_file: Path | None = None

@@ -342,16 +342,17 @@ def test_requests_share_batches_by_role(engine, tiny, monkeypatch):
     """Texts of different requests are embedded together, roles apart, and everyone gets its own."""
     running = engine()
     batches = watched(running, monkeypatch)
+    texts = TEXTS[:3]  # of like length
 
     async def ask():
         return await asyncio.gather(
-            *(running.embed([text], Ask("document")) for text in TEXTS),
-            *(running.embed([text], Ask("query", "never")) for text in TEXTS),
+            *(running.embed([text], Ask("document")) for text in texts),
+            *(running.embed([text], Ask("query", "never")) for text in texts),
         )
 
     found = asyncio.run(ask())
-    assert batches == [("document", sorted(TEXTS)), ("query", sorted(TEXTS))]
-    wanted = [*tiny.encode_document(TEXTS), *tiny.encode_query(TEXTS, reasoning="never")]
+    assert batches == [("document", sorted(texts)), ("query", sorted(texts))]
+    wanted = [*tiny.encode_document(texts), *tiny.encode_query(texts, reasoning="never")]
     for [one], vector in zip(found, wanted, strict=True):
         assert np.abs(one.vector - vector).max() < 1e-5
 
@@ -362,6 +363,29 @@ def test_batches_are_bounded(engine, monkeypatch):
     batches = watched(running, monkeypatch)
     asyncio.run(running.embed(["a"] * 7, Ask("document")))
     assert [len(texts) for _, texts in batches] == [3, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("ask", "sizes"),
+    [(Ask("document"), [2, 2]), (Ask("query", "never"), [2, 2]), (Ask("query", "always"), [4])],
+)
+def test_batches_are_of_like_length(engine, monkeypatch, ask, sizes):
+    """A long text makes no short one long, but queries that think stay together."""
+    running = engine()
+    batches = watched(running, monkeypatch)
+    short, long = ["a cat", "a dog"], ["a long text " * 9, "another one " * 10]
+    asyncio.run(running.embed([long[0], short[0], long[1], short[1]], ask))
+    assert [len(texts) for _, texts in batches] == sizes
+    assert sizes == [4] or [texts for _, texts in batches] == [sorted(long), sorted(short)]
+
+
+def test_the_oldest_text_is_never_passed_over(engine, monkeypatch):
+    """Whatever its length, even if more of another length wait than a batch can hold."""
+    running = engine(batch_tokens=60)
+    batches = watched(running, monkeypatch)
+    texts = ["a long text " * 9, *(["a cat"] * 6)]
+    asyncio.run(running.embed(texts, Ask("document")))
+    assert [len(found) for _, found in batches] == [1, 3, 3]
 
 
 def test_one_bad_text_spoils_no_others(engine, tiny):
