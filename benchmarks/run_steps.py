@@ -4,7 +4,7 @@
 
 The arms start from the model's own first pass, and every rival from that of its own kind. The measures are
 nDCG@10, and the share of questions that have all of their passages among the first ten. Of the own thoughts
-it says how many name a relevant passage that was not read. Writes
+it says how many name a relevant passage that was not read, and how many tokens they have. Writes
 <name>-<first>.jsonl, with the scores of every query, into benchmarks/results/steps; other options than the
 usual ones are in the file's name.
 """
@@ -43,6 +43,7 @@ from search_r3.evaluation.step_rivals import (
 from search_r3.files import write_lines
 from search_r3.json_lines import json_objects
 from search_r3.model.default import load_model
+from search_r3.model.thoughts import Reasoning
 from search_r3.paths import data_dir
 from search_r3.provenance import describe_environment
 from search_r3.retrieval.bm25 import BM25Index
@@ -65,7 +66,7 @@ def _tasks_alone(values: list[str] | None) -> list[str] | None:
 
 
 System = tuple[str, Callable[[], Hits]]
-Named = Callable[[], list[bool | None]]
+_THINKING: tuple[tuple[StepArm, Reasoning], ...] = (("own", "always"), ("auto", "auto"))
 
 
 def main(
@@ -126,7 +127,7 @@ def main(
     minilm = load_model(minilm_folder(data_dir() / "packages")) if rivals else None
     for task_name, task in suite.items():
         titles = _titles(task_name, task, multihop)
-        systems, named = _ours(
+        systems, after = _ours(
             ours, task, titles, chosen, first, read=read, together=together, seed=seed, batch_size=batch_size
         )
         if minilm is not None:
@@ -145,11 +146,16 @@ def main(
                 "seconds": round(time.monotonic() - started, 2),
             }
             if system == f"ours, {first}, own":
-                line["named"] = dict(zip(task.queries, named(), strict=True))
+                named = after.named(titles, _relevant(task))
+                line["named"] = dict(zip(task.queries, named, strict=True))
+            for arm, reasoning in _THINKING:
+                if system == f"ours, {first}, {arm}":
+                    tokens = after.thought_tokens(reasoning)
+                    line["thought_tokens"] = dict(zip(task.queries, tokens, strict=True))
             lines.append(line)
             print(
                 f"{task_name:14}{system:34}{line['ndcg_at_10']:.3f}  {line['all_at_10']:.2f}  "
-                f"{line['seconds']:.0f} s{_share_named(line)}",
+                f"{line['seconds']:.0f} s{_about_thoughts(line)}",
                 flush=True,
             )
         write_lines(path, (json.dumps(line) + "\n" for line in lines))  # at once: a stop loses one task
@@ -167,27 +173,36 @@ def _ours(
     together: bool,
     seed: int,
     batch_size: int,
-) -> tuple[list[System], Named]:
-    """The model's arms after its own first pass, its rivals of the same vectors, and what it named."""
+) -> tuple[list[System], StepArms]:
+    """The model's arms after its own first pass, and its rivals of the same vectors."""
     encode: Encode = partial(model.encode_query, reasoning="never", batch_size=batch_size)
     documents = model.encode_document(list(task.corpus.values()), batch_size=batch_size)
     retriever = _retriever(task, documents, hybrid=first == "hybrid")
     start = first_pass(list(task.queries.values()), encode, retriever)
     after = StepArms(model, retriever, start, read=read, together=together, seed=seed, batch_size=batch_size)
-    relevant = [
-        {doc_id for doc_id, grade in task.qrels[query_id].items() if grade > 0} for query_id in task.queries
-    ]
+    relevant = _relevant(task)
     systems = _rivals("ours", task, titles, encode, documents, read)
     systems += [
         (f"ours, {first}, {arm}", partial(after.hits, arm, titles=titles, relevant=relevant)) for arm in arms
     ]
-    return systems, partial(after.named, titles, relevant)
+    return systems, after
 
 
-def _share_named(line: dict[str, Any]) -> str:
-    """The share of questions whose thought names an unread passage, of those that have one; "" if unknown."""
+def _relevant(task: RetrievalTask) -> list[set[str]]:
+    return [
+        {doc_id for doc_id, grade in task.qrels[query_id].items() if grade > 0} for query_id in task.queries
+    ]
+
+
+def _about_thoughts(line: dict[str, Any]) -> str:
+    """Tokens of thought, and the share of questions whose thought names an unread passage; "" if unknown."""
+    found = ""
+    if "thought_tokens" in line:
+        found += f"; {statistics.fmean(line['thought_tokens'].values()):.1f} tokens of thought a question"
     known = [one for one in line.get("named", {}).values() if one is not None]
-    return f"; {statistics.fmean(known):.0%} of {len(known)} thoughts name an unread passage" if known else ""
+    if known:
+        found += f"; {statistics.fmean(known):.0%} of {len(known)} questions name an unread passage"
+    return found
 
 
 def _rivals(

@@ -5,6 +5,7 @@ put something else in the place of the thought, or of the passages:
 
 - ``empty``: no thought, so the passages alone move the vector;
 - ``own``: the model's own thought;
+- ``auto``: the model's own thought, unless it skips it, and then there is no search for these passages;
 - ``echo``: the query once more;
 - ``random``, ``repeat``: as in :mod:`search_r3.evaluation.arms`;
 - ``shuffled``: the thought that another query had about its passages;
@@ -22,11 +23,11 @@ from search_r3.errors import InvalidInputError, InvalidOptionError
 from search_r3.evaluation.arms import given_thoughts
 from search_r3.evaluation.step_rivals import FirstPass, Hits, joined
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
-from search_r3.model.thoughts import Thought
+from search_r3.model.thoughts import Reasoning, Thought
 from search_r3.retrieval.hits import CorpusHit
 from search_r3.retrieval.steps import SEARCH_DEPTH, Retriever, StepSearch
 
-StepArm = Literal["empty", "own", "echo", "random", "repeat", "shuffled", "other_evidence", "oracle"]
+StepArm = Literal["empty", "own", "auto", "echo", "random", "repeat", "shuffled", "other_evidence", "oracle"]
 
 STEP_ARMS: tuple[StepArm, ...] = get_args(StepArm)
 
@@ -67,7 +68,7 @@ class StepArms:
             passages = hits[:read]
             groups = [passages] if together else [[passage] for passage in passages]
             self._rows += [(query, group) for group in groups if group]
-        self._own: QueryEncoding | None = None
+        self._made: dict[Reasoning, QueryEncoding] = {}
 
     def hits(
         self,
@@ -88,22 +89,36 @@ class StepArms:
                 ``other_evidence`` another query.
             InvalidOptionError: There is no such arm.
         """
-        encoding, rows = self._encoded(arm, titles, relevant), self._rows
-        texts = [
-            f"{self._first.queries[query]} {thought.text}".strip()
-            for (query, _), thought in zip(rows, encoding.thoughts, strict=True)
+        encoding = self._encoded(arm, titles, relevant)
+        made = [
+            number
+            for number, thought in enumerate(encoding.thoughts)
+            if arm != "auto" or thought.ending != "skipped"
         ]
-        found = self._retriever.retrieve(texts, encoding.embeddings, SEARCH_DEPTH) if rows else []
+        texts = [
+            f"{self._first.queries[self._rows[number][0]]} {encoding.thoughts[number].text}".strip()
+            for number in made
+        ]
+        found = self._retriever.retrieve(texts, encoding.embeddings[made], SEARCH_DEPTH) if made else []
         second: list[list[StepSearch]] = [[] for _ in self._first.queries]
-        for (query, group), thought, hits in zip(rows, encoding.thoughts, found, strict=True):
-            second[query].append(StepSearch(tuple(hit.doc_id for hit in group), thought, hits))
+        for number, hits in zip(made, found, strict=True):
+            query, group = self._rows[number]
+            read = tuple(hit.doc_id for hit in group)
+            second[query].append(StepSearch(read, encoding.thoughts[number], hits))
         return joined(self._first, second)
 
-    def own(self) -> QueryEncoding:
-        """The model's own thoughts about every group of passages, and the vectors after them."""
-        if self._own is None:
-            self._own = self._encode(self._evidence(), reasoning="always")
-        return self._own
+    def own(self, reasoning: Reasoning = "always") -> QueryEncoding:
+        """The model's own thoughts about every group of passages, and the vectors after them; made once."""
+        if reasoning not in self._made:
+            self._made[reasoning] = self._encode(self._evidence(), reasoning=reasoning)
+        return self._made[reasoning]
+
+    def thought_tokens(self, reasoning: Reasoning) -> list[int]:
+        """Tokens that each query thinks, of all of its thoughts."""
+        tokens = [0] * len(self._first.queries)
+        for (query, _), thought in zip(self._rows, self.own(reasoning).thoughts, strict=True):
+            tokens[query] += thought.length
+        return tokens
 
     def named(self, titles: Mapping[str, str], relevant: Sequence[set[str]]) -> list[bool | None]:
         """For every query, whether an own thought has the title of a relevant document that was not read.
@@ -138,8 +153,8 @@ class StepArms:
     ) -> QueryEncoding:
         if arm not in STEP_ARMS:
             raise InvalidOptionError(f"Got the arm {arm!r}, wanted one of {', '.join(STEP_ARMS)}.")
-        if arm == "own":
-            return self.own()
+        if arm == "own" or arm == "auto":  # narrows the type below
+            return self.own("always" if arm == "own" else "auto")
         if arm == "empty":
             return self._encode(self._evidence(), thoughts=[()] * len(self._rows))
         if arm == "other_evidence":

@@ -48,6 +48,8 @@ def test_run(monkeypatch, capsys, tmp_path, tiny_folder, multihop, first):
         for measure in ("ndcg_at_10", "all_at_10"):
             scores = line["per_query"][measure]
             assert len(scores) == 3 and line[measure] == pytest.approx(sum(scores.values()) / 3)
+        is_thinking = line["system"] in (f"ours, {first}, own", f"ours, {first}, auto")
+        assert ("thought_tokens" in line) == is_thinking
         assert ("named" in line) == (line["system"] == f"ours, {first}, own")
     assert "ours, one step" in capsys.readouterr().out
 

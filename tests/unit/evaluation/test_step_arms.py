@@ -44,7 +44,7 @@ def watched(tiny, monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize(("arm", "reasoning"), [("own", "always"), ("empty", "never")])
+@pytest.mark.parametrize(("arm", "reasoning"), [("own", "always"), ("auto", "auto"), ("empty", "never")])
 @pytest.mark.parametrize("together", [False, True])
 def test_own_and_empty_are_the_search_in_steps(tiny, store, arms, arm, reasoning, together):
     """The same hits and scores as the search that users have."""
@@ -112,11 +112,33 @@ def test_own_thoughts_are_made_once(arms, watched):
     """Three arms that need them think one time; the others are replays."""
     for arm in ("own", "random", "shuffled"):
         arms.hits(arm)
+    arms.thought_tokens("always")
     assert [options.get("reasoning") for _, options in watched] == ["always", None, None]
 
 
+def test_a_skipped_thought_is_no_search(arms, monkeypatch):
+    """A query that skips all of its thoughts keeps its first ranking; tokens are counted by query."""
+    endings = ["skipped", "skipped", "embed_token", "skipped", "budget", "embed_token"]
+    lengths = [0, 0, 2, 0, 4, 1]
+    own = arms.own("auto")
+    thoughts = [
+        replace(one, ending=ending, token_ids=(5,) * length)
+        for one, ending, length in zip(own.thoughts, endings, lengths, strict=True)
+    ]
+    monkeypatch.setitem(arms._made, "auto", replace(own, thoughts=thoughts))
+    asked = []
+    retrieve = arms._retriever.retrieve
+    monkeypatch.setattr(
+        arms._retriever, "retrieve", lambda texts, *rest: asked.extend(texts) or retrieve(texts, *rest)
+    )
+    found = arms.hits("auto")
+    assert len(asked) == 3
+    assert [hit.doc_id for hit in found[0]] == [hit.doc_id for hit in arms._first.hits[0]]
+    assert arms.thought_tokens("auto") == [0, 2, 5]
+
+
 def test_wrong_arms_and_single_queries_are_refused(tiny, store, arms):
-    with pytest.raises(InvalidOptionError, match="Got the arm 'never', wanted one of empty, own, echo"):
+    with pytest.raises(InvalidOptionError, match="Got the arm 'never', wanted one of empty, own, auto, echo"):
         arms.hits("never")
     first = first_pass(["alone"], lambda texts: tiny.encode_query(texts, reasoning="never"), store)
     alone = StepArms(tiny, store, first, read=1)
@@ -124,7 +146,7 @@ def test_wrong_arms_and_single_queries_are_refused(tiny, store, arms):
         with pytest.raises(InvalidInputError, match="no other query has any to give"):
             alone.hits(arm)
     assert set(STEP_ARMS) == {
-        "empty", "own", "echo", "random", "repeat", "shuffled", "other_evidence", "oracle"
+        "empty", "own", "auto", "echo", "random", "repeat", "shuffled", "other_evidence", "oracle"
     }  # fmt: skip
     assert np.isfinite([hit.score for hit in alone.hits("own")[0]]).all()
 
@@ -136,6 +158,6 @@ def test_what_the_thoughts_name(tiny, store, arms, monkeypatch):
     arms = StepArms(tiny, store, replace(arms._first, hits=hits), read=2, max_reasoning_tokens=4)
     written = ["find", "the red SEA", "red sea", "", "sky", "star"]
     thoughts = [replace(one, text=text) for one, text in zip(arms.own().thoughts, written, strict=True)]
-    monkeypatch.setattr(arms, "_own", replace(arms.own(), thoughts=thoughts))
+    monkeypatch.setitem(arms._made, "always", replace(arms.own(), thoughts=thoughts))
     titles = {"a": "Sun", "b": "", "c": "Red Sea", "d": "Sky"}
     assert arms.named(titles, [{"a", "c"}, {"a", "b"}, {"a", "d"}]) == [True, None, False]
