@@ -160,6 +160,11 @@ class PromptEncoder:
         allowed[self.embed_token_id] = True
         return allowed
 
+    def template_ids(self, role: str) -> tuple[list[int], list[int]]:
+        """Ids before and behind a text of a role, ``query`` or ``document``, without the embed token."""
+        head, suffix = self._segments[role]
+        return list(head), list(suffix)
+
     def encode_text(self, text: object) -> list[int]:
         """Tokenise untrusted text; no structural token can come out.
 

@@ -10,6 +10,7 @@ import sentence_transformers
 from search_r3 import SearchR3, Template
 from search_r3.errors import InvalidOptionError, ModelError
 from search_r3.model.direct_export import TOLERANCE, check_direct, export_direct
+from search_r3.model.prompt_encoder import PromptEncoder
 
 ALPHABET = [
     " ",
@@ -54,11 +55,16 @@ def test_the_thinking_model_is_exported(smollm2, tmp_path):
 
 
 @pytest.mark.slow
-def test_gemma_is_refused(gemma3, tmp_path):
-    """Line breaks at the ends of a text would join those of the template; nothing is left behind."""
-    with pytest.raises(InvalidOptionError, match=r"puts '<bos>' before every text.*without --direct"):
-        export_direct(gemma3, tmp_path / "direct")
-    assert not (tmp_path / "direct").exists()
+def test_the_default_model_is_exported(gemma3, tmp_path):
+    """Line breaks at the ends of a text do not join those of the template, and special tokens are texts."""
+    folder = export_direct(gemma3, tmp_path / "direct")
+    exported = sentence_transformers.SentenceTransformer(str(folder))
+    texts = ["\n\n red  sea\n", "<bos><unk><table> <|embed_token|>", "query: sea", "\n"]
+    for ours, theirs in (
+        (gemma3.encode_query(texts, reasoning="never"), exported.encode_query(texts)),
+        (gemma3.encode_document(texts), exported.encode_document(texts)),
+    ):
+        np.testing.assert_allclose(theirs, ours, atol=TOLERANCE)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +114,8 @@ def test_what_cannot_be_exported(tiny, fresh_tiny, exported, tmp_path):
     with pytest.raises(ModelError, match="differ from the model's"):
         check_direct(tiny, other)
     module = fresh_tiny.reasoning_module
-    module.template = Template("query:\n", "\n", "document:\n", " is ").to_dict()
+    other_template = Template("query:\n", "\n", "document:\n", " is ")
+    module.prompt_encoder = PromptEncoder(module.tokenizer, other_template, module.embed_token)
     with pytest.raises(InvalidOptionError, match="suffix ends with a document's"):
         export_direct(fresh_tiny, tmp_path / "y")
     assert not list(tmp_path.iterdir())
