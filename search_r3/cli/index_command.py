@@ -43,6 +43,15 @@ def index(
     model: ModelOption = None,
     batch_size: BatchSizeOption = 16,
     strict: StrictOption = False,
+    chunk: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="TOKENS",
+            help="Split documents into passages of at most so many tokens; 0 splits none "
+            "[default: as the index is, a new one not].",
+        ),
+    ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Remove documents that are not in SOURCE.")] = False,
     approximate: ApproximateOption = None,
     id_field: IdFieldOption = None,
@@ -69,6 +78,7 @@ def index(
             documents,
             model_name=model_name(model),
             batch_size=batch_size,
+            chunk_tokens=chunk,
             prune=prune,
             on_progress=on_progress,
         )

@@ -18,6 +18,7 @@ from search_r3.errors import InvalidInputError, VectorIndexError
 from search_r3.files import remove_leftovers
 from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
+from search_r3.retrieval.chunking import Splitter, document_of
 from search_r3.retrieval.corpus_index import former_default
 from search_r3.retrieval.documents import Document
 from search_r3.retrieval.former_index import FormerIndex, is_former, read_former, remove_former
@@ -53,6 +54,7 @@ def build_index(
     *,
     model_name: str | None = None,
     batch_size: int = 32,
+    chunk_tokens: int | None = None,
     prune: bool = False,
     save_every_seconds: float = 30.0,
     wait_seconds: float = 0.0,
@@ -69,6 +71,9 @@ def build_index(
         documents: What to index; of two with the same id the later one counts.
         model_name: What a search loads the model by; None means what this model was loaded by.
         batch_size: Documents per forward pass.
+        chunk_tokens: Split documents into passages of at most so many tokens, each with the id
+            ``<document>#<number>``; 0 splits none. None does what the index was built with, and splits none
+            in a new one. Needs the extra ``chunk``.
         prune: Remove documents that are in the index but not in ``documents``.
         save_every_seconds: Most work that a kill can lose, in seconds of encoding.
         wait_seconds: How long to wait for another process that is writing it.
@@ -76,18 +81,24 @@ def build_index(
 
     Raises:
         InvalidInputError: If a document is none, or its text cannot be embedded; the message gives its id.
-        VectorIndexError: If the index belongs to another model, is damaged, or is being written by another
-            process, or if ``folder`` holds other files.
+        InvalidOptionError: If ``chunk_tokens`` is not possible with this model.
+        VectorIndexError: If the index belongs to another model, has other passages, is damaged, or is being
+            written by another process, or if ``folder`` holds other files.
     """
     folder = Path(folder)
     if model_name is None:
         model_name = (model.name_or_path if isinstance(model, SearchR3) else None) or ""
     wanted = _texts_by_id(documents)
     with _only_writer(folder, wait_seconds):
-        writer = _open(folder, model, model_name)
+        writer = _open(folder, model, model_name, chunk_tokens)
         there = writer.store.texts
+        split: set[str] = set()
+        if writer.manifest.chunk_tokens:
+            split = set(wanted)
+            wanted = _passages(wanted, Splitter(model, writer.manifest.chunk_tokens))
         unchanged = {doc_id for doc_id, text in wanted.items() if there.get(doc_id) == text}
-        gone = [doc_id for doc_id in there if doc_id not in wanted] if prune else []
+        # A document that was split before may have less passages now.
+        gone = [i for i in there if i not in wanted and (prune or document_of(i) in split)]
         writer.remove(gone)
         writer.commit(model_name or None)
         writer.sweep()
@@ -150,17 +161,29 @@ def _encode(
     return torch.nn.functional.normalize(vectors.float(), dim=1).cpu(), dropped
 
 
-def _open(folder: Path, model: sentence_transformers.SentenceTransformer, model_name: str) -> StoreWriter:
+def _passages(texts: dict[str, str], splitter: Splitter) -> dict[str, str]:
+    found = (one for doc_id, text in texts.items() for one in splitter.passages(Document(doc_id, text)))
+    return {passage.doc_id: passage.text for passage in found}
+
+
+def _open(
+    folder: Path,
+    model: sentence_transformers.SentenceTransformer,
+    model_name: str,
+    chunk_tokens: int | None,
+) -> StoreWriter:
     identity, dimension = fingerprint(model), model.get_embedding_dimension() or 0
     if (folder / MANIFEST).is_file():
         writer = StoreWriter.open(folder)
         _check_model(folder, writer.manifest.model, writer.manifest.fingerprint, model_name, identity)
+        _check_passages(folder, writer.manifest.chunk_tokens, chunk_tokens)
         if is_former(folder):  # a kill left it after it was copied
             remove_former(folder)
         return writer
     if is_former(folder):
         former = read_former(folder)
         _check_model(folder, former.model, former.vectors.fingerprint, model_name, identity)
+        _check_passages(folder, 0, chunk_tokens)
         return _converted(former, folder)
     remove_leftovers(folder, MANIFEST)  # of a build that was killed at its birth
     foreign = [path.name for path in folder.iterdir() if path.name != _LOCK]
@@ -168,9 +191,25 @@ def _open(folder: Path, model: sentence_transformers.SentenceTransformer, model_
         raise VectorIndexError(
             f"{folder} is not an index and holds other files, such as {foreign[0]}. Use another folder."
         )
-    writer = StoreWriter.create(folder, dimension=dimension, fingerprint=identity, model=model_name)
+    if chunk_tokens:
+        Splitter(model, chunk_tokens)  # refuses before anything is written
+    writer = StoreWriter.create(
+        folder,
+        dimension=dimension,
+        fingerprint=identity,
+        model=model_name,
+        chunk_tokens=chunk_tokens or 0,
+    )
     writer.commit()
     return writer
+
+
+def _check_passages(folder: Path, found: int, asked: int | None) -> None:
+    if asked is not None and asked != found:
+        raise VectorIndexError(
+            f"{folder} was built with {_described(found)}, this is with {_described(asked)}. Leave the "
+            "option out, or use another folder."
+        )
 
 
 def _converted(former: FormerIndex, folder: Path) -> StoreWriter:
@@ -186,6 +225,10 @@ def _converted(former: FormerIndex, folder: Path) -> StoreWriter:
     writer.commit()
     remove_former(folder)
     return StoreWriter.open(folder)
+
+
+def _described(chunk_tokens: int) -> str:
+    return f"passages of at most {chunk_tokens} tokens" if chunk_tokens else "whole documents"
 
 
 def _check_model(folder: Path, model: str, found: str, asked: str, identity: str) -> None:

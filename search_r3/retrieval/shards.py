@@ -95,6 +95,7 @@ class Manifest:
         fingerprint: Identity of the model.
         dimension: Width of the vectors.
         generation: Number of manifests written before this one.
+        chunk_tokens: Most tokens of a passage that documents are split into; 0 if they are not split.
         shards: The shards, in the order of the rows.
     """
 
@@ -103,6 +104,7 @@ class Manifest:
     dimension: int
     generation: int = 0
     shards: tuple[Shard, ...] = ()
+    chunk_tokens: int = 0
 
     @property
     def identity(self) -> str:
@@ -125,7 +127,14 @@ def read_manifest(folder: Path) -> Manifest:
             if content != _signed(body):
                 raise ValueError(f"{MANIFEST} does not match its own sha256")
             shards = tuple(_shard(one) for one in body["shards"])
-            return Manifest(body["model"], body["fingerprint"], body["dimension"], body["generation"], shards)
+            return Manifest(
+                body["model"],
+                body["fingerprint"],
+                body["dimension"],
+                body["generation"],
+                shards,
+                body.get("chunk_tokens", 0),  # not in what was written before there were passages
+            )
     except (ValueError, KeyError, TypeError) as error:
         raise VectorIndexError(f"{folder} is damaged ({error}): {ADVICE}.") from None
     raise VectorIndexError(

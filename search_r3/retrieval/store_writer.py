@@ -67,10 +67,14 @@ class StoreWriter:
         return cls(DocumentStore.open(folder))
 
     @classmethod
-    def create(cls, folder: Path, *, dimension: int, fingerprint: str, model: str) -> StoreWriter:
+    def create(
+        cls, folder: Path, *, dimension: int, fingerprint: str, model: str, chunk_tokens: int = 0
+    ) -> StoreWriter:
         """Begin an index in a folder that has none, or is not there; it exists once it is committed."""
         folder.mkdir(parents=True, exist_ok=True)
-        writer = cls(DocumentStore(folder, Manifest(model, fingerprint, dimension)))
+        writer = cls(
+            DocumentStore(folder, Manifest(model, fingerprint, dimension, chunk_tokens=chunk_tokens))
+        )
         writer._is_new = True
         return writer
 
