@@ -60,6 +60,7 @@ class SupervisedLoss(nn.Module):
         model: A Search-R3 model, with a peft adapter or without.
         config: Weights and constants.
         teacher_dimension: Dimension of the vectors to distil from.
+        only_reading: Whether documents, and queries without a thought, are embedded with the adapter off.
         processes: Number of processes; with several, in-batch negatives are gathered from all.
 
     Raises:
@@ -72,9 +73,15 @@ class SupervisedLoss(nn.Module):
         config: LossConfig,
         *,
         teacher_dimension: int | None = None,
+        only_reading: bool = False,
         processes: int = 1,
     ) -> None:
         super().__init__()
+        if only_reading and (config.cached or config.uses_teacher):
+            raise InvalidOptionError(
+                "Got only_reading with cached=true or a teacher, wanted neither: the documents' vectors are "
+                "not trained."
+            )
         if config.cached and (
             config.triplet or config.hinge or config.uses_teacher or config.false_negative_margin is not None
         ):
@@ -95,6 +102,7 @@ class SupervisedLoss(nn.Module):
         # In a tuple, so that neither is registered as a part of the loss.
         self._language_model = (module.model,)
         self._reference = (None if _has_adapter(module.model) or not config.kl else _frozen(module.model),)
+        self._only_reading = only_reading
         self._processes = processes
         gather = processes > 1
         similarity: Similarity = cos_sim
@@ -147,10 +155,9 @@ class SupervisedLoss(nn.Module):
             parts |= self._cached_language(queries)
         else:
             encoded = self.model(_plain(queries))
-            embeddings = [
-                encoded["sentence_embedding"],
-                *(embed_packed(self.model, column) for column in documents),
-            ]
+            with self._untrained():
+                embedded = [embed_packed(self.model, column) for column in documents]
+            embeddings = [encoded["sentence_embedding"], *embedded]
             teachers = [column["teacher"] for column in sentence_features if "teacher" in column]
             terms = [column["terms"] for column in sentence_features if "terms" in column]
             # Cosines in half precision would be coarser than the temperature.
@@ -267,7 +274,7 @@ class SupervisedLoss(nn.Module):
             documents = [all_gather_with_grad(column) for column in documents]
         if not thinks.any():
             return own.sum() * 0
-        with torch.no_grad():
+        with torch.no_grad(), self._untrained():
             plain = {"input_ids": queries["direct_ids"], "attention_mask": queries["direct_mask"]}
             direct = own.detach().clone()
             direct[thinks] = self.model(plain)["sentence_embedding"].float()
@@ -328,6 +335,15 @@ class SupervisedLoss(nn.Module):
             expected = next_token_logits(base, known[inverse, positions - 1]).log_softmax(dim=-1)
         divergence = functional.kl_div(logits.log_softmax(dim=-1), expected, reduction="sum", log_target=True)
         return cross_entropy, divergence
+
+    @contextmanager
+    def _untrained(self) -> Iterator[None]:
+        """What is embedded as before training if the adapter is on for queries that read alone."""
+        if not self._only_reading:
+            yield
+            return
+        with torch.no_grad(), self._base():
+            yield
 
     @contextmanager
     def _base(self) -> Iterator[Any]:

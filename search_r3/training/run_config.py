@@ -45,6 +45,8 @@ class AdapterConfig(Section):
             ``first_layer`` need no gradient at all, and training is faster by their share.
         start: Folder of an adapter to go on with (a run's ``adapter``), made with the same rank, alpha,
             targets and layers on the same base; None starts a new one.
+        only_reading: Whether it is on for queries that read passages alone. Documents and other queries are
+            then embedded by the base as it is, and examples without evidence are left out.
     """
 
     rank: int = Field(default=16, ge=1)
@@ -54,6 +56,7 @@ class AdapterConfig(Section):
     first_layer: int = Field(default=0, ge=0)
     train_embed_token: bool = True
     start: Path | None = None
+    only_reading: bool = False
 
 
 class DevConfig(Section):

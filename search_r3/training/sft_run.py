@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,9 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
     """
     output = config.output
     data = load_training_data(config.data, config.seed)
+    only_reading = config.model.adapter is not None and config.model.adapter.only_reading
+    if only_reading:
+        data = replace(data, examples=[example for example in data.examples if example.evidence])
     suite = load_dev_suite(config.dev.tasks, multihop=config.dev.multihop, limit=config.dev.limit)
     dev = suite or data.dev
     arguments = trainer_arguments(
@@ -139,7 +143,11 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
             max_document_tokens=lengths.max_document_tokens,
         )
     loss = SupervisedLoss(
-        model, config.loss, teacher_dimension=teacher_dimension, processes=arguments.world_size
+        model,
+        config.loss,
+        teacher_dimension=teacher_dimension,
+        only_reading=only_reading,
+        processes=arguments.world_size,
     )
     trainer = SupervisedTrainer(
         model,
