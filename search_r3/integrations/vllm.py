@@ -64,6 +64,7 @@ class TwoEngines:
             config.get("max_passage_tokens", default.passage_tokens),
             config.get("max_evidence_tokens", default.evidence_tokens),
         )
+        self._has_reading_adapter = bool(config.get("reading_adapter"))
         self._reasoning: str = config["reasoning"]
         self._budget: int = config["max_reasoning_tokens"]
         # As our runtime: special tokens, and rows that only pad the vocabulary, are no thought.
@@ -119,6 +120,11 @@ class TwoEngines:
             )
         asked = "" if prompt == self._query_prompt else prompt
         texts = checked_list(queries, "queries")
+        if evidence is not None and self._has_reading_adapter:
+            raise InvalidOptionError(
+                "Got evidence for a model with a reading adapter, wanted none: this backend would not apply "
+                "the adapter. Read with search_r3.SentenceTransformer."
+            )
         passages = [()] * len(texts) if evidence is None else checked_list(evidence, "lists of evidence")
         if len(passages) != len(texts):
             raise InvalidInputError(

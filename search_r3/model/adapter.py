@@ -1,10 +1,13 @@
-"""A LoRA adapter on disk, and merging it into the model it was trained on."""
+"""A LoRA adapter on disk, and what is made of it: merged into the model, or on while a query reads."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
+
+from safetensors.torch import load_file
 
 from search_r3.errors import ModelError
 from search_r3.model.sentence_transformer import SearchR3
@@ -33,6 +36,31 @@ def merge_adapter(model: SearchR3, folder: str | os.PathLike[str]) -> SearchR3:
     except (RuntimeError, KeyError, ValueError) as error:
         raise ModelError(f"The adapter in {folder} does not fit this model: {error}") from error
     module.model = merged
+    return model
+
+
+def attach_reading_adapter(model: SearchR3, folder: str | os.PathLike[str]) -> SearchR3:
+    """Put a saved adapter on the model it was trained on, in place, for queries that read passages.
+
+    Args:
+        model: The base, without an adapter that is not merged.
+        folder: Holds ``ADAPTER_FILES``.
+
+    Raises:
+        ModelError: The folder holds no adapter, or one that does not fit.
+    """
+    require_adapter(folder)
+    settings = json.loads((Path(folder) / ADAPTER_FILES[0]).read_text(encoding="utf-8"))
+    scale = settings["lora_alpha"] / settings["r"]
+    factors = {}
+    for name, values in load_file(Path(folder) / ADAPTER_FILES[1]).items():
+        layer, _, kind = name.removeprefix("base_model.model.").rpartition(".lora_")
+        if kind not in ("A.weight", "B.weight"):
+            raise ModelError(f"The adapter in {folder} has {name}, wanted factors of linear layers alone.")
+        # Half precision: next to the weights the factors are small, and they are shipped.
+        scaled = values if kind[0] == "A" else scale * values
+        factors[f"{layer}.{kind[0].lower()}"] = scaled.half()
+    model.reasoning_module.attach_reading(factors)
     return model
 
 

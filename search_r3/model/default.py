@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from search_r3.errors import InvalidOptionError
 from search_r3.files import file_sha256, write_text
@@ -21,6 +22,7 @@ from search_r3.model.embedded_bases import GEMMA3, SMOLLM2
 from search_r3.model.golden import GOLDEN_FILE
 from search_r3.model.prepare import prepare_base
 from search_r3.model.prepared_folder import prepared_folder
+from search_r3.model.reading_adapter import READING_FILE
 from search_r3.model.sentence_transformer import NOTICE, SearchR3
 from search_r3.model.template import COMPACT_TEMPLATE
 from search_r3.model.thoughts import Reasoning
@@ -114,9 +116,12 @@ def default_model_folder(name: str = DEFAULT) -> Path:
     shipped = SHIPPED.get(name)
     if shipped is None:
         raise _unknown(name)
-    digest = file_sha256(shipped.adapter / ADAPTER_FILES[1])
+    digest = file_sha256(shipped.adapter / ADAPTER_FILES[1])[:12]
+    reading = shipped.adapter / READING_FILE
+    if reading.is_file():
+        digest = f"{digest}-{file_sha256(reading)[:12]}"
     gguf = _BASES[name].sha256
-    target = cache_dir() / f"search-r3-{name}-{digest[:12]}-{gguf[:12]}-{_PREPARATION}"
+    target = cache_dir() / f"search-r3-{name}-{digest}-{gguf[:12]}-{_PREPARATION}"
 
     def prepare(staging: Path) -> None:
         base = SearchR3(embedded_base_folder(name), local_files_only=True, device="cpu")
@@ -124,6 +129,8 @@ def default_model_folder(name: str = DEFAULT) -> Path:
         module: Any = merged[0]
         module.max_reasoning_tokens = _MAX_REASONING_TOKENS
         module.reasoning = shipped.reasoning
+        if reading.is_file():
+            module.attach_reading(load_file(reading))
         merged.save(str(staging), create_model_card=False)
         if shipped.golden.is_file():
             (staging / GOLDEN_FILE).write_bytes(shipped.golden.read_bytes())

@@ -24,12 +24,15 @@ _CALL_DEFAULTS = frozenset(
         "default_role",
         "query_prompt",
         "document_prompt",
+        "reading_adapter",  # of queries alone
     }
 )
 
 
 def fingerprint(model: SentenceTransformer) -> str:
     """Hash all that decides a document's vector: weights, tokenizer, modules, template, length limit.
+
+    A reading adapter is left out, because no document passes through it.
 
     Defaults of per-call options are left out: changing them gives other queries in the same space. Half
     precision and float32 copies of one model differ, as their vectors do.

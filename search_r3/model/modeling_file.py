@@ -22,6 +22,8 @@ _PARTS = (
     "model/option_checks",
     "model/truncation",
     "model/generation",
+    "model/reading_adapter",
+    "model/batch_embedding",
     "model/reasoning_transformer",
 )
 

@@ -7,24 +7,28 @@ stays readable by other tools. Two roles:
 - a query is ``prefix + text + evidence + suffix + thought + embed token``, the thought generated or given.
 
 The embedding of a query is a pure function of (text, evidence, thought). Evidence are passages that the query
-reads before it thinks; most queries have none.
+reads before it thinks; most queries have none. A model may have an adapter for the queries that read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors.torch import load_file, save_file
 from sentence_transformers.base.modules import Transformer
 
 from search_r3.errors import InvalidInputError, InvalidOptionError, ModelError
-from search_r3.model.generation import Sampling, last_hidden_states, think
+from search_r3.model.batch_embedding import Thinking, embed_batch
+from search_r3.model.generation import last_hidden_states
 from search_r3.model.option_checks import checked_integer, checked_seed, one_of
-from search_r3.model.padding import crop, left_pad, right_pad, seeds, to_left_padding, to_right_padding
+from search_r3.model.padding import left_pad
 from search_r3.model.prompt_encoder import EncodedText, EvidenceLimits, PromptEncoder
+from search_r3.model.reading_adapter import READING_FILE, ReadingAdapter
 from search_r3.model.template import EMBED_TOKEN, Template
-from search_r3.model.thoughts import ENDINGS, Reasoning
+from search_r3.model.thoughts import Reasoning
 from search_r3.model.truncation import OnTruncation, report_truncation
 
 Role = Literal["query", "document"]
@@ -57,10 +61,13 @@ class ReasoningTransformer(Transformer):
         max_evidence_tokens: Most tokens of all passages of a query, 1 or more. They take only the room that
             ``max_seq_length`` leaves beside the query.
         on_truncation: Default of the option of that name.
+        reading_adapter: SHA-256 of the reading adapter's factors; empty if there is none.
+        reading_file: The file with these.
         **kwargs: Arguments of sentence-transformers' ``Transformer``.
 
     Raises:
-        ModelError: If the model or tokenizer does not fit (no embed token, slow tokenizer, not torch).
+        ModelError: If the model or tokenizer does not fit (no embed token, slow tokenizer, not torch), or the
+            reading adapter is missing or another one.
         InvalidOptionError: If a default is not valid.
     """
 
@@ -76,6 +83,7 @@ class ReasoningTransformer(Transformer):
         "max_passage_tokens",
         "max_evidence_tokens",
         "on_truncation",
+        "reading_adapter",
     ]
     forward_kwargs = {  # noqa: RUF012 - the base class declares it as a plain set
         "reasoning",
@@ -101,6 +109,8 @@ class ReasoningTransformer(Transformer):
         max_passage_tokens: int = 128,
         max_evidence_tokens: int = 512,
         on_truncation: OnTruncation = "warn",
+        reading_adapter: str = "",
+        reading_file: str | None = None,
         **kwargs: Any,
     ) -> None:
         if kwargs.setdefault("backend", "torch") != "torch":
@@ -126,6 +136,42 @@ class ReasoningTransformer(Transformer):
         if self.tokenizer is None:
             raise ModelError(f"{model_name_or_path} has no tokenizer.")
         self.prompt_encoder = PromptEncoder(self.tokenizer, Template.from_dict(template), embed_token)
+        self.reading: ReadingAdapter | None = None
+        if reading_adapter:
+            if reading_file is None:
+                raise ModelError(f"{model_name_or_path} has no {READING_FILE}: restore it.")
+            self.attach_reading(load_file(reading_file))
+            if self.reading_adapter != reading_adapter:
+                raise ModelError(f"{reading_file} is damaged, or of another model: restore it.")
+
+    @classmethod
+    def _load_init_kwargs(  # type: ignore[override]  # we pass on whatever there is
+        cls, model_name_or_path: str, **options: Any
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = super()._load_init_kwargs(model_name_or_path, **options)
+        if found.get("reading_adapter"):
+            where = ("subfolder", "token", "cache_folder", "revision", "local_files_only")
+            given = {name: options[name] for name in where if name in options}
+            found["reading_file"] = cls.load_file_path(model_name_or_path, READING_FILE, **given)
+        return found
+
+    def attach_reading(self, factors: dict[str, torch.Tensor]) -> None:
+        """Put a reading adapter on the LLM, in the place of one that is there.
+
+        Args:
+            factors: Of :class:`ReadingAdapter`.
+
+        Raises:
+            ModelError: They do not fit.
+        """
+        former, self.reading = self.reading, ReadingAdapter(self.model, factors)
+        if former is not None:
+            former.remove()
+
+    @property
+    def reading_adapter(self) -> str:
+        """SHA-256 of the reading adapter's factors; empty if there is none."""
+        return self.reading.digest if self.reading is not None else ""
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         """Write weights (safetensors), tokenizer and configuration to ``output_path``.
@@ -136,6 +182,9 @@ class ReasoningTransformer(Transformer):
         if not safe_serialization:
             raise InvalidOptionError("Got safe_serialization=False; this model is saved as safetensors only.")
         super().save(output_path, *args, safe_serialization=True, **kwargs)
+        if self.reading is not None:
+            factors = {name: values.contiguous().cpu() for name, values in self.reading.factors.items()}
+            save_file(factors, Path(output_path) / READING_FILE, {"format": "pt"})
 
     def role(self, task: str | None, prompt: str | None) -> Role:
         """Resolve the role of a call; see the class docstring.
@@ -176,7 +225,8 @@ class ReasoningTransformer(Transformer):
 
         Returns:
             ``input_ids`` and ``attention_mask`` (B, L); ``thought_length`` (B,), -1 for a query free to
-            think; ``dropped_tokens`` and ``dropped_evidence_tokens`` (B,).
+            think; ``reads`` (B,), whether a query has evidence; ``dropped_tokens`` and
+            ``dropped_evidence_tokens`` (B,).
 
         Raises:
             InvalidInputError: If an input cannot be embedded; the message names its index in the batch.
@@ -205,6 +255,7 @@ class ReasoningTransformer(Transformer):
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "thought_length": torch.tensor([item.thought_length for item in encoded]),
+            "reads": torch.tensor([isinstance(one, tuple) and bool(one[2:] and one[2]) for one in inputs]),
             "dropped_tokens": torch.tensor([item.dropped_tokens for item in encoded]),
             "dropped_evidence_tokens": torch.tensor([item.dropped_evidence_tokens for item in encoded]),
         }
@@ -263,75 +314,11 @@ class ReasoningTransformer(Transformer):
             )
             return features
 
-        if not attention_mask[:, -1].all():  # batches merged by a loss are padded on the right
-            input_ids, attention_mask = to_left_padding(input_ids, attention_mask)
-            features["input_ids"], features["attention_mask"] = input_ids, attention_mask
-        lengths: list[int] = features["thought_length"].tolist()
-        thoughts = [input_ids[row, -1 - max(n, 0) : -1].tolist() for row, n in enumerate(lengths)]
-        endings = ["given" if n >= 0 else "skipped" for n in lengths]
-        free = [row for row, n in enumerate(lengths) if n < 0]
-        if reasoning != "never" and budget == 0:
-            for row in free:
-                endings[row] = "budget"
-        if reasoning == "never" or budget == 0 or not free:
-            states = last_hidden_states(self.model, input_ids, attention_mask)
-            # sentence-transformers cuts the padding of token embeddings at the end of a row only.
-            states, features["input_ids"], features["attention_mask"] = to_right_padding(
-                states, input_ids, attention_mask
-            )
-            read_out_states = states[torch.arange(len(lengths)), attention_mask.sum(dim=1) - 1]
-        else:
+        if reasoning != "never" and budget and (features["thought_length"] < 0).any():
             # The limit, not the longest prompt: whether an option is valid must not depend on the batch.
             self._check_positions(self.limit + budget)
-            states = input_ids.new_empty(
-                len(lengths), 1, self.get_embedding_dimension(), dtype=self.model.dtype
-            )
-            if bound := [row for row, n in enumerate(lengths) if n >= 0]:
-                hidden = last_hidden_states(self.model, *crop(input_ids[bound], attention_mask[bound]))
-                states[bound, 0] = hidden[:, -1]
-            prompt_ids, prompt_mask = crop(input_ids[free, :-1], attention_mask[free, :-1])
-            read_out = think(
-                self.model,
-                prompt_ids,
-                prompt_mask,
-                embed_token_id=self.prompt_encoder.embed_token_id,
-                allowed_ids=self.prompt_encoder.allowed_thought_ids(
-                    self.model.get_output_embeddings().weight.shape[0]
-                ),
-                max_reasoning_tokens=budget,
-                may_skip=reasoning == "auto",
-                sampling=Sampling(
-                    temperature, top_p, seeds(seed, prompt_ids, prompt_mask) if temperature else ()
-                ),
-                on_token=self._told(on_thought),
-            )
-            states[free, 0] = read_out.hidden_states
-            for row, thought, ending in zip(free, read_out.thoughts, read_out.endings, strict=True):
-                thoughts[row], endings[row] = thought, ending
-            features["attention_mask"] = attention_mask.new_ones(len(lengths), 1)
-            read_out_states = states[:, 0]
-        if not torch.isfinite(read_out_states).all():
-            raise ModelError(
-                f"A hidden state is not finite in {self.model.dtype}. Load the model in float32: "
-                'model_kwargs={"dtype": "float32"}.'
-            )
-        # In float32 from here on: a vector that is normalised in half precision is no unit vector.
-        features["token_embeddings"] = states.float()
-        features["thought_ids"] = right_pad(thoughts, value=-1)
-        features["thought_ending"] = torch.tensor([ENDINGS.index(ending) for ending in endings])
-        return features
-
-    def _told(self, on_thought: Callable[[str], None] | None) -> Callable[[int, int], None]:
-        """Tell the thought so far, whatever part of a character its last token is; nobody if None."""
-        if on_thought is None:
-            return lambda row, token_id: None
-        token_ids: list[int] = []
-
-        def on_token(_: int, token_id: int) -> None:
-            token_ids.append(token_id)
-            on_thought(self.prompt_encoder.decode_thought(token_ids))
-
-        return on_token
+        thinking = Thinking(reasoning, budget, temperature, top_p, seed, on_thought)
+        return embed_batch(self.model, self.prompt_encoder, features, thinking, self.reading)
 
     def _encode_inputs(
         self, inputs: Sequence[Any], prompt: str | None, task: str | None, limit: int

@@ -77,6 +77,11 @@ def train(config: RLConfig, *, resume: bool = False) -> Path:
     if arguments.process_index == 0:
         write_run_metadata(output, facts)
     module = model.reasoning_module
+    if config.queries.reads and module.reading is not None:
+        raise InvalidOptionError(
+            "Got queries that read, and a base with a reading adapter, which is off in training. Take the "
+            "base that the adapter was trained on."
+        )
     module.max_reasoning_tokens = config.rollouts.max_thought_tokens
     module.model.to(getattr(torch, config.model.dtype))
     limits = config.queries.evidence_limits if config.queries.reads else None

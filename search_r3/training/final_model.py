@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from search_r3.files import atomic_folder, remove_leftovers
-from search_r3.model.adapter import merge_adapter
+from search_r3.model.adapter import attach_reading_adapter, merge_adapter
 from search_r3.model.default import load_model
 from search_r3.model.prompt_encoder import EvidenceLimits
 from search_r3.model.sentence_transformer import SearchR3
@@ -20,6 +20,7 @@ def save_merged(
     *,
     reasoning: Reasoning | None = None,
     evidence: EvidenceLimits | None = None,
+    only_reading: bool = False,
 ) -> None:
     """Merge a run's adapter into its base, loaded anew in the precision it is stored in, and save that.
 
@@ -30,8 +31,10 @@ def save_merged(
         reasoning: Whether its queries think unless told otherwise; None keeps the base's. See
             :func:`reasoning_after`.
         evidence: How much of their evidence its queries read; None keeps the base's.
+        only_reading: Do not merge the adapter: it is on while a query reads.
     """
-    model = merge_adapter(load_model(base), output / ADAPTER)
+    put_on = attach_reading_adapter if only_reading else merge_adapter
+    model = put_on(load_model(base), output / ADAPTER)
     if max_reasoning_tokens is not None:
         model.reasoning_module.max_reasoning_tokens = max_reasoning_tokens
     if reasoning is not None:

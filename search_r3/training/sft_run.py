@@ -176,8 +176,9 @@ def train(config: TrainingConfig, *, resume: bool = False) -> Path:
                 config.model.base,
                 output,
                 config.data.max_thought_tokens,
-                reasoning=reasoning,
+                reasoning=None if only_reading else reasoning,
                 evidence=limits,
+                only_reading=only_reading,
             )
     return output / FINAL
 

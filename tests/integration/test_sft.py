@@ -171,6 +171,39 @@ def test_a_run_with_passages_leaves_a_model_that_reads_as_much(built, base, adap
     assert [one["reading_examples"] for one in facts] == [0, 200]
 
 
+def test_a_run_of_a_reading_adapter_changes_nothing_else(built, base):
+    """Examples without passages are left out; it learns, and other vectors are the base's, bit for bit."""
+    write_thoughts(
+        [
+            ThoughtRecord("words", pair.query_id, "sun", "bridge", 0.0, 1, True, (pair.positive,))
+            for pair in pairs()[:100]
+        ],
+        built / "thoughts.parquet",
+        {},
+    )
+    reads = config(
+        built,
+        base,
+        model={"adapter": {"rank": 8, "alpha": 16, "train_embed_token": False, "only_reading": True}},
+        data={"max_evidence_tokens": 20, "thinking_share": 1.0, "dev_queries": 0},
+        loss={"hinge": 0.5, "kl": 0.0},
+    )
+    final = train(reads)
+    facts = json.loads((reads.output / "run.json").read_text())[0]
+    assert facts["examples"] == facts["reading_examples"] < 200
+    found = [entry["contrastive"] for entry in losses(reads.output).values()]
+    assert np.mean(found[-5:]) < 0.85 * np.mean(found[:3])
+    model, before = SentenceTransformer(final, device="cpu"), SentenceTransformer(str(base), device="cpu")
+    texts = [pair.query for pair in pairs()[:5]]
+    assert (model.encode_document(texts) == before.encode_document(texts)).all()
+    options = {"reasoning": "never"}
+    assert (model.encode_query(texts, **options) == before.encode_query(texts, **options)).all()
+    assert model.reasoning_module.reasoning == before.reasoning_module.reasoning
+    options["evidence"] = [[pair.positive] for pair in pairs()[:5]]
+    changed = model.encode_query(texts, **options) - before.encode_query(texts, **options)
+    assert np.abs(changed).max() > 0.01
+
+
 @pytest.mark.parametrize("adapter", [{"rank": 2}, None], ids=["adapter", "full"])
 @pytest.mark.parametrize(
     ("before", "thinking_share", "after"),

@@ -1,15 +1,18 @@
 """LoRA on and off, saved and merged: the same vectors, the same thoughts."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from search_r3 import SentenceTransformer
 from search_r3.errors import InvalidOptionError, ModelError
-from search_r3.model.adapter import ADAPTER_FILES, merge_adapter
+from search_r3.model.adapter import ADAPTER_FILES, attach_reading_adapter, merge_adapter
 from search_r3.training.lora import add_adapter, trainable_parameters
 from search_r3.training.run_config import AdapterConfig
 
+ROOT = Path(__file__).parents[3]
 TEXTS = ["red apple", "the sea and the sun", "x"]
 
 
@@ -55,6 +58,48 @@ def test_merged_adapter_gives_the_same_vectors_and_thoughts(fresh_tiny, tiny_fol
         assert np.abs(again.embeddings - thoughts.embeddings).max() < 1e-5
         assert again.thoughts == thoughts.thoughts
     assert not any("lora" in name for name, _ in loaded.named_parameters())
+
+
+def test_an_adapter_for_reading_is_what_a_merged_one_is(fresh_tiny, tiny_folder, tmp_path):
+    """For a query with passages; in half precision, and nothing else goes through it."""
+    add_adapter(fresh_tiny, AdapterConfig(rank=4, alpha=12, train_embed_token=False))
+    disturb(fresh_tiny)
+    fresh_tiny.save(str(tmp_path / "adapter"), create_model_card=False)
+    merged = merge_adapter(SentenceTransformer(tiny_folder, device="cpu"), tmp_path / "adapter")
+    base = SentenceTransformer(tiny_folder, device="cpu")
+    reader = attach_reading_adapter(SentenceTransformer(tiny_folder, device="cpu"), tmp_path / "adapter")
+    evidence = [["a star"], ["red", "sky"], ["x"]]
+    found, wanted, without = (
+        model.encode_query(TEXTS, evidence=evidence, reasoning="never") for model in (reader, merged, base)
+    )
+    assert np.abs(found - wanted).max() < 2e-3 < 0.05 < np.abs(found - without).max()
+    assert np.array_equal(reader.encode_document(TEXTS), base.encode_document(TEXTS))
+
+
+def test_an_adapter_with_more_than_factors_is_not_for_reading(fresh_tiny, tiny_folder, tmp_path):
+    add_adapter(fresh_tiny, AdapterConfig(rank=4))
+    fresh_tiny.save(str(tmp_path / "adapter"), create_model_card=False)
+    with pytest.raises(ModelError, match="factors of linear layers alone"):
+        attach_reading_adapter(SentenceTransformer(tiny_folder, device="cpu"), tmp_path / "adapter")
+
+
+def test_the_difference_of_two_adapters_is_exact(fresh_tiny, tiny_folder, tmp_path, monkeypatch):
+    """On the model of the first one it makes that of the second one."""
+    monkeypatch.syspath_prepend(str(ROOT / "train"))
+    import subtract_adapters
+
+    add_adapter(fresh_tiny, AdapterConfig(rank=4, alpha=12, train_embed_token=False))
+    folders = [tmp_path / name / "adapter" for name in ("first", "second")]
+    for folder in folders:
+        disturb(fresh_tiny)
+        fresh_tiny.save(str(folder), create_model_card=False)
+    subtract_adapters.subtract(*folders, output=tmp_path / "difference")
+    found = merge_adapter(SentenceTransformer(tiny_folder, device="cpu"), folders[0])
+    first = found.encode_document(TEXTS)
+    merge_adapter(found, tmp_path / "difference" / "adapter")
+    wanted = merge_adapter(SentenceTransformer(tiny_folder, device="cpu"), folders[1]).encode_document(TEXTS)
+    assert np.abs(found.encode_document(TEXTS) - wanted).max() < 1e-5
+    assert np.abs(first - wanted).max() > 0.01
 
 
 def test_embed_token_row_alone_is_trained(fresh_tiny, tmp_path, tiny_folder):
