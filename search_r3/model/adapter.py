@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 
 from search_r3.errors import ModelError
@@ -49,6 +50,16 @@ def attach_reading_adapter(model: SearchR3, folder: str | os.PathLike[str]) -> S
     Raises:
         ModelError: The folder holds no adapter, or one that does not fit.
     """
+    model.reasoning_module.attach_reading(reading_factors(folder))
+    return model
+
+
+def reading_factors(folder: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+    """The factors of a saved adapter as a reading adapter has them, in half precision.
+
+    Raises:
+        ModelError: The folder holds no adapter, or one with other weights than factors.
+    """
     require_adapter(folder)
     settings = json.loads((Path(folder) / ADAPTER_FILES[0]).read_text(encoding="utf-8"))
     scale = settings["lora_alpha"] / settings["r"]
@@ -58,10 +69,8 @@ def attach_reading_adapter(model: SearchR3, folder: str | os.PathLike[str]) -> S
         if kind not in ("A.weight", "B.weight"):
             raise ModelError(f"The adapter in {folder} has {name}, wanted factors of linear layers alone.")
         # Half precision: next to the weights the factors are small, and they are shipped.
-        scaled = values if kind[0] == "A" else scale * values
-        factors[f"{layer}.{kind[0].lower()}"] = scaled.half()
-    model.reasoning_module.attach_reading(factors)
-    return model
+        factors[f"{layer}.{kind[0].lower()}"] = (values if kind[0] == "A" else scale * values).half()
+    return factors
 
 
 def require_adapter(folder: str | os.PathLike[str]) -> None:

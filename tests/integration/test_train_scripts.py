@@ -26,6 +26,8 @@ from search_r3.model.adapter import merge_adapter
 from search_r3.model.default import load_model
 from search_r3.model.golden import check_golden
 from search_r3.training.distillation_config import DistillationConfig
+from search_r3.training.lora import add_adapter
+from search_r3.training.run_config import AdapterConfig
 from search_r3.training.run_folder import read_log
 from search_r3.training.sft_config import TrainingConfig
 
@@ -171,6 +173,21 @@ def test_a_shipped_adapter_is_the_default_model(adapted_tiny, tiny_folder, tmp_p
     weights = load_file(tmp_path / "shipped" / "adapter_model.safetensors")
     assert {values.dtype for values in weights.values()} == {torch.bfloat16}
     assert check_golden(shipped, tmp_path / "golden.safetensors").passed
+
+    reader = load_model(tiny_folder)
+    add_adapter(reader, AdapterConfig(rank=2, train_embed_token=False))
+    with torch.no_grad():
+        for values in reader.parameters():
+            if values.requires_grad:
+                values.add_(0.1)
+    reader.save(str(tmp_path / "reading"), create_model_card=False)
+    ship(tmp_path / "reading", reading=True)
+    reads, evidence = embedded_model.default_model(), [["a star"], ["the sky"]]
+    assert (reads.encode_document(texts) == shipped.encode_document(texts)).all()
+    found, before = (model.encode_query(texts, evidence=evidence) for model in (reads, shipped))
+    assert np.abs(found - before).max() > 0.01
+    assert check_golden(reads, tmp_path / "golden.safetensors").passed
+    assert not check_golden(shipped, tmp_path / "golden.safetensors").passed
 
 
 def test_the_mean_of_two_adapters(adapted_tiny, tiny_folder, tmp_path, monkeypatch):
