@@ -49,7 +49,7 @@ from search_r3.provenance import describe_environment
 from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.corpus_search import IndexRetriever
 from search_r3.retrieval.metrics import all_at_10, drop_same_id, ndcg_at_10
-from search_r3.retrieval.steps import Retriever
+from search_r3.retrieval.steps import Joining, Retriever
 from search_r3.retrieval.vector_index import VectorIndex
 
 First = Literal["dense", "hybrid"]
@@ -96,6 +96,7 @@ def main(
     together: Annotated[
         bool, typer.Option("--together", help="Read them together and think once, not about each.")
     ] = False,
+    joining: Annotated[Joining, typer.Option(help="How the searches of all systems are joined.")] = "best",
     rivals: Annotated[bool, typer.Option(help="Measure the rivals that do not think.")] = True,
     seed: Annotated[int, typer.Option(help="Seed of the arms that draw.")] = 0,
     limit: LimitOption = None,
@@ -111,11 +112,19 @@ def main(
     ours = load_model(model, dtype=dtype)
     ours.reasoning_module.on_truncation = "ignore"
     own_name = name or (Path(model).resolve().name if Path(model).is_dir() else model.replace("/", "--"))
-    options = {"first": first, "read": read, "together": together, "seed": seed, "limit": limit}
+    options = {
+        "first": first,
+        "read": read,
+        "together": together,
+        "joining": joining,
+        "seed": seed,
+        "limit": limit,
+    }
     lines: list[dict[str, Any]] = [{"model": own_name, **options, "environment": environment}]
     unusual = {
         "together": together,
         f"read{read}": read != 3,
+        joining: joining != "best",
         f"seed{seed}": seed != 0,
         f"limit{limit}": limit is not None,
         "some-arms": len(chosen) < len(STEP_ARMS),
@@ -128,12 +137,21 @@ def main(
     for task_name, task in suite.items():
         titles = _titles(task_name, task, multihop)
         systems, after = _ours(
-            ours, task, titles, chosen, first, read=read, together=together, seed=seed, batch_size=batch_size
+            ours,
+            task,
+            titles,
+            chosen,
+            first,
+            read=read,
+            together=together,
+            joining=joining,
+            seed=seed,
+            batch_size=batch_size,
         )
         if minilm is not None:
             encode: Encode = partial(minilm.encode_query, batch_size=batch_size, show_progress_bar=False)
             documents = minilm.encode_document(list(task.corpus.values()), batch_size=batch_size)
-            systems = [*systems, *_rivals(MINILM, task, titles, encode, documents, read, others=True)]
+            systems += _rivals(MINILM, task, titles, encode, documents, read, joining, others=True)
         for system, search in systems:
             started = time.monotonic()
             scores = _scores(task, search())
@@ -171,6 +189,7 @@ def _ours(
     *,
     read: int,
     together: bool,
+    joining: Joining,
     seed: int,
     batch_size: int,
 ) -> tuple[list[System], StepArms]:
@@ -179,9 +198,18 @@ def _ours(
     documents = model.encode_document(list(task.corpus.values()), batch_size=batch_size)
     retriever = _retriever(task, documents, hybrid=first == "hybrid")
     start = first_pass(list(task.queries.values()), encode, retriever)
-    after = StepArms(model, retriever, start, read=read, together=together, seed=seed, batch_size=batch_size)
+    after = StepArms(
+        model,
+        retriever,
+        start,
+        read=read,
+        together=together,
+        joining=joining,
+        seed=seed,
+        batch_size=batch_size,
+    )
     relevant = _relevant(task)
-    systems = _rivals("ours", task, titles, encode, documents, read)
+    systems = _rivals("ours", task, titles, encode, documents, read, joining)
     systems += [
         (f"ours, {first}, {arm}", partial(after.hits, arm, titles=titles, relevant=relevant)) for arm in arms
     ]
@@ -212,6 +240,7 @@ def _rivals(
     encode: Encode,
     documents: Vectors,
     read: int,
+    joining: Joining,
     *,
     others: bool = False,
 ) -> list[System]:
@@ -227,7 +256,7 @@ def _rivals(
         start = first_pass(list(task.queries.values()), encode, retriever)
         found += [
             (f"{kind}, one step", partial(_hits, start)),
-            (f"{kind}, passage appended", partial(passage_appended, start, encode, retriever, read)),
+            (f"{kind}, passage appended", partial(passage_appended, start, encode, retriever, read, joining)),
             (f"{kind}, mention bonus", partial(_best_bonus, task, start, titles, read)),
         ]
         if kind == name:

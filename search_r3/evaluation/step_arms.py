@@ -25,7 +25,7 @@ from search_r3.evaluation.step_rivals import FirstPass, Hits, joined
 from search_r3.model.sentence_transformer import QueryEncoding, SearchR3
 from search_r3.model.thoughts import Reasoning, Thought
 from search_r3.retrieval.hits import CorpusHit
-from search_r3.retrieval.steps import SEARCH_DEPTH, Retriever, StepSearch
+from search_r3.retrieval.steps import SEARCH_DEPTH, Joining, Retriever, StepSearch
 
 StepArm = Literal["empty", "own", "auto", "echo", "random", "repeat", "shuffled", "other_evidence", "oracle"]
 
@@ -41,6 +41,7 @@ class StepArms:
         first: The first pass.
         read: Passages that each query reads.
         together: Read them together and think once, instead of a thought for each.
+        joining: See :func:`search_r3.retrieval.steps.join_rankings`.
         max_reasoning_tokens: Budget of a thought; None means the model's default.
         seed: Seed of ``random``, ``shuffled`` and ``other_evidence``.
         batch_size: Queries per forward pass.
@@ -54,12 +55,13 @@ class StepArms:
         *,
         read: int,
         together: bool = False,
+        joining: Joining = "best",
         max_reasoning_tokens: int | None = None,
         seed: int = 0,
         batch_size: int = 32,
     ) -> None:
         self._model, self._retriever, self._first = model, retriever, first
-        self._seed = seed
+        self._seed, self._joining = seed, joining
         self._options: dict[str, Any] = {"batch_size": batch_size, "on_truncation": "ignore"}
         self._budget = max_reasoning_tokens
         # (query, passages) in the order of the queries
@@ -105,7 +107,7 @@ class StepArms:
             query, group = self._rows[number]
             read = tuple(hit.doc_id for hit in group)
             second[query].append(StepSearch(read, encoding.thoughts[number], hits))
-        return joined(self._first, second)
+        return joined(self._first, second, self._joining)
 
     def own(self, reasoning: Reasoning = "always") -> QueryEncoding:
         """The model's own thoughts about every group of passages, and the vectors after them; made once."""

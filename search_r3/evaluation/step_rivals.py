@@ -18,7 +18,7 @@ from search_r3.data.sources.bridges import mentions
 from search_r3.model.thoughts import Thought
 from search_r3.retrieval.bm25 import BM25Index
 from search_r3.retrieval.hits import CorpusHit
-from search_r3.retrieval.steps import RANK_CONSTANT, SEARCH_DEPTH, Retriever, StepSearch, join_steps
+from search_r3.retrieval.steps import RANK_CONSTANT, SEARCH_DEPTH, Joining, Retriever, StepSearch, join_steps
 
 Vectors = NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Vectors]
@@ -77,7 +77,9 @@ def first_pass(queries: Sequence[str], encode: Encode, retriever: Retriever) -> 
     return FirstPass(list(queries), vectors, retriever.retrieve(queries, vectors, SEARCH_DEPTH))
 
 
-def passage_appended(first: FirstPass, encode: Encode, retriever: Retriever, read: int) -> Hits:
+def passage_appended(
+    first: FirstPass, encode: Encode, retriever: Retriever, read: int, joining: Joining = "best"
+) -> Hits:
     """Search again with the query and each of the ``read`` best passages behind it, and join."""
     rows = [(query, hit) for query, hits in enumerate(first.hits) for hit in hits[:read]]
     texts = [f"{first.queries[query]} {' '.join(hit.text.split()[:PASSAGE_WORDS])}" for query, hit in rows]
@@ -85,7 +87,7 @@ def passage_appended(first: FirstPass, encode: Encode, retriever: Retriever, rea
     second: list[list[StepSearch]] = [[] for _ in first.queries]
     for (query, hit), hits in zip(rows, found, strict=True):
         second[query].append(StepSearch((hit.doc_id,), _NOTHING, hits))
-    return joined(first, second)
+    return joined(first, second, joining)
 
 
 def rocchio(
@@ -145,10 +147,10 @@ def mention_bonus(first: FirstPass, titles: Mapping[str, str], read: int, bonus:
     return result
 
 
-def joined(first: FirstPass, second: Sequence[Sequence[StepSearch]]) -> Hits:
+def joined(first: FirstPass, second: Sequence[Sequence[StepSearch]], joining: Joining = "best") -> Hits:
     """Join the first pass with the searches of a second step, as a search in steps does."""
     return [
-        join_steps([[StepSearch((), _NOTHING, hits)], searches], SEARCH_DEPTH, "ranks")
+        join_steps([[StepSearch((), _NOTHING, hits)], searches], SEARCH_DEPTH, joining)
         for hits, searches in zip(first.hits, second, strict=True)
     ]
 

@@ -64,7 +64,7 @@ class SearchOptions(TypedDict, total=False):
         steps: Searches one after another: from the second on, the query reads what was found and thinks [1].
         read: Passages that a query reads in a step [3].
         together: Read them together and think once, instead of a thought for each [False].
-        joining: How the steps are joined, by ``ranks`` or by ``scores`` [ranks].
+        joining: How the steps are joined: by the ``best`` rank, by ``ranks`` or by ``scores`` [best].
         cache: Keeps thoughts, so that a query that comes again need not think [none].
     """
 
@@ -123,7 +123,7 @@ def search_corpus(
     steps: int = 1,
     read: int = 3,
     together: bool = False,
-    joining: Joining = "ranks",
+    joining: Joining = "best",
     cache: ThoughtCache | None = None,
     on_thought: Callable[[str], None] | None = None,
 ) -> list[Explanation]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ SEARCH_DEPTH = 100
 RANK_CONSTANT = 60
 """The constant of reciprocal rank fusion that its authors chose (Cormack and others, SIGIR 2009)."""
 
-Joining = Literal["ranks", "scores"]
+Joining = Literal["best", "ranks", "scores"]
 """How the rankings of the steps are joined; see :func:`join_rankings`."""
 
 
@@ -82,7 +82,7 @@ def search_in_steps(
     steps: int = 2,
     read: int = 3,
     together: bool = False,
-    joining: Joining = "ranks",
+    joining: Joining = "best",
     reasoning: Reasoning = "always",
     max_reasoning_tokens: int | None = None,
     prompt: str | None = None,
@@ -118,8 +118,8 @@ def search_in_steps(
     for name, value in (("k", k), ("steps", steps), ("read", read)):
         if as_integer(value, 1) is None:
             raise InvalidOptionError(f"Got {name}={value!r}, wanted an integer of 1 or more.")
-    if joining not in ("ranks", "scores"):
-        raise InvalidOptionError(f"Got joining={joining!r}, wanted 'ranks' or 'scores'.")
+    if joining not in get_args(Joining):
+        raise InvalidOptionError(f"Got joining={joining!r}, wanted 'best', 'ranks' or 'scores'.")
     depth = max(k, SEARCH_DEPTH)
     encode = encode_with(cache, model)
     encoding = encode(queries, reasoning="never", prompt=prompt, batch_size=batch_size)
@@ -183,9 +183,10 @@ def join_rankings(
         rankings: Hits, best first.
         weights: What each ranking counts.
         k: Most documents to keep.
-        joining: ``ranks`` sums weight / (60 + rank), as reciprocal rank fusion does. ``scores`` sums weight
-            times the score's distance from its ranking's mean in standard deviations; a document that a
-            ranking lacks gets the lowest score of that ranking.
+        joining: ``best`` gives 1 / the best rank in any ranking, whatever the weights: a search that finds
+            what the others do not know is believed. ``ranks`` sums weight / (60 + rank), as reciprocal rank
+            fusion does. ``scores`` sums weight times the score's distance from its ranking's mean in standard
+            deviations; a document that a ranking lacks gets the lowest score of that ranking.
 
     Returns:
         The documents, best first, with the joined scores; equal ones in the order of the rankings. A single
@@ -199,18 +200,28 @@ def join_rankings(
             texts.setdefault(hit.doc_id, hit.text)
     scores = dict.fromkeys(texts, 0.0)
     for ranking, weight in zip(rankings, weights, strict=True):
-        if joining == "ranks":
-            for hit in ranking:
-                scores[hit.doc_id] += weight / (RANK_CONSTANT + hit.rank)
-        elif ranking:
-            values = np.array([hit.score for hit in ranking])
-            spread = float(values.std()) or 1.0
-            standard = {hit.doc_id: (hit.score - float(values.mean())) / spread for hit in ranking}
-            lowest = min(standard.values())
+        if joining == "scores":
+            standard = _standardised(ranking)
+            lowest = min(standard.values(), default=0.0)
             for doc_id in scores:
                 scores[doc_id] += weight * standard.get(doc_id, lowest)
+            continue
+        for hit in ranking:
+            if joining == "best":
+                scores[hit.doc_id] = max(scores[hit.doc_id], 1 / hit.rank)
+            else:
+                scores[hit.doc_id] += weight / (RANK_CONSTANT + hit.rank)
     best = sorted(scores, key=lambda doc_id: -scores[doc_id])[:k]
     return [CorpusHit(doc_id, scores[doc_id], rank, texts[doc_id]) for rank, doc_id in enumerate(best, 1)]
+
+
+def _standardised(ranking: Sequence[CorpusHit]) -> dict[str, float]:
+    """Scores by document as distances from their mean, in standard deviations; all 0 if they are equal."""
+    if not ranking:
+        return {}
+    values = np.array([hit.score for hit in ranking])
+    spread = float(values.std()) or 1.0
+    return {hit.doc_id: (hit.score - float(values.mean())) / spread for hit in ranking}
 
 
 def _unread(

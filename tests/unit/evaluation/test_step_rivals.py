@@ -64,7 +64,7 @@ def test_passages_are_appended_and_joined(first, retriever):
     assert asked == [[f"{query} {CORPUS['Song']}" for query in first.queries]]
     [second] = retriever.retrieve([""], VECTORS["Kepler"][None], 100)
     for hits in found:
-        wanted = join_rankings([first.hits[0], second], [1, 1], 100, "ranks")
+        wanted = join_rankings([first.hits[0], second], [1, 1], 100, "best")
         assert [(hit.doc_id, hit.score) for hit in hits] == [(hit.doc_id, hit.score) for hit in wanted]
     assert ids(second)[0] == "Kepler"
 

@@ -150,6 +150,14 @@ def test_ranks_are_joined_by_hand():
     assert join_rankings(rankings[:1], [0.5], 1, "ranks") == rankings[0][:1]
 
 
+def test_best_ranks_are_joined_by_hand():
+    """1 / best rank, whatever the weights; equal ones in the order of the rankings."""
+    rankings = [hits(("a", 0.9), ("b", 0.8), ("c", 0.7)), hits(("d", 0.7), ("b", 0.6), ("e", 0.1))]
+    found = join_rankings(rankings, [1, 0.1], 4, "best")
+    assert [(hit.doc_id, hit.score) for hit in found] == [("a", 1), ("d", 1), ("b", 0.5), ("c", 1 / 3)]
+    assert [(hit.rank, hit.text) for hit in found] == [(1, "A"), (2, "D"), (3, "B"), (4, "C")]
+
+
 def test_scores_are_joined_by_hand():
     """Standardised: of 3 and 1 they are 1 and -1; who is missing has the lowest; equal scores are all 0."""
     rankings = [hits(("a", 3), ("b", 1)), hits(("c", 30), ("b", 10)), hits(("d", 5))]
@@ -176,7 +184,7 @@ def test_every_step_counts_the_same():
     [
         ({"steps": 0}, "Got steps=0, wanted an integer of 1 or more"),
         ({"read": 1.5}, "Got read=1.5"),
-        ({"joining": "votes"}, "Got joining='votes', wanted 'ranks' or 'scores'"),
+        ({"joining": "votes"}, "Got joining='votes', wanted 'best', 'ranks' or 'scores'"),
     ],
 )
 def test_options_that_are_none(options, message):
@@ -205,7 +213,7 @@ def test_an_index_is_searched_in_steps(tiny, tmp_path, hybrid):
         text = f"{query} {encoding.thoughts[0].text}".strip()
         [second] = retriever.retrieve([text], encoding.embeddings, 100)
         assert [hit.doc_id for hit in search.hits] == [hit.doc_id for hit in second]
-        wanted = join_rankings([first, second], [1, 1], 3, "ranks")
+        wanted = join_rankings([first, second], [1, 1], 3, "best")
         assert [(hit.doc_id, hit.rank, hit.text) for hit in one.hits] == [
             (hit.doc_id, hit.rank, hit.text) for hit in wanted
         ]
