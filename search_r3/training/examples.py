@@ -13,22 +13,28 @@ An example is *taught* if the model is to learn to write it, and not only to emb
 
 A thought may be about passages (evidence), which the query then reads before. An empty thought about passages
 teaches to skip the thought after reading them; so does an example of a set without thoughts that reads what
-its own search may have found (``reads``). The direct example of such a query has the passage as its
-positive as often as the answer, and no hard negative: the passage is among these.
+its own search may have found (``reads``). In the place of a thought about passages there may be a wrong name
+or nothing (``wrong_share``, ``empty_share``), which is not taught: the vector must do without it. The direct
+example of such a query has the passage as its positive as often as the answer, and no hard negative: the
+passage is among these.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from search_r3.data.pairs import TrainingPair
 from search_r3.data.thought_records import ThoughtRecord
 from search_r3.training.sft_config import DataConfig, SourceConfig
+
+_NAME = re.compile(r"[A-Z][\w'-]+(?: [A-Z][\w'-]+)*")
+"""Words in a row that begin with a capital letter."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +113,31 @@ def draw_examples(
             for pair in order[: source.examples - len(drawn)]:
                 # Draws of its own, so that a thought about another pair does not change them.
                 own = random.Random(f"{seed} {epoch} {name} {pair.query_id}")
-                drawn.append(_example(pair, about[name, pair.query_id], source, config, own))
+                example = _example(pair, about[name, pair.query_id], source, config, own)
+                drawn.append(_doubted(example, config, own))
         examples += drawn
     return examples
+
+
+def _doubted(example: Example, config: DataConfig, generator: random.Random) -> Example:
+    """The example with a wrong thought or none in the place of a right one about passages, or as it is."""
+    draw, pick = generator.random(), generator.randrange(1 << 30)
+    if not (example.evidence and example.thought) or draw >= config.wrong_share + config.empty_share:
+        return example
+    thought = ""
+    if draw < config.wrong_share:
+        names = _other_names(example)
+        if not names:
+            return example
+        thought = names[pick % len(names)]
+    return replace(example, thought=thought, kept_share=1.0, is_taught=False)
+
+
+def _other_names(example: Example) -> list[str]:
+    """Names in the passages that neither the thought has nor the query asks about."""
+    known = f"{example.thought} {example.query}".casefold()
+    found = dict.fromkeys(name for passage in example.evidence for name in _NAME.findall(passage))
+    return [name for name in found if name.casefold() not in known]
 
 
 def _example(

@@ -66,6 +66,10 @@ class DataConfig(Section):
             on, with their negatives; None takes the training sets as they are.
         thinking_share: Of the examples that have thoughts, the share that is embedded after one.
         cut_share: Share of those whose thought is cut at a random length, embed token appended.
+        wrong_share: Of the thoughts about passages, the share in whose place a name stands that is not what
+            to look up. It is not taught: the vector learns to doubt.
+        empty_share: Of these, the share that is left out, so that the passages alone lead to the answer. That
+            the thought ends there is not taught.
         max_query_tokens: Limit of a query with its template, without its thought.
         max_document_tokens: Limit of a document with its template.
         max_thought_tokens: Longest thought.
@@ -84,6 +88,8 @@ class DataConfig(Section):
     negatives: Path | None = None
     thinking_share: float = Field(default=0.5, ge=0, le=1)
     cut_share: float = Field(default=0.25, ge=0, le=1)
+    wrong_share: float = Field(default=0.0, ge=0, le=1)
+    empty_share: float = Field(default=0.0, ge=0, le=1)
     max_query_tokens: int = Field(default=64, ge=8)
     max_document_tokens: int = Field(default=128, ge=8)
     max_thought_tokens: int = Field(default=16, ge=1)

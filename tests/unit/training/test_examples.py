@@ -165,6 +165,35 @@ def test_what_one_search_answers_is_read_without_a_thought():
     assert not any(one.evidence for one in draw(pairs=bare, examples=5, reads=1.0))
 
 
+def test_what_stands_in_the_place_of_a_thought_about_passages():
+    """A name of the passage that is neither thought of nor asked about, or nothing; neither is taught."""
+    pairs = [pair(number, query=f"who knows Ann Lee, {number}?") for number in range(2000)]
+    passage = "Ann Lee was taught by Bo Ek and Cy in Oslo."
+    known = about_all("Bo Ek", evidence=(passage,))
+    options = {"thinking_share": 1.0, "cut_share": 0.5}
+    drawn = draw(known, pairs=pairs, wrong_share=0.2, empty_share=0.3, **options)
+    counts = Counter(example.thought for example in drawn)
+    assert set(counts) == {"Bo Ek", "", "Cy", "Oslo"}
+    assert counts[""] / 2000 == near(0.3, 2000)
+    assert (counts["Cy"] + counts["Oslo"]) / 2000 == near(0.2, 2000)
+    assert counts["Cy"] / (counts["Cy"] + counts["Oslo"]) == near(0.5, 350)
+    for example in drawn:
+        right = example.thought == "Bo Ek"
+        assert example.is_taught == right and (right or example.kept_share == 1.0)
+        assert example.evidence == (passage,)
+    plain = draw(known, pairs=pairs, **options)
+    assert [one for one in drawn if one.is_taught] == [
+        one for one, changed in zip(plain, drawn, strict=True) if changed.is_taught
+    ]
+    nothing_else = about_all("Bo Ek", evidence=("Bo Ek knows.",))
+    assert draw(nothing_else, pairs=pairs, wrong_share=1.0, **options) == draw(
+        nothing_else, pairs=pairs, **options
+    )
+    assert draw(about_all("Bo Ek"), pairs=pairs, wrong_share=1.0, **options) == draw(
+        about_all("Bo Ek"), pairs=pairs, **options
+    )
+
+
 def test_reversed_examples_are_the_pair_alone():
     """Asked the other way round, positive and query are swapped, without negatives, thought or teaching."""
     drawn = draw(about_all("x", gain=-1), pairs=PAIRS[:3], examples=3, reversed_share=1, thinking_share=1)
