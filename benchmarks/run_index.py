@@ -29,8 +29,8 @@ from search_r3.cli.options import OutputOption, SeedOption, each_of
 from search_r3.cli.running import run
 from search_r3.files import write_text
 from search_r3.provenance import describe_environment
+from search_r3.retrieval.candidates import APPROXIMATIONS, Approximation
 from search_r3.retrieval.corpus_index import CorpusIndex
-from search_r3.retrieval.shards import APPROXIMATIONS, Approximation
 from search_r3.retrieval.store_writer import StoreWriter
 
 WORDS = [f"word{number}" for number in range(5000)]

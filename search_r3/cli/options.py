@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 from search_r3.model.thoughts import ARMS, Arm, Reasoning
-from search_r3.retrieval.shards import Approximation
+from search_r3.retrieval.candidates import Approximation
 
 
 def each_of(choices: Sequence[str]) -> Callable[[list[str]], list[str]]:

@@ -26,8 +26,8 @@ from search_r3.cli.server_client import KEY_VARIABLE, search_by_server
 from search_r3.errors import InvalidOptionError, ModelError
 
 if TYPE_CHECKING:
+    from search_r3.retrieval.candidates import Approximation
     from search_r3.retrieval.corpus_search import Explanation
-    from search_r3.retrieval.shards import Approximation
 
 
 def search(

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from search_r3.files import write_bytes
 from search_r3.model.option_checks import one_of
+from search_r3.retrieval.candidates import Approximation, candidates_name
 from search_r3.retrieval.document_store import Block, DocumentStore
 from search_r3.retrieval.exact import ordered
 from search_r3.retrieval.hits import SearchHit
-from search_r3.retrieval.shards import Approximation, Shard, candidates_name
+from search_r3.retrieval.shards import Shard
 from search_r3.retrieval.stored_vectors import StoredVectors
 from search_r3.retrieval.unit_vectors import Vectors
 
@@ -189,7 +190,7 @@ def _read(folder: Path, shard: Shard, kind: Approximation) -> Any:
     """What was written for these rows; None if there is nothing, or it is damaged."""
     for path in folder.glob(f"{shard.name}.{kind}-{shard.rows}-*"):
         data = np.fromfile(path, dtype=np.uint8)
-        if path.name == candidates_name(shard, kind, zlib.crc32(data.data)):
+        if path.name == candidates_name(shard.name, shard.rows, kind, zlib.crc32(data.data)):
             return (
                 _FAISS.deserialize_index_binary(data) if kind == "binary" else _FAISS.deserialize_index(data)
             )
@@ -202,4 +203,6 @@ def _read(folder: Path, shard: Shard, kind: Approximation) -> Any:
 def _write(folder: Path, shard: Shard, kind: Approximation, part: Any) -> None:
     data = _FAISS.serialize_index_binary(part) if kind == "binary" else _FAISS.serialize_index(part)
     with contextlib.suppress(OSError):  # where nobody may write, the next process makes it again
-        write_bytes(folder / candidates_name(shard, kind, zlib.crc32(data.data)), data.tobytes())
+        write_bytes(
+            folder / candidates_name(shard.name, shard.rows, kind, zlib.crc32(data.data)), data.tobytes()
+        )

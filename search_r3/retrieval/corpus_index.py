@@ -16,11 +16,12 @@ from search_r3.model.fingerprint import fingerprint
 from search_r3.model.sentence_transformer import SearchR3
 from search_r3.retrieval.approximate import ApproximateVectors, OnProgress
 from search_r3.retrieval.bm25 import BM25Index
+from search_r3.retrieval.candidates import Approximation
 from search_r3.retrieval.corpus_search import Explanation, IndexRetriever, SearchOptions, search_corpus
 from search_r3.retrieval.document_store import DocumentStore
 from search_r3.retrieval.former_index import is_former, read_former
 from search_r3.retrieval.hits import CorpusHit
-from search_r3.retrieval.shards import MANIFEST, Approximation, read_manifest
+from search_r3.retrieval.shards import MANIFEST, read_manifest
 from search_r3.retrieval.store_writer import bm25_name
 from search_r3.retrieval.stored_vectors import StoredVectors
 from search_r3.retrieval.vector_index import VectorIndex

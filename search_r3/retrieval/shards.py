@@ -6,19 +6,15 @@ little-endian. Rows are appended, and nothing that was written is changed. Rows 
 listed in a file of their own. ``manifest.json`` names all of these with sizes and checksums, and is replaced
 atomically. So a reader of any manifest sees one consistent state, and what a killed writer appended is beyond
 every size.
-
-Beside a shard there may be candidates for approximate search, ``<name>.<kind>-<rows>-<CRC-32>``, which are
-made of its first rows and can be made again.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +26,6 @@ FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 SUFFIXES = (".vectors", ".ids", ".texts", ".starts")
 """Of the files of a shard."""
-
-Approximation = Literal["float16", "int8", "binary", "hnsw", "ivf"]
-"""What finds the candidates of an approximate search.
-
-- ``float16``, ``int8``: every vector, in 2 bytes or 1 for each number;
-- ``binary``: every vector, one bit for each number;
-- ``hnsw``: a graph of near vectors, in one byte for each number;
-- ``ivf``: the vectors of the clusters closest to the query, in one byte for each number.
-"""
-
-APPROXIMATIONS: tuple[Approximation, ...] = get_args(Approximation)
 
 ADVICE = "restore it, or remove the folder and build it again"
 
@@ -198,20 +183,6 @@ def append_rows(folder: Path, shard: Shard, ids: list[str], texts: list[str], ve
             stream.write(data[suffix])
         files[suffix] = extent.longer(data[suffix])
     return replace(shard, rows=shard.rows + len(ids), files=files)
-
-
-def candidates_name(shard: Shard, kind: Approximation, checksum: int) -> str:
-    """Name of the file of candidates of a shard as it is; ``checksum`` is the CRC-32 of its bytes."""
-    return f"{shard.name}.{kind}-{shard.rows}-{checksum:08x}"
-
-
-def is_stale(name: str, shards: Sequence[Shard]) -> bool:
-    """Whether a file is one of candidates, and of none of these shards as they are."""
-    shard, _, rest = name.partition(".")
-    kind, _, rows = rest.partition("-")
-    if kind not in APPROXIMATIONS or rows.count("-") != 1:
-        return False
-    return not any(one.name == shard and rows.startswith(f"{one.rows}-") for one in shards)
 
 
 def _line(text: str) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from search_r3.files import remove_leftovers, sync, write_bytes
+from search_r3.retrieval.candidates import is_stale
 from search_r3.retrieval.document_store import DocumentStore
 from search_r3.retrieval.shards import (
     MANIFEST,
@@ -19,7 +20,6 @@ from search_r3.retrieval.shards import (
     Manifest,
     Shard,
     append_rows,
-    is_stale,
     write_manifest,
 )
 from search_r3.retrieval.unit_vectors import Vectors, checked_ids, unit_rows
@@ -145,9 +145,10 @@ class StoreWriter:
         """
         remove_leftovers(self._folder)
         named = {MANIFEST}.union(*(shard.file_names for shard in self.manifest.shards))
+        rows = {shard.name: shard.rows for shard in self.manifest.shards}
         for path in self._folder.iterdir():
             is_unnamed = _OF_A_SHARD.fullmatch(path.name) and path.name not in named
-            if is_unnamed or is_stale(path.name, self.manifest.shards):
+            if is_unnamed or is_stale(path.name, rows):
                 path.unlink()
             elif _BM25.fullmatch(path.name) and path.name != bm25_name(self.manifest):
                 shutil.rmtree(path, ignore_errors=True)  # a reader may write it right now

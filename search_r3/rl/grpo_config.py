@@ -34,10 +34,10 @@ class PolicyModelConfig(Section):
     @field_validator("adapter")
     @classmethod
     def _plain(cls, adapter: AdapterConfig) -> AdapterConfig:
-        if adapter.train_embed_token or adapter.start is not None or adapter.dropout:
+        if adapter.train_embed_token or adapter.start is not None or adapter.dropout or adapter.only_reading:
             raise ValueError(
-                "wanted train_embed_token=false, no start (merge it into the base first), and no dropout "
-                "(what is learnt would not be what sampled)"
+                "wanted train_embed_token=false, no start (merge it into the base first), no dropout (what "
+                "is learnt would not be what sampled), and only_reading=false"
             )
         return adapter
 

@@ -13,7 +13,7 @@ with needs_extra("serve"):
     from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from search_r3.errors import InvalidOptionError
-from search_r3.retrieval.shards import Approximation
+from search_r3.retrieval.candidates import Approximation
 
 LOOPBACK = "127.0.0.1"
 

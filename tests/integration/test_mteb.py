@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from search_r3.model import batch_embedding
 from search_r3.model import default as embedded_model
-from search_r3.model import reasoning_transformer
 
 mteb = pytest.importorskip("mteb")
 
@@ -32,7 +32,7 @@ def traffic(fresh_tiny, monkeypatch):
     """A wrapped model; the texts it read, by task; and the number of rows that thought, call by call."""
     texts, thinking = [], []
     module = fresh_tiny[0]
-    preprocess, think = module.preprocess, reasoning_transformer.think
+    preprocess, think = module.preprocess, batch_embedding.think
 
     def recorded_preprocess(inputs, prompt=None, *, task=None, **options):
         texts.extend((module.role(task, prompt), text) for text in inputs)
@@ -43,7 +43,7 @@ def traffic(fresh_tiny, monkeypatch):
         return think(model, input_ids, *args, **options)
 
     monkeypatch.setattr(module, "preprocess", recorded_preprocess)
-    monkeypatch.setattr(reasoning_transformer, "think", recorded_think)
+    monkeypatch.setattr(batch_embedding, "think", recorded_think)
     return SentenceTransformerEncoderWrapper(fresh_tiny), texts, thinking
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from search_r3.errors import InvalidOptionError, VectorIndexError
 from search_r3.retrieval import approximate
+from search_r3.retrieval.candidates import APPROXIMATIONS
 from search_r3.retrieval.corpus_index import CorpusIndex
-from search_r3.retrieval.shards import APPROXIMATIONS
 from search_r3.retrieval.store_writer import StoreWriter
 
 ROWS, WIDTH = 3000, 32
