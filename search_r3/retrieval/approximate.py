@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _FAISS: Any = faiss  # its types lack some of what is used here
 
-OVERSAMPLING: dict[Approximation, int] = {"float16": 2, "int8": 4, "binary": 20, "hnsw": 4, "ivf": 4}
+OVERSAMPLING: dict[Approximation, int] = {"float16": 2, "int8": 4, "binary": 100, "hnsw": 4, "ivf": 4}
 """Candidates from each shard for each hit that is wanted."""
 
 LEAST_ROWS = 10_000
