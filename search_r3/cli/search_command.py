@@ -141,7 +141,7 @@ def _results(
     from search_r3.model.thought_cache import ThoughtCache
     from search_r3.retrieval.corpus_index import CorpusIndex
 
-    with progress_bar("preparing the approximate search") as on_progress:
+    with progress_bar("opening the index") as on_progress:
         corpus = CorpusIndex.load(folder, approximate=approximate, on_progress=on_progress)
     if not len(corpus.vectors):
         raise InvalidOptionError(f"{folder} is empty. Add documents with `search-r3 index SOURCE {folder}`.")

@@ -72,7 +72,7 @@ def load_application(
     """
     index = None
     if settings.index is not None:
-        with progress("preparing the approximate search") as on_progress:
+        with progress("opening the index") as on_progress:
             index = CorpusIndex.load(
                 settings.index, approximate=settings.approximate, on_progress=on_progress
             )
