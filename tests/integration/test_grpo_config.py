@@ -6,14 +6,15 @@ from typing import get_args
 
 import pytest
 from keyword_task import config
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from search_r3.data.beir import write_beir
 from search_r3.data.retrieval_task import RetrievalTask
 from search_r3.errors import DataError, InvalidOptionError
-from search_r3.rl.grpo_config import RLConfig, read_config
+from search_r3.rl.grpo_config import PolicyModelConfig, RLConfig, read_config
 from search_r3.rl.grpo_run import worse_than_start
 from search_r3.rl.queries import load_queries
+from search_r3.training.run_config import AdapterConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,3 +138,11 @@ def test_a_run_that_only_made_it_worse_says_so():
     assert worse_than_start(log, "eval_always", 0.8) is None
     assert worse_than_start(log[1:], "eval_always", 0.75) is None
     assert worse_than_start(log, "eval_always", None) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"train_embed_token": True}, {"start": "folder"}, {"dropout": 0.1}, {"only_reading": True}]
+)
+def test_adapters_that_this_stage_cannot_train(options):
+    with pytest.raises(ValidationError, match="wanted train_embed_token=false, no start"):
+        PolicyModelConfig(adapter=AdapterConfig(**{"train_embed_token": False, **options}))
